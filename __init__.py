@@ -1,0 +1,3 @@
+"""winnow: declarative curation of pretraining corpora."""
+
+from __future__ import annotations
