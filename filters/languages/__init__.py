@@ -35,6 +35,9 @@ class LanguagePack(BaseModel):
     version: int
     language_score: float  # least language-ID score
     stop_words: tuple[str, ...]
+    endings: tuple[str, ...] = ()  # particles and verb endings: what words of running text end in
+    sentence_endings: tuple[str, ...] = ()  # what the last word of a sentence ends in
+    bad_words: tuple[str, ...] = ()  # whole words, or with a trailing `*` what a word starts with
     clauses: dict[str, dict[str, str]]  # rule pack -> clause name -> expression
 
     @property

@@ -1,0 +1,151 @@
+"""Fits a fastText classifier from a recipe: `python -m winnow.classifiers.fit --recipe ko-quality --data DIR --out DIR`.
+
+Writes `<name>.ftz` (the quantized model), `<name>.json` (the sidecar: what a score means, how text is prepared) and
+`<name>.md` (the card). One thread and a fixed order make two fits of the same texts identical byte for byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from winnow.classifiers.card import card
+from winnow.classifiers.evaluate import Figures, evaluate
+from winnow.classifiers.examples import Example, drawn, examples
+from winnow.classifiers.features import windows
+from winnow.classifiers.recipe import Recipe, RecipeError, load_recipe
+from winnow.classifiers.scorer import PREFIX, Sidecar, content_digest, load_scorer, sidecar_path
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """What a fit wrote and how good it is on the held-out examples."""
+
+    name: str
+    model: Path
+    sidecar: Path
+    card: Path
+    digest: str
+    size: int
+    fitted_on: int
+    figures: Figures
+
+
+def fit_classifier(recipe: str | Path | Recipe, data: Path, out: Path) -> FitReport:
+    """Fits the classifier of a recipe (shipped name, YAML path, or a Recipe) on the sources under `data`, writes model,
+    sidecar and card into `out` and evaluates it on what was held out. Raises RecipeError."""
+    declared = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    found = examples(declared, data)
+    out.mkdir(parents=True, exist_ok=True)
+    model = out / f"{declared.name}.ftz"
+    fitted = [one for one in found if not one.test]
+    held_out = [one for one in found if one.test]
+    if not held_out:
+        raise RecipeError(f"recipe '{declared.name}': nothing was held out of {len(found)} examples; raise `holdout`")
+    _train(declared, fitted, model)
+    sidecar = Sidecar(
+        name=declared.name,
+        positive=declared.positive,
+        labels=tuple(sorted({one.label for one in fitted})),
+        features=declared.features,
+        licence=declared.licence,
+        model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+    )
+    beside = sidecar_path(model)
+    beside.write_text(json.dumps(sidecar.model_dump(), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    digest = content_digest(model)
+    figures = evaluate(load_scorer(model, digest), held_out)
+    page = model.with_suffix(".md")
+    page.write_text(card(declared, fitted, figures, digest, model.stat().st_size), "utf-8")
+    return FitReport(declared.name, model, beside, page, digest, model.stat().st_size, len(fitted), figures)
+
+
+def _lines(recipe: Recipe, fitted: Sequence[Example]) -> list[str]:
+    """The training lines. fastText reads them in order, epoch after epoch, so their order is a hash."""
+    repeats = {spec.name: spec.repeat for spec in recipe.sources}
+    keyed: list[tuple[float, str]] = []
+    for one in fitted:
+        for line in windows(one.text, recipe.features):
+            for copy in range(repeats.get(one.source, 1)):
+                keyed.append((drawn(recipe.seed + copy, line), f"{PREFIX}{one.label} {line}\n"))
+    return [line for _, line in sorted(keyed)]
+
+
+def _train(recipe: Recipe, fitted: Sequence[Example], model: Path) -> None:
+    import fasttext
+
+    settings = recipe.train
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path(folder) / "lines.txt"
+        with lines.open("w", encoding="utf-8") as stream:
+            stream.writelines(_lines(recipe, fitted))
+        with _silent():
+            trained = fasttext.train_supervised(
+                str(lines),
+                dim=settings.dim,
+                lr=settings.lr,
+                epoch=settings.epoch,
+                minCount=settings.min_count,
+                minn=settings.minn,
+                maxn=settings.maxn,
+                wordNgrams=settings.word_ngrams,
+                bucket=settings.bucket,
+                seed=settings.seed,
+                thread=1,
+                verbose=0,
+            )
+            trained.quantize(
+                input=str(lines) if settings.retrain else None,
+                cutoff=settings.cutoff,
+                retrain=settings.retrain,
+                qnorm=settings.qnorm,
+                dsub=settings.dsub,
+                thread=1,
+                verbose=0,
+            )
+        fresh = model.with_name(model.name + ".new")
+        trained.save_model(str(fresh))
+        fresh.replace(model)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """fastText writes its progress to file descriptor 2 from C++, past sys.stderr."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="winnow.classifiers.fit", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--recipe", required=True, help="a shipped recipe's name or a YAML file")
+    parser.add_argument("--data", required=True, type=Path, help="folder that the recipe's sources are under")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the model, its sidecar and its card")
+    given = parser.parse_args(arguments)
+    try:
+        report = fit_classifier(given.recipe, given.data, given.out)
+    except RecipeError as error:
+        sys.exit(f"error: {error}")
+    figures = report.figures
+    auc = f", AUC {figures.auc:.3f}" if figures.auc is not None else ""
+    print(f"{report.model} ({report.size:,} bytes) fitted on {report.fitted_on:,} examples")
+    print(f"held out {figures.examples:,}: accuracy {figures.accuracy:.3f}, F1 {figures.f1:.3f}{auc}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Readers of labelled texts: one function per file format, all giving `Text` rows in file order."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from winnow.classifiers.recipe import RecipeError, SourceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text with its raw label value. `group` is what must not be split between fit and test (a file)."""
+
+    text: str
+    label: str
+    group: str
+
+
+
+def read(spec: SourceSpec, data: Path) -> Iterator[Text]:
+    """Every usable text of a source, in the order of its sorted files. Raises RecipeError where none is found."""
+    files = sorted((data / spec.folder).glob(spec.files))
+    if not files:
+        raise RecipeError(f"source '{spec.name}': no file '{spec.files}' in folder '{spec.folder}' of {data}")
+    columns = spec.text or ("text",)
+    for path in files:
+        group = f"{spec.folder}/{path.relative_to(data / spec.folder).as_posix()}"
+        for fields in _READERS[spec.reader](path, spec):
+            if any(str(fields.get(key)) != value for key, value in spec.where.items()):
+                continue
+            label = _label(fields, spec, path)
+            if label is None:
+                continue
+            for column in columns:
+                if column not in fields:
+                    raise RecipeError(
+                        f"source '{spec.name}': no column '{column}' in {path.name}: it has {', '.join(map(str, fields))}"
+                    )
+                text = str(fields[column] or "").strip()
+                if len(text) >= spec.least_chars and hangul_share(text) >= spec.hangul:
+                    yield Text(text, label, group)
+
+
+def _label(fields: dict[str, Any], spec: SourceSpec, path: Path) -> str | None:
+    if spec.label is not None:
+        return spec.label
+    if spec.label_column not in fields:
+        raise RecipeError(
+            f"source '{spec.name}': no label column '{spec.label_column}' in {path.name}: "
+            f"it has {', '.join(map(str, fields))}"
+        )
+    value = str(fields[spec.label_column])
+    return spec.labels.get(value) if spec.labels else value
+
+
+def hangul_share(text: str) -> float:
+    """Share of Hangul syllables among the letters of a text; 0 without letters."""
+    letters = sum(char.isalpha() for char in text)
+    return sum("가" <= char <= "힣" for char in text) / letters if letters else 0.0
+
+
+def _open(path: Path, encoding: str) -> io.TextIOBase:
+    if path.suffix == ".gz":
+        return io.TextIOWrapper(gzip.open(path), encoding=encoding, newline="")
+    if path.suffix == ".zst":
+        import zstandard
+
+        return io.TextIOWrapper(zstandard.open(path, "rb"), encoding=encoding, newline="")
+    return path.open(encoding=encoding, newline="")
+
+
+def _table(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    # Only comma-separated files quote their fields; in the others a quotation mark is part of the text.
+    quoting = csv.QUOTE_MINIMAL if spec.delimiter == "," else csv.QUOTE_NONE
+    with _open(path, spec.encoding) as stream:
+        names = list(spec.columns) or None
+        yield from csv.DictReader(stream, fieldnames=names, delimiter=spec.delimiter, quoting=quoting)
+
+
+def _jsonl(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    with _open(path, spec.encoding) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise RecipeError(f"{path.name}, line {number}: not JSON ({error.msg})") from error
+                if not isinstance(row, dict):
+                    raise RecipeError(f"{path.name}, line {number}: expected an object, got {type(row).__name__}")
+                yield row
+
+
+def _json(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    yield from json.loads(path.read_text(spec.encoding))
+
+
+def _conllu(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    with _open(path, spec.encoding) as stream:
+        for line in stream:
+            if line.startswith("# text = "):
+                yield {"text": line[9:].strip()}
+
+
+def _lines(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    with _open(path, spec.encoding) as stream:
+        for line in stream:
+            yield {"text": line.strip().strip('"')}
+
+
+def _paragraphs(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    for block in re.split(r"\n\s*\n", path.read_text(spec.encoding)):
+        yield {"text": " ".join(block.split())}
+
+
+_FRONT = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+_FENCE = re.compile(r"^(```+|~~~+).*?^\1\s*$", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"<!--.*?-->|\{\{[%<].*?[%>]\}\}|\{/\*.*?\*/\}", re.DOTALL)
+_TAG = re.compile(r"</?[A-Za-z][^>\n]*>")
+_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
+_LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
+_MARK = re.compile(r"^\s*(?:#{1,6}|[-*+]|\d+\.|>|:::?)\s+|[*`]+|\s*\{/?#[^}]*\}|\|", re.MULTILINE)
+
+
+def _markdown(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    """Paragraphs as a reader of the rendered page sees them: no front matter, code blocks, markup or addresses."""
+    text = path.read_text(spec.encoding).replace("\r\n", "\n")
+    for pattern in (_FRONT, _FENCE, _COMMENT, _TAG, _IMAGE):
+        text = pattern.sub("", text)
+    text = _MARK.sub("", _LINK.sub(r"\1", text))
+    for block in re.split(r"\n\s*\n", text):
+        yield {"text": " ".join(block.split())}
+
+
+_READERS: dict[str, Callable[[Path, SourceSpec], Iterator[dict[str, Any]]]] = {
+    "table": _table,
+    "jsonl": _jsonl,
+    "json": _json,
+    "conllu": _conllu,
+    "lines": _lines,
+    "paragraphs": _paragraphs,
+    "markdown": _markdown,
+}

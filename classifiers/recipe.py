@@ -1,0 +1,139 @@
+"""The declaration of a classifier: which texts, which label, which features, which fastText settings.
+
+Recipes are YAML files; the ones that ship lie in `classifiers/recipes/`. A recipe of one's own over JSONL files:
+
+    name: my-quality
+    language: ko
+    positive: good
+    licence: Apache-2.0
+    sources:
+      - {name: mine, folder: ., files: "*.jsonl", reader: jsonl, text: text, label_column: label, licence: own}
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from winnow.classifiers.features import Features
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+class RecipeError(ValueError):
+    """A recipe or its data cannot be used: one sentence with what is wrong, where, and what was expected."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Train(_Part):
+    """fastText's own settings (https://fasttext.cc/docs/en/options.html); one thread, so that fits repeat exactly."""
+
+    dim: int = 16
+    lr: float = 0.5
+    epoch: int = 5
+    min_count: int = 1
+    minn: int = 2
+    maxn: int = 4
+    word_ngrams: int = 1
+    bucket: int = 100_000
+    seed: int = 1
+    cutoff: int = 0  # features kept when quantizing; 0 keeps all
+    retrain: bool = False
+    qnorm: bool = True
+    dsub: int = 2
+
+
+class SourceSpec(_Part):
+    """One set of texts. `label` gives all of them one label, `label_column` with `labels` maps a column's values;
+    values that `labels` leaves out are not used. `join` = (least, most) characters of the documents that
+    consecutive texts of the same label are joined into; without it every text is an example."""
+
+    name: str
+    folder: str
+    files: str
+    reader: Literal["table", "jsonl", "json", "conllu", "markdown", "paragraphs", "lines"]
+    text: tuple[str, ...] = ()
+    delimiter: str = "\t"
+    columns: tuple[str, ...] = ()  # names, for a table without a header
+    encoding: str = "utf-8"
+    where: dict[str, str] = {}
+    label: str | None = None
+    label_column: str | None = None
+    labels: dict[str, str] = {}
+    join: tuple[int, int] | None = None
+    limit: int | None = None
+    repeat: int = Field(1, ge=1)
+    split: Literal["text", "group", "train", "test"] = "text"
+    least_chars: int = 1
+    hangul: float = 0.0  # least share of Hangul among the letters
+    licence: str
+    attribution: str = ""
+
+    @model_validator(mode="after")
+    def _labelled(self) -> SourceSpec:
+        if (self.label is None) == (self.label_column is None):
+            raise ValueError(f"source '{self.name}' needs exactly one of label and label_column")
+        return self
+
+
+class Junk(_Part):
+    """Made documents of one label: real words of the recipe's own texts in orders that nobody writes.
+
+    `kinds` maps a kind (keywords, menu, shuffled, repeated, spam) to how many documents of it are made for the
+    fit; a tenth as many, from held-out words, for the test. `navigation` and `spam` are stock phrases.
+    """
+
+    label: str
+    kinds: dict[Literal["keywords", "menu", "shuffled", "repeated", "spam"], int]
+    chars: tuple[int, int] = (200, 1500)
+    navigation: tuple[str, ...] = ()
+    spam: tuple[str, ...] = ()
+
+
+class Recipe(_Part):
+    """A whole classifier. `positive` names the label whose probability is the score; without it the model is
+    multi-class and its score is the probability of the likeliest label."""
+
+    name: str
+    language: str
+    about: str = ""
+    limits: str = ""
+    licence: str
+    positive: str | None = None
+    features: Features = Features()
+    train: Train = Train()
+    holdout: int = Field(10, ge=1, le=50)  # percent of texts (or groups) held out by hash
+    seed: int = 0
+    sources: tuple[SourceSpec, ...]
+    junk: Junk | None = None
+
+
+def recipes() -> list[str]:
+    """Names of the recipes that ship, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_recipe(recipe: str | Path) -> Recipe:
+    """A recipe by its shipped name or by path. Raises RecipeError."""
+    path = FOLDER / f"{recipe}.yaml"
+    if not path.is_file():
+        path = Path(recipe)
+    if not path.is_file():
+        near = difflib.get_close_matches(str(recipe), recipes(), n=1, cutoff=0.3)
+        hint = f"; nearest: '{near[0]}'" if near else ""
+        raise RecipeError(f"no recipe '{recipe}': expected a YAML file or one of {', '.join(recipes())}{hint}")
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+            raise RecipeError(f"{path.name}: {where}: {first['msg']}") from error
+        raise RecipeError(f"{path.name} is not YAML: {str(error).splitlines()[0]}") from error

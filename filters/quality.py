@@ -1,0 +1,128 @@
+"""Gopher's quality rules and FineWeb's line rules: one pass over the words and lines of each text.
+
+Sources: Rae et al. 2021, *Scaling Language Models*, arXiv:2112.11446, A1.1 (quality filtering); Penedo et al. 2024,
+*The FineWeb Datasets*, arXiv:2406.17557, section 3.6. Where a definition here is another than datatrove's, the table
+in `measures.py` says so.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, types
+
+from winnow.filters.words import CLOSER, CONTENT, LETTER, SENTENCE_END, Words
+
+COLUMNS = (
+    "char_count",
+    "line_count",
+    "word_count",
+    "mean_word_length",
+    "alpha_word_share",
+    "hash_ratio",
+    "ellipsis_ratio",
+    "bullet_lines",
+    "ellipsis_lines",
+    "line_punctuation",
+    "short_lines",
+    "newline_ratio",
+)
+"""The kernel's columns, in its order."""
+
+BULLETS = np.array([ord(mark) for mark in "-*•·ㆍ‣⁃◦▪▫■□●○◆◇▶►▷※"], np.int32)
+"""What a bullet line starts with: Gopher's hyphen and bullet, Markdown's asterisk, and the marks of Korean lists."""
+
+
+def quality(words: Words) -> npt.NDArray[np.float64]:
+    """[texts, COLUMNS]; 0 where a text has no words."""
+    return _quality(
+        words.characters,
+        words.classes,
+        words.word_offsets,
+        words.word_start,
+        words.word_end,
+        words.line_offsets,
+        words.line_start,
+        words.line_end,
+        BULLETS,
+    )  # type: ignore[no-any-return]
+
+
+_LONGS = types.int64[::1]
+
+
+@njit(
+    types.float64[:, ::1](
+        types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, _LONGS, _LONGS, _LONGS, types.int32[::1]
+    ),
+    cache=True,
+    nogil=True,
+)
+def _quality(codes, classes, word_offsets, word_start, word_end, line_offsets, line_start, line_end, bullets):  # type: ignore[no-untyped-def]
+    texts = len(word_offsets) - 1
+    out = np.zeros((texts, 12), np.float64)
+    for row in range(texts):
+        tokens = word_offsets[row + 1] - word_offsets[row]
+        if tokens == 0:
+            continue
+        real = 0
+        length = 0
+        alphabetic = 0
+        hashes = 0
+        for w in range(word_offsets[row], word_offsets[row + 1]):
+            seen = np.uint8(0)
+            for c in range(word_start[w], word_end[w]):
+                seen |= classes[c]
+                hashes += codes[c] == 0x23
+            if seen & CONTENT:
+                real += 1
+                length += word_end[w] - word_start[w]
+            if seen & LETTER:
+                alphabetic += 1
+        first = line_offsets[row]
+        lines = line_offsets[row + 1] - first
+        characters = lines - 1
+        ellipses = 0
+        bulleted = 0
+        trailing = 0
+        punctuated = 0
+        short = 0
+        for line in range(first, first + lines):
+            start = line_start[line]
+            end = line_end[line]
+            characters += end - start
+            short += end - start <= 30  # FineWeb's short_line_length
+            for mark in bullets:
+                if codes[start] == mark:
+                    bulleted += 1
+                    break
+            dots = 0
+            for c in range(start, end):
+                if codes[c] == 0x2E:
+                    dots += 1
+                    if dots == 3:
+                        ellipses += 1
+                        dots = 0
+                else:
+                    dots = 0
+                    ellipses += codes[c] == 0x2026
+            trailing += codes[end - 1] == 0x2026 or (
+                end - start >= 3 and codes[end - 1] == 0x2E and codes[end - 2] == 0x2E and codes[end - 3] == 0x2E
+            )
+            c = end - 1
+            while c > start and classes[c] & CLOSER:
+                c -= 1
+            punctuated += (classes[c] & SENTENCE_END) != 0
+        out[row, 0] = characters
+        out[row, 1] = lines
+        out[row, 2] = real
+        out[row, 3] = length / real if real else 0.0
+        out[row, 4] = alphabetic / tokens
+        out[row, 5] = hashes / tokens
+        out[row, 6] = ellipses / tokens
+        out[row, 7] = bulleted / lines
+        out[row, 8] = trailing / lines
+        out[row, 9] = punctuated / lines
+        out[row, 10] = short / lines
+        out[row, 11] = (lines - 1) / tokens
+    return out

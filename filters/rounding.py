@@ -1,0 +1,42 @@
+"""From a multiplicity to a number of copies, by a coin that belongs to the document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xxhash
+
+MOST = 2**16 - 1
+
+
+def realise(
+    multiplicity: npt.NDArray[np.floating[Any]], ids: pa.Array[Any], seed: int
+) -> npt.NDArray[np.uint16]:
+    """floor(m), and one more where xxh64(id, seed) / 2^64 < m - floor(m): copies per row, expected value m.
+
+    Both have shape (n,); `ids` is a string array without nulls, hashed as UTF-8. A row's copies depend on its id, its
+    multiplicity and the seed alone, and never fall when its multiplicity rises. Raises ValueError for a multiplicity
+    that is not a number from 0 to 65,535 and for lengths that differ.
+    """
+    exact = np.asarray(multiplicity, np.float64)
+    if exact.shape != (len(ids),):
+        raise ValueError(f"multiplicities of shape {exact.shape} for {len(ids)} ids")
+    good = (exact >= 0) & (exact <= MOST)
+    if not good.all():
+        row = int(np.argmin(good))
+        raise ValueError(
+            f"document '{ids[row]}' has multiplicity {exact[row]}, expected a number from 0 to {MOST}"
+        )
+    whole = np.floor(exact)
+    copies = whole.astype(np.uint16)
+    broken = np.flatnonzero(exact != whole)
+    if broken.size:
+        # a fraction below 1 has at most 53 bits, so its product with 2^64 is exact and fits
+        below = ((exact[broken] - whole[broken]) * 2.0**64).astype(np.uint64)
+        wanted = seed % 2**64
+        drawn = (xxhash.xxh64_intdigest(name, wanted) for name in map(str, ids.take(broken).to_pylist()))
+        copies[broken] += np.fromiter(drawn, np.uint64, broken.size) < below
+    return copies

@@ -1,0 +1,102 @@
+"""Writing systems: which code points belong to a script that a language has to itself, and how many of them the raw
+bytes of a page hold.
+
+Counting reads UTF-8 and numeric character references straight from the bytes (a numba kernel that skips plain ASCII
+64 bytes at a time); a page in another charset is decoded by `filters/charset.py` first. On numpy 2 and Python 3.11:
+about 200 times faster than decoding with detection and counting with a regular expression (tests/bench).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from winnow.filters.charset import LIKELY, decode, disguised, utf8_wins
+
+RANGES: dict[str, tuple[tuple[int, int], ...]] = {
+    "Arab": ((0x0600, 0x06FF), (0x0750, 0x077F), (0x08A0, 0x08FF), (0xFB50, 0xFDFF), (0xFE70, 0xFEFC)),
+    "Armn": ((0x0531, 0x058F), (0xFB13, 0xFB17)),
+    "Beng": ((0x0980, 0x09FF),),
+    "Cyrl": ((0x0400, 0x052F), (0x1C80, 0x1C8F), (0x2DE0, 0x2DFF), (0xA640, 0xA69F)),
+    "Deva": ((0x0900, 0x097F), (0xA8E0, 0xA8FF)),
+    "Ethi": ((0x1200, 0x139F), (0x2D80, 0x2DDF)),
+    "Geor": ((0x10A0, 0x10FF), (0x1C90, 0x1CBF), (0x2D00, 0x2D2F)),
+    "Grek": ((0x0370, 0x03FF), (0x1F00, 0x1FFF)),
+    "Gujr": ((0x0A80, 0x0AFF),),
+    "Guru": ((0x0A00, 0x0A7F),),
+    "Hang": (
+        (0x1100, 0x11FF),
+        (0x3131, 0x318E),
+        (0xA960, 0xA97C),
+        (0xAC00, 0xD7A3),
+        (0xD7B0, 0xD7FB),
+        (0xFFA0, 0xFFDC),
+    ),
+    "Hani": ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF)),
+    "Hans": ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF)),
+    "Hant": ((0x3100, 0x312F), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF)),
+    "Hebr": ((0x0590, 0x05FF), (0xFB1D, 0xFB4F)),
+    "Jpan": ((0x3041, 0x309F), (0x30A1, 0x30FA), (0x30FD, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9D)),
+    "Khmr": ((0x1780, 0x17FF), (0x19E0, 0x19FF)),
+    "Knda": ((0x0C80, 0x0CFF),),
+    "Laoo": ((0x0E80, 0x0EFF),),
+    "Mlym": ((0x0D00, 0x0D7F),),
+    "Mymr": ((0x1000, 0x109F), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F)),
+    "Orya": ((0x0B00, 0x0B7F),),
+    "Sinh": ((0x0D80, 0x0DFF),),
+    "Taml": ((0x0B80, 0x0BFF),),
+    "Telu": ((0x0C00, 0x0C7F),),
+    "Thai": ((0x0E01, 0x0E5B),),
+    "Tibt": ((0x0F00, 0x0FFF),),
+}
+"""ISO 15924 code -> inclusive code point ranges (https://www.unicode.org/Public/UCD/latest/ucd/Blocks.txt). Japanese
+is told by kana, because Chinese shares its Han characters."""
+
+_TABLE_SIZE = 0x32400
+
+
+class UnknownScript(ValueError):
+    """No ranges for the script asked for; the message lists those there are and the nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptCount:
+    """`script` characters of the script; `foreign` all non-ASCII characters, character references included."""
+
+    script: int
+    foreign: int
+
+    @property
+    def ratio(self) -> float:
+        return self.script / self.foreign if self.foreign else 0.0
+
+
+@cache
+def membership(script: str) -> NDArray[np.uint8]:
+    """1 for each code point of the script, shape (0x32400,): all planes that the scripts here reach."""
+    if script not in RANGES:
+        near = difflib.get_close_matches(script, RANGES, n=1, cutoff=0.3)
+        hint = f"; nearest: '{near[0]}'" if near else ""
+        raise UnknownScript(f"no ranges for script '{script}': expected one of {', '.join(sorted(RANGES))}{hint}")
+    table = np.zeros(_TABLE_SIZE, np.uint8)
+    for first, last in RANGES[script]:
+        table[first : last + 1] = 1
+    return table
+
+
+def count_script(payload: bytes, script: str, header: str | None = None) -> ScriptCount:
+    """Counts the characters of `script` in a raw page. `header`: the charset that HTTP declares."""
+    from winnow.filters.script_kernel import scan
+
+    table = membership(script)
+    hidden = disguised(payload)
+    if not hidden:
+        ours, foreign, good, bad = scan(np.frombuffer(payload, np.uint8), table)
+        if bad == 0 or utf8_wins(good, bad):
+            return ScriptCount(ours, foreign)
+    text = decode(payload, header, LIKELY.get(script)).text
+    ours, foreign, _, _ = scan(np.frombuffer(text.encode("utf-8", "replace"), np.uint8), table)
+    return ScriptCount(ours, foreign)

@@ -1,0 +1,96 @@
+"""The counting kernel of `filters/script.py`, apart so that importing the table does not import numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+_BLOCK = 64
+
+
+@njit(cache=True, nogil=True)
+def scan(data: NDArray[np.uint8], table: NDArray[np.uint8]) -> Any:
+    """UTF-8 bytes -> (characters in `table`, non-ASCII characters, valid multi-byte sequences, invalid bytes).
+
+    The first two include numeric character references (`&#44032;`, `&#xAC00;`); the last two tell whether the bytes
+    are UTF-8 at all. Well-formedness as in table 3-7 of the Unicode standard."""
+    size = data.size
+    ours = foreign = good = bad = 0
+    i = 0
+    while i < size:
+        if i + _BLOCK <= size:
+            seen = np.uint8(0)
+            references = np.uint8(0)
+            for j in range(_BLOCK):
+                byte = data[i + j]
+                seen |= byte
+                references |= np.uint8(byte == 38)
+            if seen < 128 and references == 0:
+                i += _BLOCK
+                continue
+            end = i + _BLOCK
+        else:
+            end = size
+        while i < end:
+            byte = data[i]
+            if byte < 0x80:
+                i += 1
+                if byte != 38 or i + 2 >= size or data[i] != 35:
+                    continue
+                i += 1
+                base = 10
+                if data[i] == 120 or data[i] == 88:
+                    base = 16
+                    i += 1
+                point = 0
+                while i < size and point < 0x110000:
+                    digit = data[i]
+                    if 48 <= digit <= 57:
+                        value = digit - 48
+                    elif base == 16 and 97 <= (digit | 32) <= 102:
+                        value = (digit | 32) - 87
+                    else:
+                        break
+                    point = point * base + value
+                    i += 1
+                if 0x80 <= point < 0x110000:
+                    foreign += 1
+                    if point < table.size:
+                        ours += table[point]
+                continue
+            length = 0
+            low, high = 0x80, 0xBF
+            if 0xC2 <= byte <= 0xDF:
+                length, point = 1, byte & 0x1F
+            elif 0xE0 <= byte <= 0xEF:
+                length, point = 2, byte & 0x0F
+                if byte == 0xE0:
+                    low = 0xA0
+                elif byte == 0xED:
+                    high = 0x9F
+            elif 0xF0 <= byte <= 0xF4:
+                length, point = 3, byte & 0x07
+                if byte == 0xF0:
+                    low = 0x90
+                elif byte == 0xF4:
+                    high = 0x8F
+            i += 1
+            valid = length > 0
+            for _ in range(length):
+                if i >= size or data[i] < low or data[i] > high:
+                    valid = False
+                    break
+                point = (point << 6) | (data[i] & 0x3F)
+                low, high = 0x80, 0xBF
+                i += 1
+            if not valid:
+                bad += 1
+                continue
+            good += 1
+            foreign += 1
+            if point < table.size:
+                ours += table[point]
+    return ours, foreign, good, bad

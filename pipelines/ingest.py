@@ -1,0 +1,258 @@
+"""From input bytes to documents: read, screen, extract, and account for every record on the way."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.selection import DROPPED, FAILED, KEPT, explain, verdict
+from winnow.pipelines.spec import Node
+from winnow.pipelines.store import rebatched
+from winnow.pipelines.view import ERROR, MEASURED, Stretch, View
+from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen, StageError
+
+CHUNK_PAGES = 64
+CHUNK_BYTES = 32 * 2**20
+
+RECORD_SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "url": pa.string(),
+        "date": pa.string(),
+        "status": pa.uint8(),
+        "stage": pa.string(),
+        "clause": pa.string(),
+        "value": pa.string(),
+        "threshold": pa.string(),
+    }
+)
+"""Every record of the input, in order. KEPT: it became the next document. FAILED: `value` is the cause."""
+
+
+@dataclass
+class Tally:
+    """What one task saw: rows per stage, seconds per stage, damage. Added up by the driver."""
+
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    measured: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    damage: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, stage: str, rows: int, kept: int, failed: int = 0, dropped: dict[str, int] | None = None) -> None:
+        """Add rows to a stage's account."""
+        account = self.stages.setdefault(stage, {"in": 0, "kept": 0, "failed": 0, "dropped": {}})
+        account["in"] += rows
+        account["kept"] += kept
+        account["failed"] += failed
+        for clause, n in (dropped or {}).items():
+            account["dropped"][clause] = account["dropped"].get(clause, 0) + n
+
+
+class Ingest:
+    """Reads one partition and writes its documents, the raw stages' signals and its records. State: the open parts."""
+
+    def __init__(self, plan: Plan, partition: Partition, tally: Tally) -> None:
+        self.plan, self.partition, self.tally = plan, partition, tally
+        self.source = plan.pipeline.sources[partition.source]
+        self.raw = plan.pipeline.raw()
+        self.records: list[pa.RecordBatch] = []
+        self.count = 0
+        store = plan.store
+        self.writer = store.writer(plan.documents(partition), DOCUMENT_SCHEMA)
+        self.raw_writers = {n.name: store.writer(plan.signals(n.name, partition), self.schema(n)) for n in self.raw}
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The documents as they come, in stretches of BATCH_ROWS, written on the way."""
+        for wide in rebatched(self.documents()):
+            documents = wide.select(DOCUMENT_SCHEMA.names).cast(DOCUMENT_SCHEMA)
+            self.writer.write(documents)
+            view = View(self.plan, self.partition, self.count, wide.num_rows)
+            for name, writer in self.raw_writers.items():
+                columns = [wide.column(f"{name}/{f.name}") for f in writer.schema]
+                table = pa.Table.from_arrays(columns, schema=writer.schema)
+                writer.write(table)
+                view.put(name, table)
+            self.count += wide.num_rows
+            yield view, lambda documents=documents: documents
+
+    def close(self) -> None:
+        """Make it all visible; the records come last, and with them the partition counts as ingested."""
+        self.writer.close()
+        for writer in self.raw_writers.values():
+            writer.close()
+        records = self.plan.store.writer(self.plan.records(self.partition), RECORD_SCHEMA)
+        for batch in self.records:
+            records.write(batch)
+        records.close(documents=self.count, stages=self.tally.stages, damage=self.tally.damage)
+
+    def schema(self, node: Node) -> pa.Schema:
+        """Schema of a raw stage's signals part."""
+        return pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.signals()})
+
+    def documents(self) -> Iterator[pa.RecordBatch]:
+        """Wide batches of documents, in order: their own columns, then `stage/column` of the raw signals."""
+        for segment in self.partition.segments:
+            if self.source.gives == "texts":
+                for item in self._timed(self.source.texts(segment)):
+                    if isinstance(item, Damage):
+                        self._damaged(item)
+                    else:
+                        yield self._texts(item)
+                continue
+            chunk: list[Page] = []
+            size = 0
+            for page in self._timed(self.source.pages(segment)):
+                if isinstance(page, Damage):
+                    self._damaged(page)
+                    continue
+                chunk.append(page)
+                size += len(page.payload)
+                if len(chunk) == CHUNK_PAGES or size > CHUNK_BYTES:
+                    yield self._pages(chunk)
+                    chunk, size = [], 0
+            if chunk:
+                yield self._pages(chunk)
+
+    def _timed(self, items: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            started = time.perf_counter()
+            item = next(items, None)
+            self.tally.seconds[self.source.name] += time.perf_counter() - started
+            if item is None:
+                return
+            yield item
+
+    def _damaged(self, damage: Damage) -> None:
+        self.tally.damage.append({"file": damage.file, "offset": damage.offset, "cause": damage.cause})
+
+    def _texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows that enter after extraction; those that the source could not read are failures."""
+        errors = batch.column("error")
+        good = errors.is_null()
+        failed = batch.num_rows - pc.sum(good).as_py() if batch.num_rows else 0
+        self.tally.count(self.source.name, batch.num_rows, batch.num_rows - failed, failed)
+        nothing = pa.nulls(batch.num_rows, pa.string())
+        self.records.append(
+            pa.RecordBatch.from_arrays(
+                [
+                    batch.column("id"),
+                    batch.column("url"),
+                    batch.column("date"),
+                    pc.if_else(good, pa.scalar(KEPT, pa.uint8()), pa.scalar(FAILED, pa.uint8())),
+                    pc.if_else(good, pa.scalar(None, pa.string()), pa.scalar(self.source.name)),
+                    nothing,
+                    errors.cast(pa.string()),
+                    nothing,
+                ],
+                schema=RECORD_SCHEMA,
+            )
+        )
+        kept = batch.filter(good)
+        columns = [kept.column(f.name).cast(f.type) for f in DOCUMENT_SCHEMA]
+        names = list(DOCUMENT_SCHEMA.names)
+        for node in self.raw:
+            for column in self.schema(node):
+                null = pa.nulls(kept.num_rows, column.type)
+                columns.append(pa.repeat(False, kept.num_rows) if column.name == MEASURED else null)
+                names.append(f"{node.name}/{column.name}")
+        return pa.RecordBatch.from_arrays(columns, names)
+
+    def _pages(self, pages: Sequence[Page]) -> pa.RecordBatch:
+        """Screen and extract one chunk; every page ends as a document, a drop or a failure."""
+        rows: dict[str, list[Any]] = {"status": [KEPT] * len(pages)}
+        rows |= {name: [None] * len(pages) for name in ("stage", "clause", "value", "threshold")}
+        live = self._source_verdict(pages, rows)
+        frame = pl.DataFrame({"_": np.zeros(len(live), np.uint8)})
+        measured: dict[str, pa.Array] = {}
+        for node in self.raw:
+            batch = self._run(node, [pages[i] for i in live])
+            for name in batch.schema.names:
+                measured[f"{node.name}/{name}"] = batch.column(name)
+            signals = {f"{node.name}.{s}": pl.from_arrow(batch.column(s)) for s in node.stage.signals()}
+            frame = frame.with_columns(pl.Series(k, v) for k, v in signals.items())
+            keep = self._verdict(node, frame, measured.get(f"{node.name}/error"), live, rows)
+            live = [row for row, k in zip(live, keep, strict=True) if k]
+            mask = pa.array(keep)
+            measured = {name: column.filter(mask) for name, column in measured.items()}
+            frame = frame.filter(pl.Series(keep))
+        columns = [[p.id for p in pages], [p.url for p in pages], [p.date for p in pages]]
+        self.records.append(
+            pa.RecordBatch.from_pydict(
+                dict(zip(RECORD_SCHEMA.names, [*columns, *rows.values()], strict=True)), RECORD_SCHEMA
+            )
+        )
+        return self._wide([pages[i] for i in live], measured)
+
+    def _source_verdict(self, pages: Sequence[Page], rows: dict[str, list[Any]]) -> list[int]:
+        live, dropped, failed = [], dict[str, int](), 0
+        for i, page in enumerate(pages):
+            if page.error is not None:
+                failed += 1
+                rows["status"][i], rows["stage"][i], rows["value"][i] = FAILED, self.source.name, page.error
+            elif page.drop is not None:
+                clause = f"{self.source.name}.{page.drop.clause}"
+                dropped[clause] = dropped.get(clause, 0) + 1
+                rows["status"][i], rows["stage"][i], rows["clause"][i] = DROPPED, self.source.name, clause
+                rows["value"][i], rows["threshold"][i] = page.drop.value, page.drop.threshold
+            else:
+                live.append(i)
+        self.tally.count(self.source.name, len(pages), len(live), failed, dropped)
+        return live
+
+    def _run(self, node: Node, pages: Sequence[Page]) -> pa.RecordBatch:
+        started = time.perf_counter()
+        stage = node.stage
+        batch = stage.screen(pages) if isinstance(stage, Screen) else stage.extract(pages)  # type: ignore[attr-defined]
+        if batch.num_rows != len(pages):
+            raise StageError(f"{node.name}: kind '{stage.kind}' gave {batch.num_rows} rows for {len(pages)} pages")
+        self.tally.seconds[node.name] += time.perf_counter() - started
+        self.tally.measured[node.name] += len(pages)
+        return batch
+
+    def _verdict(
+        self, node: Node, frame: pl.DataFrame, errors: pa.Array | None, live: list[int], rows: dict[str, list[Any]]
+    ) -> list[bool]:
+        failed = np.zeros(len(live), bool) if errors is None else errors.is_valid().to_numpy(zero_copy_only=False)
+        status, first = verdict(node.clauses, frame, np.ones(len(live), bool), failed)
+        reasons = explain(node.clauses, frame, first)
+        counts: dict[str, int] = {}
+        for at in np.flatnonzero(status != KEPT):
+            row = live[at]
+            rows["status"][row], rows["stage"][row] = int(status[at]), node.name
+            if status[at] == FAILED:
+                rows["value"][row] = errors[at].as_py() if errors is not None else None
+                continue
+            rows["clause"][row], rows["value"][row], rows["threshold"][row] = reasons.row(int(at))
+            counts[rows["clause"][row]] = counts.get(rows["clause"][row], 0) + 1
+        kept = status == KEPT
+        self.tally.count(node.name, len(live), int(kept.sum()), int((status == FAILED).sum()), counts)
+        return [bool(k) for k in kept]
+
+    def _wide(self, pages: Sequence[Page], measured: dict[str, pa.Array]) -> pa.RecordBatch:
+        extract = next(n.name for n in self.raw if not isinstance(n.stage, Screen))
+        columns: dict[str, pa.Array] = {
+            "id": pa.array([p.id for p in pages], pa.string()),
+            "url": pa.array([p.url for p in pages], pa.string()),
+            "date": pa.array([p.date for p in pages], pa.string()),
+            "source": pa.repeat(self.source.name, len(pages)),
+            "title": measured[f"{extract}/title"].cast(pa.string()),
+            "text": measured[f"{extract}/text"].cast(pa.large_string()),
+        }
+        for node in self.raw:
+            for f in self.schema(node):
+                name = f"{node.name}/{f.name}"
+                if f.name == MEASURED:
+                    columns[name] = pa.repeat(True, len(pages))
+                elif f.name == ERROR:
+                    columns[name] = pa.nulls(len(pages), pa.string())
+                else:
+                    columns[name] = measured[name].cast(f.type)
+        return pa.RecordBatch.from_pydict(columns)

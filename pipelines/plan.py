@@ -1,0 +1,287 @@
+"""The plan: partitions, fingerprints, and in which wave each stage can run.
+
+Documents are measured in waves. Stages of one wave are fused: a task reads a partition's text once for all of them.
+A stage whose documents are decided by a corpus stage's clause waits for that stage's reduce, which ends a wave.
+
+Every result is filed under a fingerprint of everything that it depends on, so nothing stale can be taken for new:
+
+- `ingest`       the raw stages with their clauses; partitions carry their source and input files in their own key
+- `measure[s]`   kind, version, settings, artifacts and language data of a measuring stage; *not* the clauses above it,
+                 so that a moved threshold finds its documents measured already
+- `coverage[s]`  `measure[s]` and the clauses that decide which documents `s` must have seen
+- `corpus[s]`, `selection`, `handoff`  the same, for what looks at all documents together
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import xxhash
+from winnow.pipelines.spec import Node, Pipeline
+from winnow.pipelines.store import Store, fingerprint
+from winnow.pipelines.yaml_source import SpecError
+from winnow.stages.stage import Corpus, InputFile, Segment, Source, Stage, Terminal
+
+SMALL_FILE = 4 * 2**20
+PACK_BYTES = 16 * 2**20
+PACK_FILES = 256
+"""Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A unit of work: pieces of input that one task reads. `key` identifies content and source; parts are named by it."""
+
+    index: int
+    key: str
+    source: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a task needs to know; picklable. The dictionaries are keyed by stage name."""
+
+    pipeline: Pipeline
+    store: Store
+    partitions: tuple[Partition, ...]
+    ingest: str
+    measure: dict[str, str]
+    coverage: dict[str, str]
+    corpus: dict[str, str]
+    selection: str
+    handoff: str
+    waves: dict[str, int]
+    reduces: dict[str, int]
+    facts: dict[str, dict[str, Any]]
+
+    def documents(self, partition: Partition) -> str:
+        """Part name of a partition's documents (text)."""
+        return f"documents/{self.ingest}/{partition.key}"
+
+    def records(self, partition: Partition) -> str:
+        """Part name of a partition's records: every input record and what became of it before it was a document."""
+        return f"records/{self.ingest}/{partition.key}"
+
+    def signals(self, stage: str, partition: Partition) -> str:
+        """Part name of what a stage measured per document, row-aligned with the documents."""
+        return f"signals/{stage}/{self.measure.get(stage, self.ingest)}/{partition.key}"
+
+    def reduced(self, stage: str, partition: Partition) -> str:
+        """Part name of a corpus stage's signals, row-aligned with the documents."""
+        return f"corpus/{stage}/{self.corpus[stage]}/{partition.key}"
+
+    def selected(self, partition: Partition) -> str:
+        """Part name of a partition's selection, row-aligned with the documents."""
+        return f"selection/{self.selection}/{partition.key}"
+
+    def covered(self, stage: str) -> str:
+        """Name of the file that says a measuring stage has seen every document it must."""
+        return f"signals/{stage}/{self.measure[stage]}/covers-{self.coverage[stage]}.json"
+
+    def reduce_done(self, stage: str) -> str:
+        """Name of the file that says a corpus stage's reduce is complete."""
+        return f"corpus/{stage}/{self.corpus[stage]}/done.json"
+
+    @property
+    def selection_done(self) -> str:
+        """Name of the file that holds the selection's accounting."""
+        return f"selection/{self.selection}/done.json"
+
+    @property
+    def shards(self) -> str:
+        """Folder of the hand-off."""
+        return f"shards/{self.handoff}"
+
+    def wave(self, number: int) -> list[Node]:
+        """The stages measured in a wave, in order."""
+        return [node for node in self.pipeline.measured() if self.waves.get(node.name) == number]
+
+
+def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
+    """Find the inputs and fingerprint everything. `strict` identifies input files by content rather than mtime."""
+    partitions = tuple(_partitions(pipeline, strict))
+    inputs = fingerprint([p.key for p in partitions])
+    language = pipeline.pack.model_dump(mode="json", exclude={"clauses", "language_score", "version"})
+    facts = {name: _facts(node.stage) for name, node in pipeline.nodes.items()}
+    clauses = {name: [c.text for c in node.clauses] for name, node in pipeline.nodes.items()}
+    ingest = fingerprint([(facts[n.name], clauses[n.name]) for n in pipeline.raw()], language)
+    measure, coverage, corpus = {}, {}, {}
+
+    def result(name: str) -> str:
+        return corpus.get(name) or measure.get(name) or ingest
+
+    for node in pipeline.measured():
+        if node.stage.measured() or node.stage.hidden():
+            measure[node.name] = fingerprint(facts[node.name], language, ingest)
+    for node in pipeline.measured():
+        gates = [(g.name, clauses[g.name], result(g.name)) for g in pipeline.gates(node)]
+        if node.name in measure:
+            coverage[node.name] = fingerprint(measure[node.name], gates, inputs)
+        if isinstance(node.stage, Corpus):
+            reads = [(r, result(r.partition(".")[0])) for r in node.stage.reads()]
+            corpus[node.name] = fingerprint(facts[node.name], measure.get(node.name), gates, reads, inputs)
+    selection = fingerprint([(n, clauses[n], result(n)) for n in pipeline.nodes], pipeline.seed, inputs)
+    terminal = pipeline.terminal()
+    handoff = fingerprint(selection, facts[terminal.name] if terminal else None)
+    for name in facts:
+        facts[name] |= {"clauses": clauses[name], "inputs": inputs}
+    waves, reduces = _waves(pipeline, set(measure))
+    return Plan(
+        pipeline,
+        store,
+        partitions,
+        ingest,
+        measure,
+        coverage,
+        corpus,
+        selection,
+        handoff,
+        waves,
+        reduces,
+        facts,
+    )
+
+
+def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
+    """Why a stage runs: what differs from the facts of the run before."""
+    if before is None:
+        return "first run"
+    words = {
+        "artifacts": "model changed",
+        "inputs": "input changed",
+        "clauses": "keep changed",
+        "version": "new version",
+    }
+    if before.get("settings") != now["settings"]:
+        old, new = before.get("settings", {}), now["settings"]
+        return f"settings changed: {', '.join(k for k in new if new[k] != old.get(k)) or 'fewer keys'}"
+    return ", ".join(word for key, word in words.items() if before.get(key) != now.get(key)) or "an ancestor changed"
+
+
+def _facts(stage: Stage) -> dict[str, Any]:
+    return {
+        "kind": stage.kind,
+        "version": stage.version,
+        "settings": stage.settings.model_dump(mode="json"),
+        "artifacts": {a.name: a.digest for a in stage.artifacts()},
+    }
+
+
+def _waves(pipeline: Pipeline, measured: set[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Wave in which each stage is measured, and after which wave each corpus stage reduces."""
+    waves: dict[str, int] = {}
+    reduces: dict[str, int] = {}
+
+    def wave(node: Node) -> int:
+        if node.name not in waves:
+            gates = [g for g in pipeline.gates(node) if g.name in measured or isinstance(g.stage, Corpus)]
+            waves[node.name] = max(
+                (reduce(g) + 1 if isinstance(g.stage, Corpus) else wave(g) for g in gates), default=0
+            )
+        return waves[node.name]
+
+    def reduce(node: Node) -> int:
+        if node.name not in reduces:
+            assert isinstance(node.stage, Corpus)
+            sources = [pipeline.nodes[r.partition(".")[0]] for r in node.stage.reads()]
+            after = [reduce(s) if isinstance(s.stage, Corpus) else wave(s) for s in sources]
+            reduces[node.name] = max([wave(node), *after])
+        return reduces[node.name]
+
+    try:
+        for node in pipeline.measured():
+            wave(node)
+            if isinstance(node.stage, Corpus):
+                reduce(node)
+    except RecursionError:
+        terminal = pipeline.terminal()
+        raise SpecError(
+            f"{pipeline.path}: stages: a corpus stage with a keep clause reads '{terminal.name if terminal else ''}' "
+            "signals, which wait for that clause; remove the clause"
+        ) from None
+    return {n: w for n, w in waves.items() if n in measured}, reduces
+
+
+def _partitions(pipeline: Pipeline, strict: bool) -> Iterator[Partition]:
+    index = 0
+    for source in pipeline.sources.values():
+        identity = [
+            source.name,
+            source.kind,
+            source.version,
+            source.settings.model_dump(mode="json", exclude={"paths"}),
+        ]
+        packs: list[list[Segment]] = []
+        open_pack: list[Segment] = []
+        for file in _files(source, strict):
+            segments = source.segments(file)
+            if file.size < SMALL_FILE:
+                full = sum(s.file.size for s in open_pack) + file.size > PACK_BYTES or len(open_pack) >= PACK_FILES
+                if open_pack and full:
+                    packs.append(open_pack)
+                    open_pack = []
+                open_pack.extend(segments)
+            else:
+                packs.extend([segment] for segment in segments)
+        if open_pack:
+            packs.append(open_pack)
+        for pack in packs:
+            pieces = [(s.file.url, s.file.size, s.file.modified, s.start, s.end) for s in pack]
+            yield Partition(index, fingerprint(identity, pieces), source.name, tuple(pack))
+            index += 1
+
+
+def _files(source: Source, strict: bool) -> list[InputFile]:
+    """The input files, sorted by URL, each once. Raises SpecError where a path matches nothing."""
+    found: dict[str, InputFile] = {}
+    for pattern in source.settings.paths:
+        fs, path = fsspec.core.url_to_fs(pattern)
+        matches = sorted(fs.glob(path)) if any(c in path for c in "*?[") else [path] * bool(fs.isfile(path))
+        if not matches:
+            raise SpecError(f"sources.{source.name}.paths: no file matches '{pattern}' (from {Path.cwd()})")
+        for match in matches:
+            info = fs.info(match)
+            if info["type"] != "file":
+                continue
+            url = fs.unstrip_protocol(match).removeprefix("file://")
+            stamp = info.get("mtime") or info.get("ETag") or info.get("LastModified") or info.get("created") or ""
+            found[url] = InputFile(url, int(info["size"]), _content(fs, match) if strict else str(stamp))
+    return [found[url] for url in sorted(found)]
+
+
+def _content(fs: fsspec.AbstractFileSystem, path: str) -> str:
+    digest = xxhash.xxh3_128()
+    with fs.open(path, "rb") as file:
+        while block := file.read(2**22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def pending(plan: Plan) -> dict[str, int]:
+    """Stage name -> partitions still to run, for every step of the plan (`ingest`, `selection` and `shards` included)."""
+    store, total = plan.store, len(plan.partitions)
+    keys = {p.key for p in plan.partitions}
+
+    def missing(folder: str) -> int:
+        path = store.path(folder)
+        names = {n.rpartition("/")[2] for n in store.fs.ls(path, detail=False)} if store.fs.exists(path) else set()
+        return sum(f"{key}.json" not in names for key in keys)
+
+    out = {"ingest": missing(f"records/{plan.ingest}")}
+    for node in plan.pipeline.measured():
+        if node.name in plan.measure and not store.exists(plan.covered(node.name)):
+            out[node.name] = missing(f"signals/{node.name}/{plan.measure[node.name]}") or total
+        elif isinstance(node.stage, Corpus) and not store.exists(plan.reduce_done(node.name)):
+            out[node.name] = total
+        elif not isinstance(node.stage, Terminal):
+            out[node.name] = 0
+    out["selection"] = 0 if store.exists(plan.selection_done) else total
+    terminal = plan.pipeline.terminal()
+    if terminal:
+        out[terminal.name] = 0 if store.exists(f"{plan.shards}/manifest.json") else max(out.get(terminal.name, 0), 1)
+    return out

@@ -1,0 +1,202 @@
+"""What a run and a plan look like to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from winnow.pipelines.plan import Plan, changes, pending
+from winnow.pipelines.run import Run
+from winnow.pipelines.selection import DROPPED, FAILED, KEPT
+from winnow.pipelines.view import ERROR, View
+
+
+def funnel(run: Run, console: Console) -> None:
+    """Rows in, kept, dropped by clause and failed at every stage, then the totals and where the shards are."""
+    accounting, pipeline = run.accounting, run.plan.pipeline
+    table = Table(
+        "stage", "over", "in", "kept", "dropped by", "failed", title=f"{pipeline.name}: what was kept, and why not"
+    )
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    order = [*pipeline.sources, *pipeline.nodes]
+    for name in sorted(accounting["stages"], key=order.index):
+        account = accounting["stages"][name]
+        dropped = sorted(account["dropped"].items(), key=lambda item: (-item[1], item[0]))
+        reasons = "\n".join(f"{clause.removeprefix(name + '.')} {rows:,}" for clause, rows in dropped[:6])
+        if len(dropped) > 6:
+            reasons += f"\n{len(dropped) - 6} other clauses {sum(rows for _, rows in dropped[6:]):,}"
+        over = ", ".join(pipeline.nodes[name].over[-2:]) if name in pipeline.nodes else ""
+        if name in pipeline.nodes and len(pipeline.nodes[name].over) > 2:
+            over = "all before"
+        table.add_row(
+            name,
+            over,
+            f"{account['in']:,}",
+            f"{account['kept']:,}",
+            reasons,
+            f"{account['failed']:,}" if account["failed"] else "",
+        )
+    console.print(table)
+    for name, report in accounting.get("reports", {}).items():
+        _report(name, report, console)
+    print_damage(accounting, console)
+    text = f"{accounting['kept']:,} documents kept"
+    if accounting["copies"] != accounting["kept"]:
+        text += f", {accounting['copies']:,} with repetitions"
+    if "shards" in accounting:
+        text += f", {accounting['tokens']:,} tokens"
+    console.print(f"{text}; selection {accounting['digest']}", highlight=False)
+    if run.shards:
+        manifest = accounting.get("shards") or run.plan.store.read_json(f"{run.plan.shards}/manifest.json")
+        console.print(f"shards: {run.shards}  (digest {manifest['digest'][:16]})", highlight=False, soft_wrap=True)
+
+
+def print_damage(accounting: dict[str, Any], console: Console) -> None:
+    """Every stretch of the input that could not be read."""
+    for damage in accounting["damage"]:
+        console.print(
+            f"[yellow]warning:[/] {damage['file']}: damaged at byte {damage['offset']:,}: {damage['cause']}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def speed(run: Run, console: Console) -> None:
+    """Seconds of work per stage, and the engine's own share."""
+    spent = run.accounting.get("work")
+    if run.did_nothing or not spent or not spent["tasks"]:
+        return
+    seconds = {n: s for n, s in spent["seconds"].items() if s >= 0.005}
+    parts = ", ".join(f"{n} {s:.1f}" for n, s in sorted(seconds.items(), key=lambda item: -item[1]))
+    overhead = 1 - sum(spent["seconds"].values()) / spent["tasks"]
+    console.print(
+        f"worker seconds: {parts}; engine's own share {overhead:.1%} of {spent['tasks']:.1f}", highlight=False
+    )
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Stages, partitions, what is cached, what will run and why, and the work to expect from earlier runs."""
+    todo, total = pending(plan), len(plan.partitions)
+    before = (plan.store.read_json("run.json") or {}).get("facts", {})
+    rates = plan.store.read_json("rates.json") or {}
+    accounting = _last_accounting(plan)
+    table = Table(
+        "stage",
+        "kind",
+        "wave",
+        "keep",
+        "partitions to run",
+        "why",
+        "predicted",
+        title=f"{plan.pipeline.name}: {total} partitions",
+    )
+    ingest = todo["ingest"]
+    for source in plan.pipeline.sources.values():
+        mine = sum(p.source == source.name for p in plan.partitions)
+        table.add_row(
+            source.name, source.kind, "0", "", f"{min(ingest, mine)}/{mine}", "" if not ingest else "not read yet", ""
+        )
+    for name, node in plan.pipeline.nodes.items():
+        count = todo.get(name, ingest)
+        why = changes(before.get(name), plan.facts[name]) if count else "cached"
+        rows = accounting.get(name, {}).get("in", 0)
+        predicted = (
+            f"{rates[name] * rows * min(count, total) / total:.1f} s"
+            if count and name in rates and rows and total
+            else ""
+        )
+        keep = "\n".join(f"{c.name.removeprefix(name + '.')}: {c.text}" for c in node.clauses[:4])
+        more = f"\n… {len(node.clauses) - 4} more" if len(node.clauses) > 4 else ""
+        wave = str(plan.waves.get(name, plan.reduces.get(name, 0)))
+        table.add_row(
+            name,
+            node.stage.kind,
+            wave,
+            keep + more,
+            f"{count}/{total}" if name in todo else f"{ingest}/{total}",
+            why,
+            predicted,
+        )
+    table.add_row("selection", "", "", "", f"{todo['selection']}/{total}", "" if todo["selection"] else "cached", "")
+    console.print(table)
+    if not any(todo.values()):
+        console.print("nothing to do")
+
+
+def why(run: Run, wanted: str, console: Console) -> bool:
+    """Everything decided about a URL or id: where it was dropped, the clause, value and threshold, and its signals."""
+    found = False
+    for partition in run.plan.partitions:
+        records = pl.DataFrame(run.plan.store.read(run.plan.records(partition)))
+        records = records.with_columns((pl.col("status") == KEPT).cum_sum().alias("row") - 1)
+        hits = records.filter((pl.col("url") == wanted) | (pl.col("id") == wanted))
+        for record in hits.iter_rows(named=True):
+            found = True
+            console.print(
+                f"[bold]{record['url']}[/]  id {record['id']}  date {record['date']}", highlight=False, soft_wrap=True
+            )
+            if record["status"] != KEPT:
+                console.print(_sentence(record), highlight=False, soft_wrap=True)
+                continue
+            for line in _trace(run, View(run.plan, partition, 0, _documents(run.plan, partition)), record["row"]):
+                console.print(line, highlight=False, soft_wrap=True)
+    return found
+
+
+def _trace(run: Run, view: View, row: int) -> Iterator[str]:
+    decision = run.plan.store.read(run.plan.selected(view.partition)).slice(row, 1).to_pylist()[0]
+    yield _sentence(decision)
+    for node in run.plan.pipeline.nodes.values():
+        table = view.table(node.name).slice(row, 1).to_pylist()[0]
+        values = ", ".join(
+            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in table.items() if not k.startswith("_")
+        )
+        state = (
+            f"failed: {table[ERROR]}"
+            if table[ERROR]
+            else values
+            if any(v is not None for k, v in table.items() if k[0] != "_")
+            else "not measured"
+        )
+        yield f"  {node.name}: {state}"
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    if row["status"] == KEPT:
+        return f"kept, multiplicity {row.get('multiplicity', 1)}"
+    if row["status"] == DROPPED:
+        return f"dropped by {row['clause']}: {row['value']}, expected {row['threshold']}"
+    return f"failed at {row['stage']}: {row['value']}" if row["status"] == FAILED else "not decided"
+
+
+def _documents(plan: Plan, partition: Any) -> int:
+    record = plan.store.record(plan.records(partition))
+    return int(record["documents"]) if record else 0
+
+
+def _last_accounting(plan: Plan) -> dict[str, Any]:
+    last = plan.store.read_json("run.json")
+    accounting = plan.store.read_json(f"selection/{last['selection']}/done.json") if last else None
+    return dict(accounting["stages"]) if accounting else {}
+
+
+def _report(name: str, report: dict[str, Any], console: Console) -> None:
+    groups = report.get("groups")
+    if not groups:
+        if report:
+            console.print(
+                f"{name}: " + ", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in report.items()),
+                highlight=False,
+            )
+        return
+    rows = [{"group": k, **v} for k, v in groups.items()] if isinstance(groups, dict) else groups
+    table = Table(*rows[0], title=name)
+    for row in rows:
+        table.add_row(
+            *(f"{v:,}" if isinstance(v, int) else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())
+        )
+    console.print(table)

@@ -1,0 +1,203 @@
+"""What surrounds an article on a real page: head, styles, scripts, menus, ads, lists, comments, footer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+
+from winnow.pipelines.sample.dice import Dice
+from winnow.pipelines.sample.texts import Chrome, chrome
+
+HOSTS = ("www", "m", "news", "blog", "board", "docs", "shop", "wiki")
+CLASSES = ("header", "gnb", "lnb", "wrap", "container", "content", "aside", "banner", "card", "list", "btn", "tab")
+PROPERTIES = (
+    "margin:0 auto", "padding:12px 16px", "display:flex", "position:relative", "color:#333", "font-size:14px",
+    "background:#fff", "border-bottom:1px solid #e5e5e5", "line-height:1.6", "overflow:hidden", "width:100%",
+    "max-width:1180px", "float:left", "text-decoration:none", "letter-spacing:-.02em", "z-index:100",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """What a page is about. `body` is ready-made inner HTML that replaces the paragraphs, for pages without prose."""
+
+    title: str
+    paragraphs: tuple[str, ...]
+    author: str
+    date: str
+    comments: tuple[str, ...]
+    related: tuple[str, ...]
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One invented site: its template, its words and the parts that all its pages share."""
+
+    name: str
+    host: str
+    language: str
+    template: str
+    words: Chrome
+    style: str
+    script: str
+    footer: str
+
+    def label(self, key: str) -> str:
+        """A word of the interface."""
+        return self.words.labels[key]
+
+
+@cache
+def site(language: str, template: str, number: int, seed: int) -> Site:
+    """Site `number` of those in a language that use a template."""
+    dice = Dice(seed, "site", language, template, number)
+    words = chrome(language)
+    name = dice.pick(words.sites)
+    host = f"{dice.pick(HOSTS)}.{template}{number}-{language}.example"
+    return Site(name, host, language, template, words, _style(dice), _script(dice, host), _footer(dice, name, words))
+
+
+def text(value: str) -> str:
+    """Text as HTML character data."""
+    return escape(value, quote=False)
+
+
+def _style(dice: Dice) -> str:
+    rules = (
+        f".{dice.pick(CLASSES)}-{dice.pick(CLASSES)}{dice.below(40)}{{{';'.join(dice.sample(PROPERTIES, 4))}}}"
+        for _ in range(dice.between(30, 110))
+    )
+    return "<style>\n" + "\n".join(rules) + "\n</style>"
+
+
+def _script(dice: Dice, host: str) -> str:
+    keys = ",".join(f'"{dice.pick(CLASSES)}{n}":{dice.below(100000)}' for n in range(dice.between(20, 80)))
+    return (
+        f'<script>(function(w,d){{w.dataLayer=w.dataLayer||[];var cfg={{{keys}}};w.dataLayer.push({{"site":"{host}",'
+        '"cfg":cfg});var s=d.createElement("script");s.async=true;s.src="/static/js/vendor.bundle.js";'
+        "if(w.innerWidth<768&&!/pc=1/.test(d.cookie)){d.documentElement.className+=' mobile';}"
+        "var f=d.getElementsByTagName('script')[0];f.parentNode.insertBefore(s,f);})(window,document);</script>"
+    )
+
+
+def _footer(dice: Dice, name: str, words: Chrome) -> str:
+    links = " | ".join(f'<a href="/policy/{n}">{text(w)}</a>' for n, w in enumerate(words.menu[-6:]))
+    notes = "".join(f"<p>{text(note)}</p>" for note in words.footer)
+    company = ""
+    if words is chrome("ko"):
+        company = (
+            f"<address>상호: (주){name} | 대표: {dice.pick(words.authors)} | 사업자등록번호: "
+            f"{dice.below(1000):03d}-{dice.below(100):02d}-{dice.below(100000):05d} | 통신판매업신고: 제20{dice.between(10, 24)}"
+            f"-물푸레-{dice.below(10000):04d}호<br>주소: 가온도 한가람시 느티나무로 {dice.between(1, 300)}, {dice.between(2, 9)}층 | "
+            f"전화: 000-{dice.below(10000):04d}-0000 | 팩스: 000-{dice.below(10000):04d}-0001</address>"
+        )
+    return (
+        f'<footer id="footer" class="footer"><div class="footer-links">{links}</div>{notes}{company}'
+        f'<p class="copyright">Copyright &copy; {name}. All rights reserved.</p></footer>'
+    )
+
+
+def head(article: Article, here: Site, declared: str = "utf-8") -> str:
+    """The inside of <head>, with metadata as sites write it."""
+    title, intro = escape(article.title), escape(article.paragraphs[0][:90] if article.paragraphs else article.title)
+    data = json.dumps(
+        {"@context": "https://schema.org", "@type": "Article", "headline": article.title, "datePublished": article.date,
+         "author": {"@type": "Person", "name": article.author}, "publisher": {"@type": "Organization", "name": here.name}},
+        ensure_ascii=False,
+    )  # fmt: skip
+    return (
+        f'<meta charset="{declared}">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{title} - {here.name}</title>\n<meta name="description" content="{intro}">\n'
+        f'<meta property="og:title" content="{title}">\n<meta property="og:site_name" content="{here.name}">\n'
+        f'<meta property="og:description" content="{intro}">\n<meta property="og:image" content="https://{here.host}/i/og.png">\n'
+        f'<link rel="stylesheet" href="/static/css/main.css?v=20240301">\n<link rel="icon" href="/favicon.ico">\n'
+        f'{here.style}\n{here.script}\n<script type="application/ld+json">{data}</script>'
+    )
+
+
+def menu(here: Site, dice: Dice, *, depth: int = 2, tag: str = "nav") -> str:
+    """A navigation menu with sub-menus."""
+    items = []
+    for number, word in enumerate(dice.sample(here.words.menu, dice.between(8, 14))):
+        inner = ""
+        if depth > 1 and dice.chance(0.5):
+            subs = "".join(
+                f'<li><a href="/s/{n}">{text(w)}</a></li>' for n, w in enumerate(dice.sample(here.words.menu, 5))
+            )
+            inner = f'<ul class="sub">{subs}</ul>'
+        items.append(f'<li class="m{number}"><a href="/section/{number}"><span>{text(word)}</span></a>{inner}</li>')
+    return f'<{tag} id="gnb" class="gnb"><ul>{"".join(items)}</ul></{tag}>'
+
+
+def top(here: Site, dice: Dice) -> str:
+    """The page's header: skip link, account links, logo, search, menu."""
+    return (
+        f'<header id="header"><div class="util"><a href="/login">{here.label("login")}</a> <a href="/join">{here.label("join")}</a></div>'
+        f'<h1 class="logo"><a href="/"><img src="/static/img/logo.png" alt="{here.name}"></a></h1>'
+        f'<form action="/search" class="search"><input type="text" name="q" placeholder="{here.label("search")}"><button type="submit">'
+        f'<svg width="18" height="18" viewBox="0 0 24 24"><path d="M15.5 14h-.79l-.28-.27A6.5 6.5 0 1 0 13 14.73l.27.28v.79l5 5L19.5 19z"/></svg>'
+        f"</button></form>{menu(here, dice)}</header>"
+    )
+
+
+def ads(here: Site, dice: Dice, count: int, place: str = "ad-box") -> str:
+    """Advertisement boxes."""
+    boxes = "".join(
+        f'<a href="https://ads.example/c?id={dice.below(10**9)}" target="_blank" rel="nofollow sponsored"><img src="//cdn.example/b/'
+        f'{dice.below(10**6)}.jpg" alt="" width="300" height="250"><em>{text(word)}</em></a>'
+        for word in dice.sample(here.words.ads, count)
+    )
+    return f'<div class="{place}" data-slot="{dice.below(1000)}"><span class="ad-label">{here.label("ad")}</span>{boxes}</div>'
+
+
+def related(article: Article, here: Site, dice: Dice, key: str = "related") -> str:
+    """A list of links to other pages of the site."""
+    rows = "".join(
+        f'<li><a href="/view/{dice.below(10**7)}"><span class="thumb"><img src="/t/{dice.below(10**5)}.jpg" alt=""></span>'
+        f"<strong>{text(title)}</strong></a></li>"
+        for title in dice.sample(article.related, dice.between(4, 8))
+    )
+    return f'<section class="{key}-list"><h3>{here.label(key)}</h3><ul>{rows}</ul></section>'
+
+
+def comments(article: Article, here: Site, dice: Dice) -> str:
+    """Readers' comments, each with a name, a date and buttons."""
+    rows = "".join(
+        f'<li class="comment" id="c{dice.below(10**6)}"><div class="comment-meta"><b class="nick">user{dice.below(9999)}</b> '
+        f'<time>{article.date[:8]}{dice.between(10, 28)}</time></div><div class="comment-text">{text(comment)}</div>'
+        f'<button type="button">{here.label("reply")}</button><button type="button">{here.label("like")} {dice.below(40)}</button></li>'
+        for comment in article.comments
+    )
+    return f'<div id="comments" class="comment-area"><h3>{here.label("comments")} {len(article.comments)}</h3><ul>{rows}</ul></div>'
+
+
+def share(here: Site, dice: Dice) -> str:
+    """Buttons for sharing."""
+    icons = "".join(
+        f'<a class="sns sns{n}" href="#" onclick="return shareTo({n},{dice.below(999)})"></a>' for n in range(4)
+    )
+    return f'<div class="share"><span>{here.label("share")}</span>{icons}</div>'
+
+
+def cookie(here: Site) -> str:
+    """The banner that asks for consent."""
+    return f'<div class="cookie-banner" role="dialog"><p>{text(here.words.cookie)}</p><button>OK</button></div>'
+
+
+def paragraphs(article: Article, before: str = "<p>", after: str = "</p>\n") -> str:
+    """The article's text in a template's own markup, or the ready-made body."""
+    if article.body is not None:
+        return article.body
+    return "".join(f"{before}{text(paragraph)}{after}" for paragraph in article.paragraphs)
+
+
+def payload(here: Site, dice: Dice) -> str:
+    """The state that a client-side framework leaves at the end of the page: large, and no text of the page."""
+    state = {
+        f"{dice.pick(CLASSES)}{n}": {"id": dice.below(10**9), "on": dice.chance(0.5), "w": dice.below(2000)}
+        for n in range(dice.between(10, 140))
+    }
+    return f'<script>window.__STATE__={json.dumps(state)};</script><script src="https://{here.host}/static/js/app.js" defer></script>'

@@ -1,0 +1,211 @@
+"""Where a run keeps its parts: Arrow IPC files on any fsspec filesystem, visible only when whole, each with a record.
+
+A part is written to a temporary name, renamed, and then recorded (rows, bytes, hash) in a JSON file beside it. A part
+without a matching record does not exist. Object stores show an object only when its upload completes, so there the
+part is written in place.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import fsspec
+import orjson
+import pyarrow as pa
+import xxhash
+from fsspec.implementations.local import LocalFileSystem
+
+BATCH_ROWS = 512
+"""Rows of every record batch but the last, so that a row's batch is known without reading any."""
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
+
+
+class StoreError(OSError):
+    """A part that is damaged or missing: one sentence with its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A run's folder: a local path or any fsspec URL."""
+
+    root: str
+
+    @property
+    def fs(self) -> fsspec.AbstractFileSystem:
+        """The filesystem, one per process and URL."""
+        return _filesystem(self.root)[0]
+
+    def path(self, name: str) -> str:
+        """The filesystem's own path of a file of the run."""
+        return f"{_filesystem(self.root)[1]}/{name}"
+
+    def url(self, name: str) -> str:
+        """The full URL of a file of the run, for code that opens it through fsspec itself."""
+        return f"{self.root.rstrip('/')}/{name}"
+
+    @property
+    def local(self) -> bool:
+        """Whether parts can be renamed and mapped into memory."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write whole or not at all."""
+        self._put(name, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write whole or not at all."""
+        self._put(name, text.encode("utf-8"))
+
+    def read_json(self, name: str) -> Any | None:
+        """The value, or None where there is no such file. Raises StoreError where it is not JSON."""
+        try:
+            return orjson.loads(self.fs.cat_file(self.path(name)))
+        except FileNotFoundError:
+            return None
+        except orjson.JSONDecodeError as error:
+            raise StoreError(
+                f"{self.path(name)}: not valid JSON ({error}); remove the file to have it made again"
+            ) from error
+
+    def exists(self, name: str) -> bool:
+        """Whether a file of that name exists."""
+        return bool(self.fs.exists(self.path(name)))
+
+    def record(self, part: str) -> dict[str, Any] | None:
+        """What was recorded of a part, or None unless the part is there, with the recorded size."""
+        record = self.read_json(f"{part}.json")
+        if record is None:
+            return None
+        try:
+            size = self.fs.size(self.path(f"{part}.arrow"))
+        except FileNotFoundError:
+            return None
+        return record if size == record["bytes"] else None
+
+    def reader(self, part: str, columns: Sequence[str] | None = None) -> pa.ipc.RecordBatchFileReader:
+        """Opens a part; only the named columns are read."""
+        path = self.path(f"{part}.arrow")
+        try:
+            source = pa.memory_map(path) if self.local else pa.PythonFile(self.fs.open(path, "rb"), mode="r")
+            reader = pa.ipc.open_file(source)
+            if columns is None:
+                return reader
+            fields = sorted(reader.schema.get_field_index(c) for c in columns)
+            return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise StoreError(f"{path}: cannot be read: {error}") from error
+
+    def read(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of a part."""
+        table = self.reader(part, columns).read_all()
+        return table if columns is None else table.select(list(columns))
+
+    def writer(self, part: str, schema: pa.Schema) -> PartWriter:
+        """Opens a part for writing; nothing is visible before `close`."""
+        return PartWriter(self, part, schema)
+
+    def sweep(self) -> None:
+        """Remove what killed writers left behind. Only the holder of the run's lock calls this."""
+        if self.local and self.fs.exists(self.path("")):
+            for path in self.fs.find(self.path("")):
+                if ".tmp-" in path:
+                    self.fs.rm_file(path)
+
+    def _put(self, name: str, content: bytes) -> None:
+        path = self.path(name)
+        self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if not self.local:
+            self.fs.pipe_file(path, content)
+            return
+        temporary = f"{path}.tmp-{uuid.uuid4().hex}"
+        self.fs.pipe_file(temporary, content)
+        Path(temporary).replace(path)
+
+
+class PartWriter:
+    """Streams record batches into one part. State: the open file, its running hash and counts."""
+
+    def __init__(self, store: Store, part: str, schema: pa.Schema) -> None:
+        self.store, self.part, self.rows = store, part, 0
+        self.path = store.path(f"{part}.arrow")
+        self.temporary = f"{self.path}.tmp-{uuid.uuid4().hex}" if store.local else self.path
+        store.fs.makedirs(self.path.rpartition("/")[0], exist_ok=True)
+        self.file = _Hashed(store.fs.open(self.temporary, "wb"))
+        self.ipc = pa.ipc.new_file(pa.PythonFile(self.file, mode="w"), schema, options=_OPTIONS)
+        self.schema = schema
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Append rows."""
+        self.rows += batch.num_rows
+        self.ipc.write(batch)
+
+    def close(self, **facts: Any) -> dict[str, Any]:
+        """Make the part visible and record it, with any further facts. Returns the record."""
+        self.ipc.close()
+        self.file.inner.close()
+        if self.temporary != self.path:
+            Path(self.temporary).replace(self.path)
+        record = {"rows": self.rows, "bytes": self.file.bytes, "hash": self.file.hash.hexdigest(), **facts}
+        self.store.write_json(f"{self.part}.json", record)
+        return record
+
+    def discard(self) -> None:
+        """Leave no trace: what stood there before stays."""
+        self.ipc.close()
+        if self.store.local:
+            self.file.inner.close()
+            self.store.fs.rm_file(self.temporary)
+        else:
+            self.file.inner.discard()
+
+
+class _Hashed:
+    """A binary sink that hashes what passes through, so that no part is read again to be recorded."""
+
+    def __init__(self, inner: IO[bytes]) -> None:
+        self.inner, self.bytes, self.hash, self.closed = inner, 0, xxhash.xxh3_128(), False
+
+    def write(self, data: Any) -> int:
+        self.bytes += len(data)
+        self.hash.update(data)
+        self.inner.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is flushed before the end."""
+
+    def tell(self) -> int:
+        return self.bytes
+
+
+def fingerprint(*parts: Any) -> str:
+    """16 hex digits of the canonical JSON of `parts`."""
+    return xxhash.xxh3_128_hexdigest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str))[:16]
+
+
+def rebatched(batches: Iterable[pa.RecordBatch], rows: int = BATCH_ROWS) -> Iterable[pa.RecordBatch]:
+    """The same rows in batches of exactly `rows`, but for the last."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        while batch.num_rows:
+            take = min(rows - count, batch.num_rows)
+            held.append(batch.slice(0, take))
+            batch, count = batch.slice(take), count + take
+            if count == rows:
+                yield pa.concat_batches(held)
+                held, count = [], 0
+    if held:
+        yield pa.concat_batches(held)
+
+
+@lru_cache(maxsize=16)
+def _filesystem(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    fs, path = fsspec.core.url_to_fs(root)
+    return fs, path.rstrip("/")

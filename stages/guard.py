@@ -1,0 +1,342 @@
+"""A persistent child process that works through items under a time and a memory limit.
+
+An item that hangs (in C code too), overflows the C stack, exhausts memory or kills the process is one failed item
+with its cause; the child is started again and goes on with the next. The child is a fresh interpreter, not a fork:
+the parent may hold threads and locks. It dies with its parent (Linux: `PR_SET_PDEATHSIG`; everywhere: end of input).
+
+Both pipes carry frames: four bytes of length, then a pickle. Items travel ahead of their results, bounded by the
+pipe's size, so the child never waits for the parent between two items.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import pickle
+import resource
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from winnow.stages.stage import StageError
+
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from winnow.stages.guard import child; child(int(sys.argv[2]))"
+)
+_LENGTH = struct.Struct("<I")
+_PIPE_BYTES = 1 << 20
+_START_SECONDS = 180.0
+_STARTS = 3  # deaths in a row that no item can be blamed for
+_WALL_FACTOR = 4.0  # wall time allowed per second of the limit while the child gets no processor
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the child runs: `factory` is "module:name", called once with `options`; what it returns is called as
+    `function(*item)` per item. `seconds` of processor time per item; `mebibytes` of address space."""
+
+    factory: str
+    options: tuple[tuple[str, Any], ...] = ()
+    seconds: float = 10.0
+    mebibytes: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One item's result, or why there is none."""
+
+    value: Any
+    error: str | None = None
+
+
+class Guard:
+    """A child process for one `Work`. Not shared between threads: `guard()` gives each thread its own."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._process: subprocess.Popen[bytes] | None = None
+        self._received = bytearray()
+        self._cpu = 0.0  # child's processor seconds when it finished its last item
+
+    def map(self, items: Iterable[tuple[Any, ...]]) -> Iterator[Outcome]:
+        """One outcome per item, in order. Raises StageError where the child cannot even start."""
+        source = iter(items)
+        waiting: deque[bytes] = deque()  # frames sent or being sent, oldest first: the child is at waiting[0]
+        try:
+            yield from self._work_through(source, waiting)
+        finally:
+            if waiting:  # abandoned half-way: answers still under way must not meet the next items
+                self.close()
+
+    def _work_through(self, source: Iterator[tuple[Any, ...]], waiting: deque[bytes]) -> Iterator[Outcome]:
+        sent = 0  # how many of them have left completely
+        offset = 0  # bytes of waiting[sent] that have left
+        exhausted = False
+        orphaned = 0
+        began = time.monotonic()
+        while True:
+            if not exhausted and len(waiting) == sent:
+                item = next(source, None)
+                if item is None:
+                    exhausted = True
+                else:
+                    waiting.append(_frame(item))
+                    if len(waiting) == 1:
+                        began = time.monotonic()
+            if not waiting:
+                return
+            process = self._running()
+            frame = waiting[sent] if sent < len(waiting) else None
+            results, offset, died = self._exchange(process, frame, offset, began)
+            if frame is not None and offset == len(frame):
+                sent, offset = sent + 1, 0
+                if sent == 1:
+                    began = time.monotonic()
+            for value, error, cpu in results:
+                waiting.popleft()
+                sent -= 1
+                began, self._cpu = time.monotonic(), cpu
+                orphaned = 0
+                yield Outcome(value, error)
+                began = time.monotonic()
+            if died is not None:
+                self.close()
+                if died == _IDLE or not waiting or (sent == 0 and offset == 0):
+                    orphaned += 1
+                    if orphaned >= _STARTS:
+                        raise StageError(f"the worker for {self.work.factory} died {_STARTS} times between items")
+                else:
+                    waiting.popleft()
+                    yield Outcome(None, died)
+                sent = offset = 0
+                began = time.monotonic()
+
+    def close(self) -> None:
+        """Ends the child, if any. The guard may be used again."""
+        process, self._process = self._process, None
+        self._received.clear()
+        if process is not None:
+            _end(process)
+
+    def _exchange(
+        self, process: subprocess.Popen[bytes], frame: bytes | None, offset: int, began: float
+    ) -> tuple[list[tuple[Any, str | None, float]], int, str | None]:
+        """Sends what fits, waits for results. The third value is why the child is lost, if it is."""
+        stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        deadline = began + self.work.seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            if frame is not None:
+                selector.register(stdin, selectors.EVENT_WRITE)
+            while True:
+                ready = selector.select(max(0.0, deadline - time.monotonic()) + 0.01)
+                if not ready:
+                    if self._spent(process, began):
+                        return [], offset, f"timeout after {self.work.seconds:g} s"
+                    deadline = time.monotonic() + max(0.05, self.work.seconds / 4)
+                    continue
+                names = {key.fileobj for key, _ in ready}
+                if stdin in names and frame is not None:
+                    with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                        offset += os.write(stdin.fileno(), memoryview(frame)[offset : offset + _PIPE_BYTES])
+                if stdout in names:
+                    data = os.read(stdout.fileno(), _PIPE_BYTES)
+                    if not data:
+                        return [], offset, _cause(process)
+                    self._received += data
+                    results = list(_frames(self._received))
+                    lost = None
+                    if any(error == _OUT_OF_MEMORY for _, error, _ in results):
+                        lost = _IDLE
+                    return results, offset, lost
+                return [], offset, None
+
+    def _spent(self, process: subprocess.Popen[bytes], began: float) -> bool:
+        if time.monotonic() - began >= _WALL_FACTOR * self.work.seconds:
+            return True
+        used = _cpu_seconds(process.pid)
+        return used is None or used - self._cpu >= 0.95 * self.work.seconds
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        process = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, json.dumps(sys.path), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            process_group=0,
+        )
+        self._process = process
+        weakref.finalize(self, _end, process)
+        stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        _widen(stdin.fileno())
+        _widen(stdout.fileno())
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(_frame((self.work.factory, self.work.options, self.work.mebibytes)))
+        error = self._greeting(process)
+        if error is not None:
+            self.close()
+            raise StageError(f"the worker for {self.work.factory} does not start: {error}")
+        os.set_blocking(stdin.fileno(), False)
+        return process
+
+    def _greeting(self, process: subprocess.Popen[bytes]) -> str | None:
+        stdout = cast(IO[bytes], process.stdout)
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            while selector.select(_START_SECONDS):
+                data = os.read(stdout.fileno(), _PIPE_BYTES)
+                if not data:
+                    return _cause(process)
+                self._received += data
+                for _, error, cpu in _frames(self._received):
+                    self._cpu = cpu
+                    return error
+        return f"no answer in {_START_SECONDS:g} s"
+
+
+_OUT_OF_MEMORY = "out of memory"
+_IDLE = "idle"
+
+_LOCAL = threading.local()
+_ALIVE: weakref.WeakSet[Guard] = weakref.WeakSet()
+
+
+def guard(work: Work) -> Guard:
+    """This thread's guard for this work, made on first use, kept between partitions and closed at exit."""
+    kept: dict[tuple[int, Work], Guard] = _LOCAL.__dict__.setdefault("guards", {})
+    key = (os.getpid(), work)
+    if key not in kept:
+        kept[key] = Guard(work)
+        _ALIVE.add(kept[key])
+    return kept[key]
+
+
+@atexit.register
+def close_all() -> None:
+    """Ends the children of all guards of this process."""
+    for kept in list(_ALIVE):
+        kept.close()
+
+
+def child(parent: int) -> None:
+    """The child's side: reads the work, then items, until its input ends."""
+    _die_with(parent)
+    source = sys.stdin.buffer
+    sink = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever a library prints must not run into the frames
+    factory, options, mebibytes = _receive(source)
+    try:
+        function = _load(factory)(**dict(options))
+    except Exception as error:
+        _send(sink, None, _describe(error))
+        return
+    limit = mebibytes << 20
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    _send(sink, None, None)
+    while (item := _receive(source)) is not None:
+        value, problem = None, None
+        try:
+            value = function(*item)
+        except Exception as error:
+            problem = _describe(error)
+        _send(sink, value, problem)
+
+
+def _load(factory: str) -> Callable[..., Callable[..., Any]]:
+    module, _, name = factory.partition(":")
+    return cast(Callable[..., Callable[..., Any]], getattr(importlib.import_module(module), name))
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return _OUT_OF_MEMORY
+    message = " ".join(str(error).split())[:500]
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _die_with(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, linux/prctl.h
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _receive(source: IO[bytes]) -> Any:
+    head = source.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    return pickle.loads(source.read(_LENGTH.unpack(head)[0]))
+
+
+def _send(sink: IO[bytes], value: Any, error: str | None) -> None:
+    data = memoryview(_frame((value, error, time.process_time())))
+    while data:
+        data = data[sink.write(data) :]
+
+
+def _frame(value: Any) -> bytes:
+    data = pickle.dumps(value, protocol=5)
+    return _LENGTH.pack(len(data)) + data
+
+
+def _frames(received: bytearray) -> Iterator[tuple[Any, str | None, float]]:
+    """Takes every complete frame off the front."""
+    while len(received) >= _LENGTH.size:
+        end = _LENGTH.size + _LENGTH.unpack_from(received)[0]
+        if len(received) < end:
+            return
+        data = bytes(memoryview(received)[_LENGTH.size : end])
+        del received[:end]
+        yield pickle.loads(data)
+
+
+def _cause(process: subprocess.Popen[bytes]) -> str:
+    code = process.wait()
+    return f"worker killed by signal {-code}" if code < 0 else f"worker ended with code {code}"
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    """Processor seconds of a process; None where /proc does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # proc_pid_stat(5): utime and stime are fields 14 and 15
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _widen(descriptor: int) -> None:
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()

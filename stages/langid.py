@@ -1,0 +1,76 @@
+"""Which language a document is in, by fastText on the beginning of its text.
+
+lid.176 on real sentences and pages: `tests/stages/test_langid.py`; speed: `tests/bench/bench_langid.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+from winnow.classifiers.artifacts import ModelError, resolve
+from winnow.classifiers.language_codes import language_code
+from winnow.stages.stage import Artifact, Map, Settings, StageError
+
+
+class LangidSettings(Settings):
+    """`model`: lid.176, a path to a fastText `.bin` or `.ftz`, or `hub:owner/repo/file`. `chars`: how much of the text
+    is looked at. `score`: least probability, the language pack's where not given. `labels`: languages kept besides the
+    pipeline's, in any code (`en`, `eng`, `eng_Latn`)."""
+
+    model: str = "lid.176"
+    chars: int = Field(default=2000, ge=1)
+    score: float | None = Field(default=None, ge=0, le=1)
+    labels: tuple[str, ...] = ()
+
+
+class LangidStage(Map):
+    """The likeliest language and its probability."""
+
+    __slots__ = ()
+    kind = "langid"
+    version = 1
+    Settings = LangidSettings
+
+    def signals(self) -> dict[str, pa.DataType]:
+        """`label`: ISO 639-1 where the language has one, else 639-3, `und` for an empty text; `score`: 0 to 1."""
+        return {"label": pa.string(), "score": pa.float32()}
+
+    def clauses(self) -> dict[str, str]:
+        settings: LangidSettings = self.settings
+        codes = list(dict.fromkeys([self.pack.code, *map(language_code, settings.labels)]))
+        least = self.pack.language_score if settings.score is None else settings.score
+        names = ", ".join(f"'{code}'" for code in codes)
+        label = f"label = {names}" if len(codes) == 1 else f"label IN ({names})"
+        return {"label": label, "score": f"score >= {least}"}
+
+    def artifacts(self) -> list[Artifact]:
+        try:
+            file = resolve(self.settings.model)
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        return [Artifact(file.name, file.path, file.digest)]
+
+    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        labels, scores = self._predict(prefixes(documents.column("text"), self.settings.chars))
+        return pa.record_batch({"label": pa.array(labels, pa.string()), "score": pa.array(scores, pa.float32())})
+
+    def _predict(self, texts: Sequence[str]) -> tuple[list[str], list[float]]:
+        from winnow.classifiers.language_id import identifier
+
+        try:
+            return identifier(resolve(self.settings.model)).predict(texts)
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+
+def prefixes(texts: pa.Array, chars: int) -> list[str]:
+    """The first `chars` characters of each text as one line."""
+    cut = pc.utf8_slice_codeunits(texts, 0, chars)
+    lines: list[str] = pc.replace_substring_regex(cut, "[\r\n]+", " ").to_pylist()
+    return lines
+
+
+KIND = LangidStage

@@ -1,0 +1,163 @@
+"""`use: mixture`: how many tokens each group of documents gives, and so how often its documents are repeated.
+
+Groups are the values of any label signal; their sizes are counted by the tokenizer that will write the shards. The
+solvers are in `winnow.filters.allocation`. A fractional multiplicity becomes copies of a document by
+`winnow.filters.rounding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+from winnow.filters import allocation
+from winnow.filters.rounding import MOST
+from winnow.stages.stage import Corpus, Part, Settings, StageError
+
+NO_LABEL = "null"
+"""The group of documents whose label is null."""
+
+
+class MixtureSettings(Settings):
+    """`by` and `tokens` are dotted signal names; without `tokens` the engine fills in the tokenize stage's count.
+
+    Without a budget: as many tokens as the groups hold together, or as the epoch cap or the fixed shares allow if
+    that is less. A budget beyond `max_epochs` of everything is an error, or with `shortage: shrink` is cut to that.
+    """
+
+    by: str
+    solver: Literal["unimax", "temperature", "fixed"] = "unimax"
+    max_epochs: float = Field(4.0, gt=0, le=MOST)
+    alpha: float = Field(0.5, ge=0, le=1)  # temperature: share ~ size^alpha
+    shares: dict[str, float] | None = None  # fixed: group -> share, summing to 1
+    budget_tokens: int | None = Field(None, ge=0)
+    shortage: Literal["error", "shrink"] = "error"
+    tokens: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture(Corpus):
+    """Signals: `group` (the label), `multiplicity` (tokens allocated to the group / tokens of the group: epochs)."""
+
+    figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    kind = "mixture"
+    version = 1
+    Settings = MixtureSettings
+
+    def signals(self) -> dict[str, pa.DataType]:
+        return {"multiplicity": pa.float32(), "group": pa.string()}
+
+    def reads(self) -> list[str]:
+        chosen: MixtureSettings = self.settings
+        return [chosen.by] if chosen.tokens is None else [chosen.by, chosen.tokens]
+
+    def reduce(self, parts: Sequence[Part], exchanged: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+        chosen: MixtureSettings = self.settings
+        self.figures.clear()
+        if chosen.tokens is None:
+            raise StageError(
+                f"{self.name}: no token counts to size the groups by; "
+                "add a tokenize stage to the pipeline, or name a signal in 'tokens:', such as 'shards.tokens'"
+            )
+        documents: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+        for part in parts:
+            for group, rows, tokens in self._count(part, chosen.tokens):
+                documents[group] = documents.get(group, 0) + rows
+                sizes[group] = sizes.get(group, 0) + tokens
+        budget, asked = self._budget(sizes)
+        given = self._solve(sizes, budget)
+        epochs = {group: given[group] / size if size else 1.0 for group, size in sizes.items()}
+        total = sum(given[group] for group in sorted(given))
+        self.figures.update(
+            solver=chosen.solver,
+            budget_tokens=round(budget),
+            tokens=sum(sizes.values()),
+            allocated_tokens=round(total),
+            groups={
+                group: {
+                    "documents": documents[group],
+                    "tokens": sizes[group],
+                    "epochs": epochs[group],
+                    "allocated_tokens": round(given[group]),
+                    "share": given[group] / total if total else 0.0,
+                }
+                for group in sorted(sizes)
+            },
+        )
+        if asked is not None:
+            self.figures["shrunk_from"] = asked
+        for part in parts:
+            label = self._groups(part.read([chosen.by]))
+            names = pc.unique(label)
+            rate = pa.array([epochs[str(name)] for name in names.to_pylist()], pa.float32())
+            yield pa.RecordBatch.from_pydict(
+                {"multiplicity": rate.take(pc.index_in(label, names)), "group": label}
+            )
+
+    def report(self) -> dict[str, Any]:
+        """Tokens in all, and per group: documents, tokens, epochs, allocated tokens, share of what was allocated.
+
+        `shrunk_from` is there when the budget asked for was cut. A group without tokens has 1 epoch: it costs nothing.
+        """
+        return dict(self.figures)
+
+    def _groups(self, table: pa.Table) -> pa.Array[Any]:
+        label = table.column(self.settings.by).combine_chunks()
+        return label.cast(pa.string()).fill_null(NO_LABEL)
+
+    def _count(self, part: Part, tokens: str) -> Iterator[tuple[str, int, int]]:
+        """Group, documents and tokens of one part."""
+        table = part.read([self.settings.by, tokens])
+        counts = table.column(tokens)
+        if not pa.types.is_integer(counts.type):
+            raise StageError(f"{self.name}: '{tokens}' is {counts.type}, expected whole token counts")
+        counts = counts.cast(pa.int64())
+        least = pc.min(counts).as_py()
+        if counts.null_count or (least is not None and least < 0):
+            raise StageError(
+                f"{self.name}: '{tokens}' has {counts.null_count} nulls and a least value of {least} "
+                f"in part {part.index}, expected a count for every selected document"
+            )
+        named = pa.table({"group": self._groups(table), "tokens": counts})
+        summed = named.group_by("group").aggregate([("tokens", "count"), ("tokens", "sum")])
+        columns = (summed.column(name).to_pylist() for name in ("group", "tokens_count", "tokens_sum"))
+        yield from zip(*columns, strict=True)
+
+    def _budget(self, sizes: dict[str, int]) -> tuple[float, int | None]:
+        """The budget in tokens, and the one asked for when that was cut."""
+        chosen: MixtureSettings = self.settings
+        shares = chosen.shares or {}
+        if chosen.solver == "fixed":
+            most = allocation.fixed_capacity(sizes, shares, chosen.max_epochs)
+        else:
+            most = allocation.capacity(sizes, chosen.max_epochs)
+        if chosen.budget_tokens is None:
+            return min(float(sum(sizes.values())), most), None
+        if chosen.budget_tokens > most and chosen.shortage == "shrink":
+            return most, chosen.budget_tokens
+        return float(chosen.budget_tokens), None
+
+    def _solve(self, sizes: dict[str, int], budget: float) -> dict[str, float]:
+        chosen: MixtureSettings = self.settings
+        try:
+            if chosen.solver == "unimax":
+                return allocation.unimax(sizes, budget, chosen.max_epochs)
+            if chosen.solver == "temperature":
+                return allocation.temperature(sizes, budget, chosen.max_epochs, chosen.alpha)
+            return allocation.fixed(sizes, budget, chosen.max_epochs, chosen.shares or {})
+        except allocation.Infeasible as error:
+            raise StageError(
+                f"{self.name}: {error}; lower budget_tokens, raise max_epochs or set 'shortage: shrink'"
+            ) from error
+        except ValueError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+
+KIND = Mixture

@@ -1,0 +1,176 @@
+"""Records of one byte range of a crawl file, whatever wraps them: gzip, zstd or nothing.
+
+A record belongs to the range in which its member starts, or where it starts itself in an uncompressed file. Ranges
+that cut a file anywhere yield its records exactly once, and each stretch of damage once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, next_candidate, parse_head
+from winnow.stages.sources.members import (
+    DICTIONARY_MAGIC,
+    GZIP_MAGIC,
+    ZSTD_MAGIC,
+    Broken,
+    Codec,
+    Member,
+    find_anchor,
+    following,
+    gzip_codec,
+    zstd_codec,
+)
+from winnow.stages.sources.records import Feed, Record, Text, read_records
+from winnow.stages.sources.window import BLOCK, Window
+
+_UNREADABLE = {b"\x04\x22\x4d\x18": "lz4", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
+
+
+def read_range(window: Window, name: str, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
+    """Records and damage of [start, end) of a file called `name`; blocks are cut at `limit` bytes."""
+    if window.size == 0:
+        yield Broken(0, "the file is empty")
+        return
+    try:
+        codec = _codec(window, name)
+    except Broken as broken:
+        if start == 0:
+            yield broken
+        return
+    yield from _plain(window, start, end, limit) if codec is None else _chain(window, codec, start, end, limit)
+
+
+def _codec(window: Window, name: str) -> Codec | None:
+    """By the first bytes; by the name where those are damaged. None: not compressed."""
+    head = window.bytes_at(0, 8)
+    for magic, other in _UNREADABLE.items():
+        if head.startswith(magic):
+            raise Broken(0, f"{other} is not read: expected gzip, zstd or uncompressed WARC or ARC")
+    if head.startswith(GZIP_MAGIC):
+        return gzip_codec()
+    if head.startswith(ZSTD_MAGIC) or head[1:4] == DICTIONARY_MAGIC[1:]:
+        return zstd_codec(window)
+    if parse_head(window.bytes_at(0, HEAD_LIMIT), 0) is None:
+        if name.endswith(".gz"):
+            return gzip_codec()
+        if name.endswith((".zst", ".zstd")):
+            return zstd_codec(window)
+    return None
+
+
+class _Run:
+    """The text from one anchor to the next: one member, or several where records run across their borders."""
+
+    __slots__ = ("_codec", "_marks", "_member", "_total", "_window", "next")
+
+    def __init__(self, window: Window, codec: Codec, member: Member) -> None:
+        self._window = window
+        self._codec = codec
+        self._member = member
+        self._marks = [(0, member.offset)]
+        self._total = 0
+        self.next: Member | None = None  # at the next anchor, once the text has ended
+
+    def feed(self) -> bytes | None:
+        while self.next is None:
+            text = self._member.chunk()
+            if text is not None:
+                self._total += len(text)
+                return text
+            if self._member.end is None or (
+                member := following(self._window, self._codec, self._member.end)
+            ) is None:
+                return None
+            if member.begins_record():
+                self.next = member
+            else:
+                self._member = member
+                self._marks.append((self._total, member.offset))
+        return None
+
+    def place(self, position: int) -> tuple[int, bool]:
+        """Offset of the member that holds a position of the text, and whether that is its first byte."""
+        at, offset = next(mark for mark in reversed(self._marks) if mark[0] <= position)
+        return offset, at == position
+
+
+def _chain(window: Window, codec: Codec, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
+    member: Member | None = None
+    try:
+        if start == 0:
+            member = following(window, codec, 0)
+        elif (at := find_anchor(window, codec, start, end)) is not None:
+            member = Member(window, codec, at)
+    except Broken as broken:
+        yield broken
+        member = _resume(window, codec, broken.offset + 1, end)
+    while member is not None and member.offset < end:
+        run = _Run(window, codec, member)
+        try:
+            yield from read_records(Text(run.feed), run.place, limit, lambda position: True, lambda position: False)
+            member = run.next
+        except Broken as broken:
+            yield broken
+            member = _resume(window, codec, broken.offset + 1, end)
+
+
+def _resume(window: Window, codec: Codec, at: int, end: int) -> Member | None:
+    anchor = find_anchor(window, codec, at, end)
+    return None if anchor is None else Member(window, codec, anchor)
+
+
+def _plain(window: Window, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
+    at = 0 if start == 0 else _find_start(window, start, end)
+    if at is None:
+        return
+
+    def reopen(position: int) -> Feed:
+        return partial(next, _blocks(window, at + position), None)
+
+    yield from read_records(
+        Text(reopen(0), reopen),
+        lambda position: (at + position, True),
+        limit,
+        lambda position: _is_start(window, at + position),
+        lambda position: at + position >= end and _is_start(window, at + position),
+    )
+
+
+def _blocks(window: Window, at: int) -> Iterator[bytes]:
+    while block := window.bytes_at(at, BLOCK):
+        at += len(block)
+        yield block
+
+
+def _is_start(window: Window, offset: int) -> bool:
+    """Whether a record of an uncompressed file starts at `offset`: a whole head at the start of a line, and where
+    its Content-Length ends another head or the end of the file. Depends on the bytes from `offset` - 1 on alone."""
+    if offset and window.bytes_at(offset - 1, 1) != b"\n":
+        return False
+    head = parse_head(window.bytes_at(offset, HEAD_LIMIT), 0)
+    if head is None:
+        return False
+    behind = offset + head.size + head.length
+    if behind >= window.size:
+        return behind == window.size
+    data = window.bytes_at(behind, HEAD_LIMIT)
+    rest = data.lstrip(b"\r\n\0")
+    return not rest or parse_head(rest, 0) is not None
+
+
+def _find_start(window: Window, start: int, end: int) -> int | None:
+    at = start
+    while at < end:
+        block = window.bytes_at(at - 1, min(BLOCK, end - at + 1) + LINE_LIMIT)
+        index = next_candidate(block, 1)
+        while 0 <= index <= end - at:
+            if _is_start(window, at - 1 + index):
+                found = at - 1 + index
+                return found if found < end else None
+            index = next_candidate(block, index + 1)
+        at += BLOCK
+    return None
+
+

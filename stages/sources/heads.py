@@ -1,0 +1,120 @@
+"""Record heads of WARC 0.17-1.1 and ARC v1 and v2: what they are, and where they can begin.
+
+WARC: ISO 28500 and https://iipc.github.io/warc-specifications/. ARC:
+https://archive.org/web/researcher/ArcFileFormat.php. Lines that end in a bare LF, a quirk of ClueWeb, are read too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+HEAD_LIMIT = 1 << 16
+"""Longest head in bytes; anything longer is damage."""
+LINE_LIMIT = 9000
+"""No first line of a head is longer, in bytes."""
+
+_END = re.compile(rb"\n\r?\n")
+_VERSION = re.compile(rb"WARC/\d\.\d+[ \t]*\r?\n")
+_ARC = re.compile(
+    rb"(?P<url>[a-z][a-z0-9+.\-]{1,15}:[^\r\n]{1,8000}) (?P<ip>[0-9a-fA-F.:]+|-) (?P<date>\d{8,17}) "
+    rb"(?P<mime>[^\r\n]{0,300}?)(?: (?:\d{3}|-) \S+ \S+ \d+ \S+)? (?P<length>\d{1,15})\r?\n"
+)
+_CANDIDATE = re.compile(rb"(?<![^\n])(?:WARC/\d\.\d|[a-z][a-z0-9+.\-]{1,15}:[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One record's head: `size` bytes of head, then `length` bytes of block."""
+
+    size: int
+    length: int
+    kind: str  # the WARC-Type; ARC: 'response', or 'warcinfo' for the file description
+    id: str | None
+    url: str | None
+    date: str | None
+    mime: str | None  # content type of the block; ARC: media type of the payload
+    arc: bool
+    clipped: bool  # WARC-Truncated: the crawler cut the payload
+
+
+def parse_head(data: bytes, at: int) -> Head | None:
+    """The record head at data[at:], or None where there is none (or not all of it). Never raises."""
+    if data.startswith(b"WARC/", at):
+        end = _END.search(data, at, at + HEAD_LIMIT)
+        return None if end is None else _warc(data[at : end.end()])
+    line = _ARC.match(data, at, at + HEAD_LIMIT)
+    return None if line is None else _arc(line)
+
+
+def _warc(head: bytes) -> Head | None:
+    version = _VERSION.match(head)
+    if version is None:
+        return None
+    fields = parse_fields(head[version.end() :])
+    length, kind = fields.get(b"content-length", b""), fields.get(b"warc-type", b"unknown")
+    if not length.isdigit() or len(length) > 15:
+        return None
+    url = fields.get(b"warc-target-uri")
+    return Head(
+        size=len(head),
+        length=int(length),
+        kind=kind.decode("latin-1").lower(),
+        id=_text(fields.get(b"warc-record-id")),
+        url=_text(url.strip(b"<>") if url else None),
+        date=_text(fields.get(b"warc-date")),
+        mime=_text(fields.get(b"content-type")),
+        arc=False,
+        clipped=b"warc-truncated" in fields,
+    )
+
+
+def _arc(line: re.Match[bytes]) -> Head:
+    url = line["url"]
+    return Head(
+        size=line.end() - line.start(),
+        length=int(line["length"]),
+        kind="warcinfo" if url.startswith(b"filedesc:") else "response",
+        id=None,
+        url=_text(url),
+        date=arc_date(line["date"].decode("ascii")),
+        mime=_text(line["mime"]),
+        arc=True,
+        clipped=False,
+    )
+
+
+def parse_fields(lines: bytes) -> dict[bytes, bytes]:
+    """Named fields, names in lower case, folded lines joined, the first of several kept."""
+    fields: dict[bytes, bytes] = {}
+    name = b""
+    for line in lines.split(b"\n"):
+        if line[:1] in (b" ", b"\t"):
+            if name and line.strip():
+                fields[name] += b" " + line.strip()
+            continue
+        key, colon, value = line.partition(b":")
+        name = b""
+        if colon and (key := key.strip().lower()) not in fields:
+            fields[key] = value.strip()
+            name = key
+    return fields
+
+
+def arc_date(digits: str) -> str | None:
+    """'20080430204825' to '2008-04-30T20:48:25Z'; missing digits are left out of the ISO form from the right."""
+    if len(digits) < 14:
+        return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}"
+    day, time = f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}", f"{digits[8:10]}:{digits[10:12]}:{digits[12:14]}"
+    return f"{day}T{time}Z"
+
+
+def next_candidate(data: bytes, at: int) -> int:
+    """Index of the next line at or after `at` that looks like the first line of a head; -1 where there is none.
+    `data[0]` counts as a line start."""
+    found = _CANDIDATE.search(data, at)
+    return -1 if found is None else found.start()
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")

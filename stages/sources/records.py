@@ -1,0 +1,213 @@
+"""Archive records from text: decompressed members, or the bytes of an uncompressed file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, Head, next_candidate, parse_head
+from winnow.stages.sources.members import Broken
+
+Feed = Callable[[], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record. `body` is its block, cut at the reader's limit; `offset` is where it starts in the file, or where
+    the member that it starts in does; `place` tells it from the other records of that member."""
+
+    head: Head
+    body: bytes
+    offset: int
+    place: str
+
+
+class Text:
+    """A forward reader over chunks. `reopen(position)` gives a feed from anywhere, for texts that allow it."""
+
+    __slots__ = ("_at", "_base", "_data", "_feed", "_reopen")
+
+    def __init__(self, feed: Feed, reopen: Callable[[int], Feed] | None = None) -> None:
+        self._feed = feed
+        self._reopen = reopen
+        self._data = b""
+        self._at = 0
+        self._base = 0  # position of _data[0]
+
+    def tell(self) -> int:
+        """Bytes handed out or skipped so far."""
+        return self._base + self._at
+
+    def _more(self) -> bool:
+        chunk = self._feed()
+        if chunk is None:
+            return False
+        self._base += self._at
+        self._data = self._data[self._at :] + chunk if self._at < len(self._data) else chunk
+        self._at = 0
+        return True
+
+    def blank(self) -> bytes:
+        """Takes line ends and padding."""
+        taken = b""
+        while True:
+            rest = self._data[self._at : self._at + 64]
+            width = len(rest) - len(rest.lstrip(b"\r\n\0"))
+            taken += rest[:width]
+            self._at += width
+            if width < len(rest) or (not rest and not self._more()):
+                return taken
+
+    def ended(self) -> bool:
+        """Whether nothing is left."""
+        return self._at == len(self._data) and not self._more()
+
+    def head(self) -> Head | None:
+        """The record head that starts here, or None; moves nothing."""
+        while (head := parse_head(self._data, self._at)) is None:
+            if len(self._data) - self._at >= HEAD_LIMIT or not self._more():
+                return None
+        return head
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes, fewer where the text ends."""
+        have = len(self._data) - self._at
+        if count <= have:
+            self._at += count
+            return self._data[self._at - count : self._at]
+        parts = []
+        while True:
+            part = self._data[self._at : self._at + count]
+            parts.append(part)
+            self._at += len(part)
+            count -= len(part)
+            if not count or not self._more():
+                return b"".join(parts)
+
+    def skip(self, count: int) -> int:
+        """Moves on by `count` bytes without keeping them; returns how many there were."""
+        skipped = 0
+        while True:
+            step = min(count - skipped, len(self._data) - self._at)
+            self._at += step
+            skipped += step
+            if skipped == count or not self._more():
+                return skipped
+
+    def back(self, position: int, since: bytes | None) -> bool:
+        """Returns to an earlier position. `since`: all bytes handed out from there on, None where they were not
+        kept. False where that cannot be done."""
+        if since is not None:
+            self._data = since + self._data[self._at :]
+        elif self._reopen is not None:
+            self._feed, self._data = self._reopen(position), b""
+        else:
+            return False
+        self._base, self._at = position, 0
+        return True
+
+    def resync(self, accept: Callable[[int], bool]) -> bool:
+        """Moves to the next record head that `accept` (given its position) takes; False where the text ends."""
+        while True:
+            found = next_candidate(self._data, self._at + 1)
+            if found < 0:
+                self._at = max(self._at, len(self._data) - LINE_LIMIT)
+                if not self._more():
+                    self._at = len(self._data)
+                    return False
+                continue
+            head = parse_head(self._data, found)
+            if head is None and len(self._data) - found < HEAD_LIMIT:
+                self._at = found - 1
+                if self._more():
+                    continue
+                self._at = found
+            elif head is not None and accept(self._base + found):
+                self._at = found
+                return True
+            self._at = found
+
+
+def read_records(
+    text: Text,
+    place: Callable[[int], tuple[int, bool]],
+    limit: int,
+    accept: Callable[[int], bool],
+    stop: Callable[[int], bool],
+) -> Iterator[Record | Broken]:
+    """The records of a text, and what stands between them that is no record.
+
+    `place` maps a position to the offset in the file that names it, and whether that is where a member starts;
+    blocks are kept up to `limit` bytes; `accept` says whether the head at a position may be trusted after damage;
+    reading ends at a record whose position `stop` takes. Raises Broken where the text itself cannot be read on."""
+    while text.blank() or not text.ended():
+        began = text.tell()
+        if stop(began):
+            return
+        offset, first = place(began)
+        head = text.head()
+        if head is None:
+            try:
+                found = text.resync(accept)
+            except Broken as broken:
+                if broken.offset != offset:
+                    yield Broken(offset, "no record head here, nor behind it up to the next damage")
+                raise
+            end = "the next record" if found else "the end"
+            yield Broken(offset, f"no record head here: {text.tell() - began} bytes skipped up to {end}")
+            continue
+        try:
+            text.skip(head.size)
+            body = text.take(min(head.length, limit))
+            size = len(body)
+            if size == limit < head.length:
+                size += text.skip(head.length - size)
+        except Broken as broken:
+            raise Broken(broken.offset, f"{broken.cause}; {_name(head)} is lost") from broken
+        record = Record(head, body, offset, f"{offset}" if first else f"{offset}+{began}")
+        try:
+            padding = text.blank()
+            sound = size == head.length and (text.ended() or text.head() is not None)
+        except Broken as broken:
+            # The record is whole. Only a bad checksum over this very record makes it unfit.
+            if not (broken.whole and first and broken.offset == offset):
+                yield record
+            raise
+        yield record if sound else _overrun(text, record, began + head.size, size, padding, accept)
+
+
+def _overrun(
+    text: Text, record: Record, inside: int, size: int, padding: bytes, accept: Callable[[int], bool]
+) -> Record | Broken:
+    """What becomes of a record of `size` bytes behind which no other starts. Where one starts inside it, its
+    Content-Length was too long, and reading goes on there; otherwise it stands, unless it was cut short."""
+    head, behind = record.head, text.tell()
+    if size == len(record.body):
+        found = _inner(record.body, inside, accept)
+        if found is not None:
+            text.back(inside + found, record.body[found:] + padding)
+    elif text.back(inside, None):
+        found = text.tell() if text.resync(accept) and text.tell() < inside + size else None
+        if found is None:
+            text.back(behind, None)
+    else:
+        found = None
+    if found is not None:
+        return Broken(record.offset, f"Content-Length {head.length} runs over the next record; {_name(head)} is lost")
+    if size < head.length:
+        return Broken(record.offset, f"record ends after {size} of {head.length} bytes; {_name(head)} is lost")
+    return record
+
+
+def _inner(body: bytes, position: int, accept: Callable[[int], bool]) -> int | None:
+    """Index in a block of the first record head that may be trusted."""
+    at = next_candidate(body, 0)
+    while at >= 0:
+        if parse_head(body, at) is not None and accept(position + at):
+            return at
+        at = next_candidate(body, at + 1)
+    return None
+
+
+def _name(head: Head) -> str:
+    return head.url or head.id or f"a {head.kind} record"

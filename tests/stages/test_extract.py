@@ -1,0 +1,165 @@
+"""Main text and title from real pages, by both engines; monsters cost themselves alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+from pydantic import ValidationError
+from winnow.filters.languages import language_pack
+from winnow.stages.extract import KIND
+from winnow.stages.stage import Page
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+ENGINES = ["trafilatura", "resiliparse"]
+
+SENTENCES = [
+    "가을이 깊어지면서 남해안의 작은 어촌 마을은 멸치 말리는 냄새로 가득하다.",
+    "마을 사람들은 새벽부터 배를 타고 나가 해가 뜨기 전에 그물을 거두어들인다.",
+    "올해는 수온이 높아 어획량이 줄었지만 값은 지난해보다 조금 올랐다고 한다.",
+    "이장은 젊은 사람들이 돌아오지 않는 것이 가장 큰 걱정이라고 말했다.",
+]
+NAVIGATION = "로그인 회원가입 장바구니"
+COMMENT = "댓글에 적힌 의견은 본문이 아닙니다"
+
+
+def article(encoding: str = "utf-8", form: str = "NFC") -> bytes:
+    paragraphs = "".join(f"<p>{sentence} {sentence[::-1]}</p>" for sentence in SENTENCES)
+    text = f"""<!DOCTYPE html><html lang="ko"><head><title>어촌의 가을 - 신문</title></head><body>
+    <nav><ul><li><a href="/a">{NAVIGATION}</a></li></ul></nav>
+    <article><h1>어촌의 가을</h1>{paragraphs}</article>
+    <div id="comments" class="comments"><p>{COMMENT}</p></div>
+    <footer><a href="/c">회사 소개</a></footer></body></html>"""
+    return unicodedata.normalize(form, text).encode(encoding)  # type: ignore[arg-type]
+
+
+def page(payload: bytes, charset: str | None = None) -> Page:
+    return Page(id="0" * 32, url=None, date=None, payload=payload, charset=charset)
+
+
+def stage(engine: str = "trafilatura", **settings: object) -> KIND:
+    chosen = KIND.Settings.model_validate({"engine": engine, **settings})
+    return KIND(name="extract", settings=chosen, pack=language_pack("ko"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16"])
+def test_title_and_text_without_navigation_and_comments(engine: str, encoding: str) -> None:
+    batch = stage(engine).extract([page(article(encoding), "utf-8")])
+    row = batch.to_pylist()[0]
+    assert row["error"] is None
+    assert row["title"].startswith("어촌의 가을")
+    assert all(sentence in row["text"] for sentence in SENTENCES)
+    assert NAVIGATION not in row["text"]
+    assert COMMENT not in row["text"]
+    assert row["chars"] == len(row["text"])
+    assert row["bytes"] == len(article(encoding))
+    assert row["charset"] == {"utf-16": "utf-16-le"}.get(encoding, encoding)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_batch_has_the_contracts_columns(engine: str) -> None:
+    extractor = stage(engine)
+    for batch in (extractor.extract([]), extractor.extract([page(article())])):
+        types = {field.name: field.type for field in batch.schema}
+        assert types.pop("title") == pa.string()
+        assert types.pop("text") == pa.large_string()
+        assert types.pop("error") == pa.string()
+        assert types == extractor.signals()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_decomposed_hangul_is_composed(engine: str) -> None:
+    row = stage(engine).extract([page(article(form="NFD"))]).to_pylist()[0]
+    assert SENTENCES[0] in row["text"]
+    assert unicodedata.is_normalized("NFC", row["text"] + row["title"])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b" \n ", b"\x00" * 100, b"<html></html>", b"<html><body><script>x</script></body></html>", b"\xff\xfe"],
+)
+def test_nothing_to_extract_is_an_empty_text_not_an_error(engine: str, payload: bytes) -> None:
+    row = stage(engine).extract([page(payload)]).to_pylist()[0]
+    assert (row["text"], row["chars"], row["error"]) == ("", 0, None)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_binary_payloads_and_lone_surrogates_do_no_harm(engine: str) -> None:
+    surrogates = article().replace("가을이".encode(), b"&#xD800;&#55357;&#x110000;")
+    payloads = [bytes(range(256)) * 400, b"\x89PNG\r\n\x1a\n" + b"\xff" * 9999, surrogates, article()]
+    rows = stage(engine).extract([page(payload) for payload in payloads]).to_pylist()
+    assert SENTENCES[1] in rows[2]["text"]
+    assert SENTENCES[0] in rows[3]["text"]
+    for row in rows:
+        row["text"].encode()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_monsters_in_the_midst_of_good_pages(engine: str) -> None:
+    monsters = [
+        b"<div>" * 200_000 + SENTENCES[0].encode(),
+        b"<table><tr><td>" * 60_000,
+        b"<b><i><a href=x><p>" * 30_000,
+        b"<!--" * 100_000,
+        b"<p " + b"a=b " * 200_000 + b">",
+        b"&" * 500_000,
+        b"<ul><li>" * 50_000 + article(),
+    ]
+    pages = [page(article())]
+    for monster in monsters:
+        pages += [page(monster), page(article("cp949"))]
+    rows = stage(engine, page_seconds=2).extract(pages).to_pylist()
+    assert len(rows) == len(pages)
+    assert all(SENTENCES[0] in row["text"] and row["error"] is None for row in rows[::2])
+    for row in rows[1::2]:
+        assert row["error"] is None or re.match(r"timeout after 2 s|worker killed|out of memory|\w+Error", row["error"])
+
+
+def test_an_errored_row_has_no_signals_and_an_empty_text() -> None:
+    refused = Page(id="0" * 32, url=None, date=None, error="record cut off")
+    row = stage().extract([refused]).to_pylist()[0]
+    assert (row["error"], row["text"], row["chars"], row["charset"]) == ("record cut off", "", None, None)
+
+
+def test_settings_are_checked() -> None:
+    assert stage().clauses() == {"empty": "chars >= 1"}
+    for bad in ({"engine": "beautifulsoup"}, {"page_seconds": 0}, {"page_memory": 1}, {"favor": "recall"}):
+        with pytest.raises(ValidationError):
+            KIND.Settings.model_validate(bad)
+
+
+def words_f1(text: str, gold: str) -> float:
+    ours, theirs = Counter(re.findall(r"\w+", text)), Counter(re.findall(r"\w+", gold))
+    return 2 * sum((ours & theirs).values()) / max(1, ours.total() + theirs.total())
+
+
+@needs_data
+@pytest.mark.parametrize(("engine", "least"), [("trafilatura", 0.87), ("resiliparse", 0.82)])
+def test_word_f1_on_gold_pages(engine: str, least: float) -> None:
+    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
+        gold = {row["uri"]: row["gold_text"] for row in map(json.loads, lines) if row.get("gold_text")}
+    pages, golds = [], []
+    for number, record in enumerate(
+        ArchiveIterator(
+            str(DATA / "crawl" / "web-mixed.warc.gz"), record_types=WarcRecordType.response, parse_http=True
+        )
+    ):
+        uri = record.headers.get("WARC-Target-URI")
+        if number % 8 == 0 and uri in gold:
+            pages.append(page(record.reader.read(), record.http_charset))
+            golds.append(gold[uri])
+    rows = stage(engine).extract(pages).to_pylist()
+    scores = [words_f1(row["text"], text) for row, text in zip(rows, golds, strict=True)]
+    assert len(scores) > 100
+    assert sum(scores) / len(scores) >= least
+    assert [row["error"] for row in rows if row["error"]] == []

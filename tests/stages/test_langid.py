@@ -1,0 +1,139 @@
+"""Language ID on real sentences and pages with the real model."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+from winnow.classifiers.language_codes import language_code
+from winnow.filters.languages import language_pack
+from winnow.stages.extract import KIND as EXTRACT
+from winnow.stages.langid import KIND
+from winnow.stages.stage import Page, StageError
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+
+
+def stage(**settings: object) -> KIND:
+    return KIND(name="language", settings=KIND.Settings.model_validate(settings), pack=language_pack("ko"))
+
+
+def documents(texts: list[str]) -> pa.RecordBatch:
+    return pa.record_batch({"text": pa.array(texts, pa.large_string())})
+
+
+def measure(texts: list[str], **settings: object) -> list[tuple[str, float]]:
+    batch = stage(**settings).measure(documents(texts))
+    return list(zip(*(batch.column(name).to_pylist() for name in ("label", "score")), strict=True))
+
+
+def test_signals_clauses_and_artifact() -> None:
+    language = stage()
+    assert language.clauses() == {"label": "label = 'ko'", "score": "score >= 0.65"}
+    assert stage(score=0.5, labels=["eng_Latn", "kor"]).clauses() == {
+        "label": "label IN ('ko', 'en')",
+        "score": "score >= 0.5",
+    }
+    (artifact,) = language.artifacts()
+    assert artifact.name == "lid.176"
+    assert len(artifact.digest) == 64
+    for texts in ([], ["한국어 문장입니다."]):
+        schema = language.measure(documents(texts)).schema
+        assert {field.name: field.type for field in schema} == language.signals()
+
+
+def test_texts_of_several_languages_and_none(capfd: pytest.CaptureFixture[str]) -> None:
+    texts = [
+        "오늘 아침 서울에는\n비가 내렸고\r\n기온은 어제보다 낮았다.",
+        "It rained in Seoul this morning and it was colder than yesterday.",
+        "今朝ソウルでは雨が降り、気温は昨日より低かった。",
+        "今天早上首尔下雨，气温比昨天低。",
+        "",
+        " \n\t\n ",
+    ]
+    found = measure(texts)
+    assert [label for label, _ in found] == ["ko", "en", "ja", "zh", "und", "und"]
+    assert all(0 <= score <= 1 for _, score in found)
+    assert [score for _, score in found[4:]] == [0, 0]
+    assert capfd.readouterr().err == ""
+
+
+def test_only_the_beginning_is_read_and_batches_do_not_matter() -> None:
+    korean = "오늘 아침 서울에는 비가 내렸다. " * 20
+    english = "It rained in Seoul this morning. " * 400
+    assert measure([korean + english], chars=200)[0][0] == "ko"
+    assert measure([korean + english], chars=20_000)[0][0] == "en"
+    assert measure([korean, english]) == measure([korean]) + measure([english])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [("lid.167", "language: no model 'lid.167'.*nearest: 'lid.176'"), ("nowhere/m.bin", "does not exist")],
+)
+def test_an_unknown_model_is_refused_before_anything_runs(model: str, message: str) -> None:
+    with pytest.raises(StageError, match=message):
+        stage(model=model).artifacts()
+
+
+def test_a_file_that_is_no_model_is_one_clear_error(tmp_path: Path) -> None:
+    file = tmp_path / "broken.ftz"
+    file.write_bytes(b"this is no model")
+    with pytest.raises(StageError, match=r"language: model .*broken\.ftz.* is no fastText model"):
+        measure(["text"], model=str(file))
+
+
+def test_settings_are_checked() -> None:
+    for bad in ({"chars": 0}, {"score": 2}, {"modle": "x"}):
+        with pytest.raises(ValidationError):
+            KIND.Settings.model_validate(bad)
+
+
+@needs_data
+def test_korean_recall_and_false_positives_on_lingua_sentences() -> None:
+    korean: list[tuple[str, float]] = []
+    others: list[tuple[str, float]] = []
+    with tarfile.open(DATA / "lid-lingua" / "language-testdata" / "sentences.tar.gz") as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is None or not member.name.endswith(".txt"):
+                continue
+            lines = [line for line in file.read().decode().splitlines() if line.strip()]
+            (korean if Path(member.name).stem == "ko" else others).extend(measure(lines))
+    kept = [label == "ko" and score >= 0.65 for label, score in korean]
+    wrong = [label == "ko" and score >= 0.65 for label, score in others]
+    assert len(kept) == 1000
+    assert sum(kept) >= 0.99 * len(kept)
+    assert len(wrong) > 70_000
+    assert sum(wrong) <= 5
+
+
+@needs_data
+def test_whatlang_examples() -> None:
+    examples = json.loads((DATA / "lid-whatlang" / "tests" / "examples.json").read_text("utf-8"))
+    found = measure(list(examples.values()))
+    right = [language_code(code) == label for code, (label, _) in zip(examples, found, strict=True)]
+    assert sum(right) >= 0.95 * len(right)
+    kept = {code for code, (label, score) in zip(examples, found, strict=True) if label == "ko" and score >= 0.65}
+    assert kept == {"kor"}
+
+
+@needs_data
+def test_english_pages_that_claim_to_be_korean_come_out_english() -> None:
+    folder = DATA / "lid-lang-attr-lies"
+    rows = json.loads((folder / "labels.json").read_text("utf-8"))
+    payloads = [(folder / row["file"]).read_bytes() for row in rows]
+    pages = [
+        Page(id="0" * 32, url=row["url_like_path"], date=None, payload=raw)
+        for row, raw in zip(rows, payloads, strict=True)
+    ]
+    extract = EXTRACT(name="extract", settings=EXTRACT.Settings(), pack=language_pack("ko"))
+    texts = [text for text in extract.extract(pages).column("text").to_pylist() if text]
+    found = measure(texts)
+    assert len(found) > 50
+    assert sum(label == "ko" for label, _ in found) == 0
+    assert sum(label == "en" for label, _ in found) >= 0.95 * len(found)

@@ -1,0 +1,248 @@
+"""Tokenizers by name, path or hub id, and encoding of many texts into one flat array of ids.
+
+    file = find("ko-bpe")                       # shipped; or a path, or "hub:owner/repo[@revision]"
+    tokenizer = load(file)                      # once per process
+    encoded = tokenizer.encode(texts, eos=True) # flat uint32 ids and a length per text
+
+Control tokens written in a text (`<|endoftext|>` in a blog post about language models) are encoded as the ordinary
+characters they are; only this module's callers put control tokens into a stream.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from winnow.tokenize.byte_bpe import ByteBpe, NotEqual
+from winnow.tokenize.shard import TOKENIZER, TokenizerIdentity
+
+MODELS = Path(__file__).parent / "models"
+CONFIG = "tokenizer_config.json"
+EOS_NAMES = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "[EOS]")
+BOS_NAMES = ("<|begin_of_text|>", "<s>", "<bos>", "<|bos|>", "[BOS]")
+# Long runs that defeat one engine, quotes and contractions, mixed scripts, digits, line ends, controls, emoji, Hangul in
+# parts (jamo): what separates two implementations of the same split, if anything does.
+PROBES = (
+    "안녕하세요, 세계! API를 3.14159번 호출했습니다.\r\n\r\n\t두 번째 줄  끝   ",
+    "It's we'll I'D 'ſt ﬁne ﬃ — naïve café 12345 ６７８ ½ ² Ⅷ 〇 ㉠ ㈀",
+    "한국어 ㄱㄴㄷ ㅋㅋㅋㅋ 각 漢字かなカナー混じり文。ﾊﾝｶｸ　全角　スペース",
+    "  \n \n\n\t\t x\u00a0y\u2003z\u200b\u200d\ufeff 👩‍👩‍👧‍👦🇰🇷 e\u0301 \u0928\u093f ไทย عربى עברית",
+    "<|endoftext|> <|im_start|>user</s> [MASK] <s> #!/usr/bin/env python3\nif a!=b:\n    return {'k': [1,2]}\n",
+)
+
+
+class TokenizerError(ValueError):
+    """A tokenizer cannot be found, read or used as asked: one sentence with the nearest valid choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerFile:
+    """A tokenizer.json on this machine. `digest` is its sha256 hex; `eos` and `bos` are its control tokens' texts."""
+
+    name: str
+    path: Path
+    digest: str
+    eos: str | None
+    bos: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`ids` uint32 [sum(lengths)], `lengths` int64 [texts]; `errors` maps the position of a text that could not be
+    encoded to its cause (its length is 0)."""
+
+    ids: npt.NDArray[np.uint32]
+    lengths: npt.NDArray[np.int64]
+    errors: dict[int, str]
+
+
+def shipped() -> list[str]:
+    """Names of the tokenizers that come with the package, sorted."""
+    return sorted(path.parent.name for path in MODELS.glob(f"*/{TOKENIZER}"))
+
+
+def find(reference: str) -> TokenizerFile:
+    """The tokenizer.json behind a shipped name, a path (file or folder), or a hub id (`hub:owner/repo[@revision]` or
+    plain `owner/repo`), downloaded if need be. Raises TokenizerError."""
+    local = Path(reference).expanduser()
+    if reference in shipped():
+        path = MODELS / reference / TOKENIZER
+    elif local.is_dir():
+        path = local / TOKENIZER
+        if not path.is_file():
+            raise TokenizerError(f"tokenizer '{reference}': the folder holds no {TOKENIZER}")
+    elif local.is_file():
+        path = local
+    elif reference.startswith("hub:") or re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", reference):
+        path = _download(reference.removeprefix("hub:"))
+    else:
+        near = difflib.get_close_matches(reference, shipped(), n=1, cutoff=0.3)
+        raise TokenizerError(
+            f"tokenizer '{reference}' is neither shipped ({', '.join(shipped()) or 'none'}), nor a path, nor a hub id"
+            + (f"; nearest: '{near[0]}'" if near else "")
+        )
+    state = path.stat()
+    return _described(reference, path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=16)
+def _described(reference: str, path: Path, modified: int, size: int) -> TokenizerFile:
+    """Read and hashed once per version of the file: stages look their tokenizer up for every batch."""
+    content = path.read_bytes()
+    eos, bos = _control_tokens(path, content)
+    return TokenizerFile(reference, path, hashlib.sha256(content).hexdigest(), eos, bos)
+
+
+def _download(reference: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+
+    repo, _, revision = reference.partition("@")
+    try:
+        path = Path(hf_hub_download(repo, TOKENIZER, revision=revision or None))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise TokenizerError(f"tokenizer 'hub:{reference}': {TOKENIZER} cannot be downloaded ({cause})") from None
+    try:  # lands beside the other file and names the control tokens; older repositories have none
+        hf_hub_download(repo, CONFIG, revision=revision or None)
+    except EntryNotFoundError:
+        return path
+    except (HfHubHTTPError, OSError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise TokenizerError(f"tokenizer 'hub:{reference}': {CONFIG} cannot be downloaded ({cause})") from None
+    return path
+
+
+def _control_tokens(path: Path, content: bytes) -> tuple[str | None, str | None]:
+    """(EOS, BOS) as tokenizer_config.json names them, else by the usual names among the special tokens."""
+    try:
+        special = {t["content"] for t in json.loads(content).get("added_tokens") or [] if t["special"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TokenizerError(f"{path}: not a tokenizer.json of Hugging Face tokenizers ({error})") from None
+    config_file = path.parent / CONFIG
+    if path.name == TOKENIZER and config_file.is_file():
+        config = json.loads(config_file.read_bytes())
+        named = [config.get(key) for key in ("eos_token", "bos_token")]
+        eos, bos = (token["content"] if isinstance(token, dict) else token for token in named)
+    else:
+        eos, bos = (next((n for n in names if n in special), None) for names in (EOS_NAMES, BOS_NAMES))
+    return eos, (bos if bos != eos else None)  # GPT-2 names one token for both: documents need it once
+
+
+class Tokenizer:
+    """A loaded tokenizer. `engine` says which library encodes; both give the same ids (see winnow.tokenize.byte_bpe)."""
+
+    def __init__(self, file: TokenizerFile, engine: Literal["tiktoken", "tokenizers"] | None = None) -> None:
+        # Rust threads of every worker process would compete for the same cores; a user's own setting wins.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        import tokenizers
+
+        content = file.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != file.digest:
+            raise TokenizerError(f"{file.path}: changed since it was looked up (sha256 was {file.digest[:12]})")
+        self.file = file
+        try:
+            self._slow: Any = tokenizers.Tokenizer.from_str(content.decode())
+        except Exception as error:  # the binding raises bare Exception
+            raise TokenizerError(f"{file.path}: tokenizers cannot read it ({error})") from None
+        self._slow.encode_special_tokens = True
+        self._slow.no_truncation()
+        self._slow.no_padding()
+        added = self._slow.get_added_tokens_decoder()
+        self._control = np.array(sorted(i for i, token in added.items() if token.special), np.uint32)
+        self.vocab_size = max(self._slow.get_vocab(with_added_tokens=True).values()) + 1
+        self.eos = self._id(file.eos)
+        self.bos = self._id(file.bos)
+        self.why_slow: str | None = None
+        self._fast: ByteBpe | None = None
+        if engine != "tokenizers":
+            try:
+                self._fast = ByteBpe(content)
+                self._probe(self._fast)
+            except NotEqual as error:
+                if engine == "tiktoken":
+                    raise TokenizerError(f"{file.path}: not proven equal under tiktoken: {error}") from None
+                self._fast, self.why_slow = None, str(error)
+
+    @property
+    def engine(self) -> Literal["tiktoken", "tokenizers"]:
+        """The library that encodes. `why_slow` says what kept tiktoken out, None where it is in."""
+        return "tokenizers" if self._fast is None else "tiktoken"
+
+    def identity(self, eos: bool = True, bos: bool = False) -> TokenizerIdentity:
+        """What a manifest says about it, with the control tokens that are written around documents."""
+        return TokenizerIdentity(
+            name=self.file.name,
+            sha256=self.file.digest,
+            vocab_size=self.vocab_size,
+            eos=self._wanted("EOS", self.eos) if eos else None,
+            bos=self._wanted("BOS", self.bos) if bos else None,
+        )
+
+    def encode(self, texts: Sequence[str], eos: bool = False, bos: bool = False) -> Encoded:
+        """Ids of `texts` one after the other, each with BOS before and EOS behind it where asked. One thread.
+
+        Raises TokenizerError where EOS or BOS is asked of a tokenizer that has none."""
+        before = [np.array([self._wanted("BOS", self.bos)], np.uint32)] if bos else []
+        behind = [np.array([self._wanted("EOS", self.eos)], np.uint32)] if eos else []
+        pieces: list[npt.NDArray[np.uint32]] = []
+        lengths = np.zeros(len(texts), np.int64)
+        errors: dict[int, str] = {}
+        for row, ids in enumerate(self._bodies(texts)):
+            if self._fast is None and len(self._control) and np.isin(ids, self._control).any():
+                # Unigram models hold control tokens as pieces that a text can spell.
+                errors[row] = f"the text spells a control token of '{self.file.name}', which has no other encoding"
+                continue
+            pieces += [*before, ids, *behind]
+            lengths[row] = len(ids) + bos + eos
+        return Encoded(np.concatenate(pieces) if pieces else np.empty(0, np.uint32), lengths, errors)
+
+    def _bodies(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
+        if self._fast is None:
+            rows = self._slow.encode_batch_fast(list(texts), add_special_tokens=False)
+            return [np.array(row.ids, np.uint32) for row in rows]
+        bodies = []
+        for text in texts:
+            try:
+                bodies.append(self._fast.encode(text))
+            except ValueError:  # its regex engine gives up on runs of a million spaces; the other does not
+                bodies.append(np.array(self._slow.encode(text, add_special_tokens=False).ids, np.uint32))
+        return bodies
+
+    def _probe(self, fast: ByteBpe) -> None:
+        for text in PROBES:
+            if fast.encode(text).tolist() != self._slow.encode(text, add_special_tokens=False).ids:
+                raise NotEqual(f"the engines differ on the probe {text!r}")
+
+    def _id(self, token: str | None) -> int | None:
+        if token is None:
+            return None
+        found: int | None = self._slow.token_to_id(token)
+        if found is None:
+            raise TokenizerError(
+                f"{self.file.path}: the control token {token!r} of its {CONFIG} is not in its vocabulary"
+            )
+        return found
+
+    def _wanted(self, what: str, token: int | None) -> int:
+        if token is None:
+            raise TokenizerError(
+                f"tokenizer '{self.file.name}' has no {what} token, so none can be written around documents"
+            )
+        return token
+
+
+@lru_cache(maxsize=4)
+def load(file: TokenizerFile) -> Tokenizer:
+    """The tokenizer of a file, read once per process. Raises TokenizerError."""
+    return Tokenizer(file)

@@ -1,0 +1,287 @@
+"""What the `train:` section of a declaration may say: typed, immutable, unknown keys refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from hashlib import sha256
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from winnow.train_handoff.schedule import Shape
+
+
+class TrainError(Exception):
+    """Training cannot start or go on: one sentence that names what is wrong, where, and what was expected."""
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class ModelConfig(Section):
+    """Either a `checkpoint` to go on from, or a `shape` to start from scratch (the defaults: a 5M Llama).
+
+    `checkpoint` is a local folder or a hub id with safetensors; its vocabulary must be that of the shards' tokenizer.
+    """
+
+    checkpoint: str | None = None
+    revision: str | None = None
+    shape: Literal["llama", "qwen3"] = "llama"
+    layers: Positive = 4
+    hidden: Positive = 256
+    heads: Positive = 4
+    kv_heads: Positive | None = None
+    head_dim: Positive | None = None
+    ffn: Positive | None = None
+    tie_embeddings: bool = True
+    rope_theta: float = Field(default=10_000.0, gt=0)
+    norm_eps: float = Field(default=1e-6, gt=0)
+    init_std: float = Field(default=0.02, gt=0)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> ModelConfig:
+        if self.checkpoint is not None:
+            extra = sorted(self.model_fields_set - {"checkpoint", "revision"})
+            if extra:
+                raise ValueError(f"'checkpoint' brings its own shape: remove {', '.join(extra)}")
+            return self
+        if self.revision is not None:
+            raise ValueError("'revision' belongs to a 'checkpoint'")
+        if self.head_dim is None and self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}; set head_dim")
+        if self.heads % (self.kv_heads or self.heads):
+            raise ValueError(f"heads {self.heads} is not a multiple of kv_heads {self.kv_heads}")
+        return self
+
+
+class DataConfig(Section):
+    """A folder of shards and its weight, in blocks drawn, relative to the phase's other folders."""
+
+    shards: str
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+
+class LearningRate(Section):
+    """A learning-rate curve. `warmup` and `decay`: an integer counts steps, a fraction is a share of the curve."""
+
+    shape: Shape = "cosine"
+    peak: float = Field(default=3e-4, ge=0)
+    final: float = Field(default=3e-5, ge=0)
+    warmup: Annotated[int, Field(ge=0)] | Share = 0.02
+    decay: Annotated[int, Field(ge=0)] | Share = 0.1
+
+
+class PhaseConfig(Section):
+    """A stretch of training on one blend of data.
+
+    Its length is `steps`, or `tokens`; without either, one pass over its only data set. Without `lr` it continues the
+    curve of the phase before it, which then spans both.
+    """
+
+    name: str = Field(min_length=1)
+    data: tuple[DataConfig, ...] = Field(min_length=1)
+    steps: Positive | None = None
+    tokens: Positive | None = None
+    lr: LearningRate | None = None
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> PhaseConfig:
+        if self.steps is not None and self.tokens is not None:
+            raise ValueError("give 'steps' or 'tokens', not both")
+        if self.steps is None and self.tokens is None and len(self.data) > 1:
+            raise ValueError("a phase over several data sets needs 'steps' or 'tokens'")
+        return self
+
+
+class BatchConfig(Section):
+    """The global batch: `sequences`, or `tokens` rounded down to whole sequences.
+
+    `micro` bounds the sequences that one process puts through the model at a time; gradient accumulation follows from
+    it and the number of processes.
+    """
+
+    sequences: Positive | None = None
+    tokens: Positive | None = None
+    micro: Positive = 8
+
+    @model_validator(mode="after")
+    def _one_size(self) -> BatchConfig:
+        if self.sequences is not None and self.tokens is not None:
+            raise ValueError("give 'sequences' or 'tokens', not both")
+        return self
+
+
+class OptimizerConfig(Section):
+    """AdamW; weight decay applies to the matrices alone, not to norms, biases and embeddings."""
+
+    beta1: Share = 0.9
+    beta2: Share = 0.95
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+
+
+class TrainConfig(Section):
+    """The whole training declaration. `shards` and `out` are folders; the CLI fills them in from the run.
+
+    Without `phases` there is one, over `shards`, as long as `steps` or `tokens` say (default: one pass).
+    """
+
+    shards: str | None = None
+    out: str
+    model: ModelConfig = ModelConfig()
+    phases: tuple[PhaseConfig, ...] = ()
+    steps: Positive | None = None
+    tokens: Positive | None = None
+    sequence_length: Annotated[int, Field(ge=2)] = 512
+    batch: BatchConfig = BatchConfig()
+    lr: LearningRate = LearningRate()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    mask_documents: bool = True
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    processes: Positive | None = None
+    threads: Positive | None = None
+    dtype: Literal["auto", "fp32", "bf16"] = "auto"
+    attention: Literal["sdpa", "eager", "flex_attention"] = "sdpa"
+    activation_checkpointing: bool = False
+    compile: bool = False
+    loss_chunk: Positive = 2048
+    checkpoint_every: Positive = 100
+    keep_last: Positive = 2
+    async_checkpoint: bool = False
+    log_every: Positive = 1
+    deterministic: bool = False
+    export: bool = True
+
+    @model_validator(mode="after")
+    def _coherent(self) -> TrainConfig:
+        if self.phases:
+            if self.steps is not None or self.tokens is not None:
+                raise ValueError("with 'phases', give 'steps' or 'tokens' on each phase, not beside them")
+            names = [phase.name for phase in self.phases]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"two phases are named '{name}'")
+        else:
+            if self.shards is None:
+                raise ValueError("nothing to train on: give 'shards' or 'phases'")
+            if self.steps is not None and self.tokens is not None:
+                raise ValueError("give 'steps' or 'tokens', not both")
+        return self
+
+    @property
+    def batch_sequences(self) -> int:
+        """Sequences in the global batch (default 8)."""
+        if self.batch.tokens is not None:
+            return max(1, self.batch.tokens // self.sequence_length)
+        return self.batch.sequences or 8
+
+    def all_phases(self) -> tuple[PhaseConfig, ...]:
+        """The phases, with the default one made explicit; the first always has its `lr`."""
+        if self.phases:
+            first = self.phases[0]
+            if first.lr is None:
+                first = first.model_copy(update={"lr": self.lr})
+            return (first, *self.phases[1:])
+        assert self.shards is not None
+        data = (DataConfig(shards=self.shards),)
+        return (PhaseConfig(name="train", data=data, steps=self.steps, tokens=self.tokens, lr=self.lr),)
+
+    def digest(self) -> str:
+        """Identity of the declaration, sha256 hex; where it is written and how it is launched do not count."""
+        launch = {"out", "processes", "threads", "log_every", "checkpoint_every", "keep_last", "export"}
+        return sha256(self.model_dump_json(exclude=launch).encode()).hexdigest()
+
+
+def parse_config(values: Mapping[str, Any], where: str = "train") -> TrainConfig:
+    """`values` (the `train:` section with `shards` and `out` filled in) as a TrainConfig.
+
+    Raises TrainError with one sentence about the first thing wrong: its path below `where`, what was found, what was
+    expected, and for an unknown key the nearest known one.
+    """
+    try:
+        return TrainConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise TrainError(_sentence(error, where)) from error
+
+
+def _sentence(error: ValidationError, where: str) -> str:
+    # Unknown keys first: a mistyped key often also makes a required one look missing.
+    problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    problem = problems[0]
+    location = [part for part in problem["loc"] if isinstance(part, int) or not _is_branch(part)]
+    path = ".".join([where, *map(str, location)])
+    if problem["type"] == "extra_forbidden":
+        known = sorted(_section_at(location[:-1]).model_fields)
+        near = get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"{path}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{path}: required, but not given"
+    message = problem["msg"].removeprefix("Value error, ")
+    found = problem["input"]
+    shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
+    return f"{path}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _is_branch(part: str) -> bool:
+    """Whether pydantic put the part there to say which member of a union it tried."""
+    return part in {"int", "float"} or part.startswith(("constrained-", "function-"))
+
+
+def _section_at(location: list[int | str]) -> type[BaseModel]:
+    section: type[BaseModel] = TrainConfig
+    for part in location:
+        if isinstance(part, int):
+            continue
+        found = _section_in(section.model_fields[part].annotation)
+        if found is not None:
+            section = found
+    return section
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _section_in(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def with_values(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """A copy of nested `values` with `dotted.key=YAML` assignments applied. Raises TrainError for a malformed one."""
+    import yaml
+
+    result: dict[str, Any] = _copy(values)
+    for assignment in assignments:
+        key, found, text = assignment.partition("=")
+        if not found or not key:
+            raise TrainError(f"--set {assignment}: expected key=value, such as steps=20 or model.layers=8")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise TrainError(f"--set {assignment}: the value is not YAML") from error
+        *parents, last = key.split(".")
+        node: dict[str, Any] = result
+        for parent in parents:
+            child = node.get(parent)
+            if not isinstance(child, dict):
+                child = node[parent] = {}
+            node = child
+        node[last] = value
+    return result
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}

@@ -1,0 +1,82 @@
+"""Where a Hugging Face checkpoint's files lie: a local folder, or the hub's cache. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, overload
+
+from winnow.train_handoff.config import ModelConfig, TrainError
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+
+
+@overload
+def checkpoint_file(model: ModelConfig, name: str, required: Literal[True] = True) -> Path: ...
+@overload
+def checkpoint_file(model: ModelConfig, name: str, required: Literal[False]) -> Path | None: ...
+def checkpoint_file(model: ModelConfig, name: str, required: bool = True) -> Path | None:
+    """The local path of one file of `model.checkpoint`. Raises TrainError where it is missing and `required`."""
+    assert model.checkpoint is not None
+    folder = Path(model.checkpoint)
+    if folder.is_dir():
+        path = folder / name
+        if path.is_file():
+            return path
+        if required:
+            raise TrainError(f"model.checkpoint {folder}: holds no {name}, expected a Hugging Face model folder")
+        return None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    _check_hub_id(model.checkpoint)
+    try:
+        return Path(hf_hub_download(model.checkpoint, name, revision=model.revision))
+    except EntryNotFoundError as error:
+        if required:
+            raise TrainError(f"model.checkpoint {model.checkpoint}: the hub has no {name} in it") from error
+        return None
+    except Exception as error:
+        raise _unreachable(model, error) from error
+
+
+def checkpoint_folder(model: ModelConfig) -> Path:
+    """A local folder with `model.checkpoint`'s config and safetensors, downloaded where needed. Raises TrainError."""
+    assert model.checkpoint is not None
+    folder = Path(model.checkpoint)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        _check_hub_id(model.checkpoint)
+        try:
+            folder = Path(
+                snapshot_download(
+                    model.checkpoint, revision=model.revision, allow_patterns=[*WEIGHTS, "*.json"]
+                )
+            )
+        except Exception as error:
+            raise _unreachable(model, error) from error
+    if not any(folder.glob("*.safetensors")):
+        raise TrainError(f"model.checkpoint {model.checkpoint}: holds no .safetensors file")
+    return folder
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises TrainError where it is anything else."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise TrainError(f"{path}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise TrainError(f"{path}: expected a JSON object")
+    return value
+
+
+def _check_hub_id(name: str) -> None:
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise TrainError(f"model.checkpoint {name}: no such folder, and not a hub id such as Qwen/Qwen3-0.6B")
+
+
+def _unreachable(model: ModelConfig, error: Exception) -> TrainError:
+    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return TrainError(f"model.checkpoint {model.checkpoint}: no such folder, and the hub gave none ({cause})")
