@@ -38,7 +38,6 @@ class Features(BaseModel):
     mask: bool = True
     punctuation: bool = True
     squeeze: bool = True
-    jamo: bool = False
     window: int = Field(0, ge=0)
     top: float = Field(1.0, gt=0.0, le=1.0)
 
@@ -66,7 +65,7 @@ _TABLES = {(mask, marks): _table(mask, marks) for mask in (False, True) for mark
 
 
 def normalize(text: str, features: Features) -> str:
-    """One line: composed (or decomposed to jamo), masked, lowered, words parted by single spaces, no newline."""
+    """One line: composed, masked, lowered, words parted by single spaces, no newline."""
     text = unicodedata.normalize("NFC", text)
     if features.mask:
         text = _ADDRESS.sub(" addr ", text)
@@ -79,8 +78,7 @@ def normalize(text: str, features: Features) -> str:
         text = text.translate(table)
     # fastText takes a word that starts with __label__ for a label and ends the line at the word </s>.
     text = text.replace("__label__", "label ").replace("</s>", " s ").replace("\0", " ")
-    text = " ".join(text.split())
-    return unicodedata.normalize("NFD", text) if features.jamo else text
+    return " ".join(text.split())
 
 
 def windows(text: str, features: Features) -> list[str]:

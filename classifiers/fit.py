@@ -1,19 +1,16 @@
 """Fits a fastText classifier from a recipe: `python -m winnow.classifiers.fit --recipe ko-quality --data DIR --out DIR`.
 
 Writes `<name>.ftz` (the quantized model), `<name>.json` (the sidecar: what a score means, how text is prepared) and
-`<name>.md` (the card). One thread and a fixed order make two fits of the same texts identical byte for byte.
+`<name>.md` (the card). One thread, a fixed order and a fresh process make two fits of the same texts identical byte for byte.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from winnow.classifiers.examples import Example, drawn, examples
 from winnow.classifiers.features import windows
 from winnow.classifiers.recipe import Recipe, RecipeError, load_recipe
 from winnow.classifiers.scorer import PREFIX, Sidecar, content_digest, load_scorer, sidecar_path
+from winnow.classifiers.train import train
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def fit_classifier(recipe: str | Path | Recipe, data: Path, out: Path) -> FitRep
     held_out = [one for one in found if one.test]
     if not held_out:
         raise RecipeError(f"recipe '{declared.name}': nothing was held out of {len(found)} examples; raise `holdout`")
-    _train(declared, fitted, model)
+    train(_lines(declared, fitted), declared.train, model)
     sidecar = Sidecar(
         name=declared.name,
         positive=declared.positive,
@@ -77,57 +75,6 @@ def _lines(recipe: Recipe, fitted: Sequence[Example]) -> list[str]:
             for copy in range(repeats.get(one.source, 1)):
                 keyed.append((drawn(recipe.seed + copy, line), f"{PREFIX}{one.label} {line}\n"))
     return [line for _, line in sorted(keyed)]
-
-
-def _train(recipe: Recipe, fitted: Sequence[Example], model: Path) -> None:
-    import fasttext
-
-    settings = recipe.train
-    with tempfile.TemporaryDirectory() as folder:
-        lines = Path(folder) / "lines.txt"
-        with lines.open("w", encoding="utf-8") as stream:
-            stream.writelines(_lines(recipe, fitted))
-        with _silent():
-            trained = fasttext.train_supervised(
-                str(lines),
-                dim=settings.dim,
-                lr=settings.lr,
-                epoch=settings.epoch,
-                minCount=settings.min_count,
-                minn=settings.minn,
-                maxn=settings.maxn,
-                wordNgrams=settings.word_ngrams,
-                bucket=settings.bucket,
-                seed=settings.seed,
-                thread=1,
-                verbose=0,
-            )
-            trained.quantize(
-                input=str(lines) if settings.retrain else None,
-                cutoff=settings.cutoff,
-                retrain=settings.retrain,
-                qnorm=settings.qnorm,
-                dsub=settings.dsub,
-                thread=1,
-                verbose=0,
-            )
-        fresh = model.with_name(model.name + ".new")
-        trained.save_model(str(fresh))
-        fresh.replace(model)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """fastText writes its progress to file descriptor 2 from C++, past sys.stderr."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from winnow.classifiers.artifacts import ModelError, ModelFile
 from winnow.classifiers.language_codes import language_code
@@ -19,7 +19,7 @@ class LanguageIdentifier:
     """A loaded model. Top-1 only: full label lists cost as much again."""
 
     def __init__(self, file: ModelFile) -> None:
-        from fasttext.FastText import _FastText
+        from fasttext.FastText import _FastText  # type: ignore[import-untyped]
 
         try:
             # load_model() would do the same and print a warning.
@@ -55,4 +55,4 @@ def _load(path: Path, digest: str, name: str) -> LanguageIdentifier:
 
 def identifier(file: ModelFile) -> LanguageIdentifier:
     """The loaded model, once per process for a path and content."""
-    return cast(LanguageIdentifier, _load(file.path, file.digest, file.name))
+    return _load(file.path, file.digest, file.name)

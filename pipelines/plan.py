@@ -59,6 +59,18 @@ class Plan:
     reduces: dict[str, int]
     facts: dict[str, dict[str, Any]]
 
+    def saved(self) -> dict[str, Any]:
+        """What a later `restore` needs, JSON-able; the inputs' bytes are left out."""
+        names = ("ingest", "measure", "coverage", "corpus", "selection", "handoff", "waves", "reduces")
+        return {n: getattr(self, n) for n in names} | {"partitions": [[p.key, p.source] for p in self.partitions]}
+
+    @classmethod
+    def restore(cls, pipeline: Pipeline, store: Store, saved: dict[str, Any]) -> Plan:
+        """The plan of a finished run, for reading its results."""
+        partitions = tuple(Partition(n, key, source, ()) for n, (key, source) in enumerate(saved["partitions"]))
+        rest = {name: value for name, value in saved.items() if name != "partitions"}
+        return cls(pipeline=pipeline, store=store, partitions=partitions, facts={}, **rest)
+
     def documents(self, partition: Partition) -> str:
         """Part name of a partition's documents (text)."""
         return f"documents/{self.ingest}/{partition.key}"

@@ -180,7 +180,7 @@ def _documents(plan: Plan, partition: Any) -> int:
 
 def _last_accounting(plan: Plan) -> dict[str, Any]:
     last = plan.store.read_json("run.json")
-    accounting = plan.store.read_json(f"selection/{last['selection']}/done.json") if last else None
+    accounting = plan.store.read_json(f"selection/{last['plan']['selection']}/done.json") if last else None
     return dict(accounting["stages"]) if accounting else {}
 
 
@@ -200,3 +200,38 @@ def _report(name: str, report: dict[str, Any], console: Console) -> None:
             *(f"{v:,}" if isinstance(v, int) else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())
         )
     console.print(table)
+
+
+def failures(run: Run, console: Console, most: int = 20) -> None:
+    """The first failed records and documents, with their causes."""
+    shown = 0
+    for partition in run.plan.partitions:
+        records = pl.DataFrame(run.plan.store.read(run.plan.records(partition)))
+        for row in records.filter(pl.col("status") == FAILED).iter_rows(named=True):
+            shown += 1
+            if shown <= most:
+                console.print(
+                    f"failed at {row['stage']}: {row['url']}: {row['value']}", highlight=False, soft_wrap=True
+                )
+    if shown > most:
+        console.print(f"... and {shown - most:,} more failed before they were documents")
+
+
+def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
+    """Shards, tokens and digest of a hand-off, and the beginning of its first documents."""
+    from winnow.tokenize.reader import ShardSet
+    from winnow.tokenize.tokenizer import find, load
+
+    found = ShardSet.open(folder, verify=verify)
+    checked = ", every digest checked" if verify else ""
+    console.print(
+        f"{folder}: {len(found.manifest.shards)} shards, {found.manifest.documents:,} documents, {found.total_tokens:,} tokens, "
+        f"digest {found.digest[:16]}{checked}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    tokenizer = load(find(f"{folder}/{found.manifest.tokenizer.file}"))
+    rows = found.documents().slice(0, documents)
+    for row in rows.to_pylist():
+        text = tokenizer.decode(row["input_ids"][:80])
+        console.print(f"{row['doc_id']}: {text!r}", highlight=False, markup=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from winnow.pipelines import work
 from winnow.pipelines.execute import Executor, Local, OnRay, RunError
 from winnow.pipelines.plan import Plan, make_plan, pending
 from winnow.pipelines.progress import Progress
-from winnow.pipelines.spec import load_pipeline
+from winnow.pipelines.spec import load_pipeline, resolve_pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.stages.stage import Corpus, Terminal
 
@@ -44,7 +44,14 @@ class Run:
 
     def documents(self, kept_only: bool = True) -> pl.LazyFrame:
         """Documents with every signal (dotted columns) and the selection (`selection.*`), lazily from the parts."""
-        frames = []
+        frames = list(self.partitions())
+        if not frames:
+            raise RunError(f"{self.folder}: the run has no documents")
+        everything = pl.concat(frames)
+        return everything.filter(pl.col("selection.multiplicity") > 0) if kept_only else everything
+
+    def partitions(self) -> Iterator[pl.LazyFrame]:
+        """The same, one partition at a time, dropped documents included; partitions without documents are left out."""
         for partition in self.plan.partitions:
             record = self.plan.store.record(self.plan.records(partition))
             if record is None or not record["documents"]:
@@ -54,14 +61,9 @@ class Run:
             for node in self.plan.pipeline.nodes.values():
                 corpus = isinstance(node.stage, Corpus)
                 name = self.plan.reduced(node.name, partition) if corpus else self.plan.signals(node.name, partition)
-                columns = list(node.stage.signals())
-                if columns:
+                if columns := list(node.stage.signals()):
                     parts.append(_scan(self.plan, name, f"{node.name}.", columns))
-            frames.append(pl.concat(parts, how="horizontal"))
-        if not frames:
-            raise RunError(f"{self.folder}: the run has no documents")
-        everything = pl.concat(frames)
-        return everything.filter(pl.col("selection.multiplicity") > 0) if kept_only else everything
+            yield pl.concat(parts, how="horizontal")
 
 
 def run(
@@ -94,6 +96,19 @@ def run(
         return Run(plan, _Driver(plan, executor, show, strict).run(), False)
 
 
+def open_run(folder: str | Path) -> Run:
+    """A run made earlier, from its folder alone: its inputs may be gone. Raises RunError where there is none."""
+    root = str(folder)
+    store = Store(root if "://" in root else str(Path(root).resolve()))
+    last = store.read_json("run.json")
+    if last is None:
+        raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
+    with store.fs.open(store.path("pipeline.yaml"), "rb") as file:
+        pipeline = resolve_pipeline(yaml.safe_load(file), f"{root}/pipeline.yaml")
+    plan = Plan.restore(pipeline, store, last["plan"])
+    return Run(plan, store.read_json(plan.selection_done), True)
+
+
 class _Driver:
     """Carries out one plan. State: seconds and rows per stage, for the accounting and for later predictions."""
 
@@ -117,7 +132,7 @@ class _Driver:
         if plan.pipeline.terminal():
             accounting["shards"] = self._shards()
         self._history()
-        plan.store.write_json("run.json", {"selection": plan.selection, "shards": plan.handoff, "facts": plan.facts})
+        plan.store.write_json("run.json", {"shards": plan.shards, "facts": plan.facts, "plan": plan.saved()})
         return accounting
 
     def _measure(self, wave: int) -> None:

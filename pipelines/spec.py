@@ -99,6 +99,17 @@ def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline
     marked = load(Path(path).resolve())
     for assignment in assignments:
         override(marked, assignment)
+    return _checked(marked, str(path))
+
+
+def resolve_pipeline(tree: dict[str, Any], path: str) -> Pipeline:
+    """Check a resolved declaration, such as a run keeps. Raises SpecError."""
+    marked = Marked()
+    marked.tree = tree
+    return _checked(marked, path)
+
+
+def _checked(marked: Marked, path: str) -> Pipeline:
     problems: list[str] = []
     header = _validated(Header, marked.tree, marked, (), problems)
     if header is None:
@@ -130,7 +141,7 @@ def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline
         nodes,
         header.train,
         marked.tree,
-        str(path),
+        path,
     )
 
 

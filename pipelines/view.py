@@ -67,6 +67,9 @@ class View:
         mask = np.ones(self.rows, bool)
         for gate in self.plan.pipeline.gates(node):
             mask &= self.verdict(gate)[0] == KEPT
+        if isinstance(node.stage, Corpus):
+            for name in {signal.partition(".")[0] for signal in node.stage.reads()}:
+                mask &= ~self.flag(name, ERROR)  # what it reads failed there, and is accounted for there
         return mask
 
     def verdict(self, node: Node) -> tuple[np.ndarray, np.ndarray]:

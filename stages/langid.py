@@ -6,6 +6,7 @@ lid.176 on real sentences and pages: `tests/stages/test_langid.py`; speed: `test
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,11 +67,10 @@ class LangidStage(Map):
             raise StageError(f"{self.name}: {error}") from error
 
 
-def prefixes(texts: pa.Array, chars: int) -> list[str]:
+def prefixes(texts: pa.Array[Any], chars: int) -> list[str]:
     """The first `chars` characters of each text as one line."""
     cut = pc.utf8_slice_codeunits(texts, 0, chars)
-    lines: list[str] = pc.replace_substring_regex(cut, "[\r\n]+", " ").to_pylist()
-    return lines
+    return cast(list[str], pc.replace_substring_regex(cut, "[\r\n]+", " ").to_pylist())
 
 
 KIND = LangidStage

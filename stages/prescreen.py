@@ -47,8 +47,8 @@ class PrescreenStage(Screen):
 
     def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
         if not self.pack.own_script:
-            empty = {name: pa.nulls(len(pages), kind) for name, kind in self.signals().items()}
-            return pa.record_batch(empty)
+            nothing = [None] * len(pages)
+            return pa.record_batch({name: pa.array(nothing, kind) for name, kind in self.signals().items()})
         from winnow.filters.script import UnknownScript, count_script, membership
 
         try:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import io
 import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 import orjson
 import zstandard
@@ -140,12 +140,9 @@ def _kind(path: Path) -> str:
     return (path.with_suffix("") if path.suffix in (".gz", ".zst") else path).suffix
 
 
-def _opened(path: Path) -> io.TextIOBase:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")  # type: ignore[return-value]
-    if path.suffix == ".zst":
-        return zstandard.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
+def _opened(path: Path) -> TextIO:
+    opener: Any = {".gz": gzip.open, ".zst": zstandard.open}.get(path.suffix, open)
+    return cast(TextIO, opener(path, "rt", encoding="utf-8", errors="replace"))
 
 
 def main() -> None:

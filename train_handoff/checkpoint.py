@@ -11,8 +11,9 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save, save
 from torch.optim import Optimizer
 
 from winnow.train_handoff.model import Trainee
@@ -50,7 +51,7 @@ class Checkpointer:
         """Loads `found` in place. Any number of processes can load what any other number saved; the random state is
         restored where the numbers are equal."""
         model, optimizer = get_state_dict(self.trainee, self.optimizer)
-        dcp.load({"model": model, "optimizer": optimizer}, checkpoint_id=str(found.path))
+        load({"model": model, "optimizer": optimizer}, checkpoint_id=str(found.path))
         set_state_dict(self.trainee, self.optimizer, model_state_dict=model, optim_state_dict=optimizer)
         if found.state["world"] == dist.get_world_size():
             random = torch.load(found.path / _random_name(), weights_only=True)
@@ -76,10 +77,10 @@ class Checkpointer:
         model, optimizer = get_state_dict(self.trainee, self.optimizer)
         content = {"model": model, "optimizer": optimizer}
         if self._group is None:
-            dcp.save(content, checkpoint_id=str(folder))
+            save(content, checkpoint_id=str(folder))
             self._publish(step)
         else:
-            saving = dcp.async_save(content, checkpoint_id=str(folder), process_group=self._group)
+            saving = async_save(content, checkpoint_id=str(folder), process_group=self._group)
             self._pending = step, cast("Future[Any]", saving)
 
     def poll(self) -> None:

@@ -63,9 +63,9 @@ class ModelConfig(Section):
 
 
 class DataConfig(Section):
-    """A folder of shards and its weight, in blocks drawn, relative to the phase's other folders."""
+    """A folder of shards (default: the run's own) and its weight, in blocks drawn, relative to the phase's others."""
 
-    shards: str
+    shards: str | None = None
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
@@ -87,7 +87,7 @@ class PhaseConfig(Section):
     """
 
     name: str = Field(min_length=1)
-    data: tuple[DataConfig, ...] = Field(min_length=1)
+    data: tuple[DataConfig, ...] = Field(default=(DataConfig(),), min_length=1)
     steps: Positive | None = None
     tokens: Positive | None = None
     lr: LearningRate | None = None
@@ -164,18 +164,17 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _coherent(self) -> TrainConfig:
-        if self.phases:
-            if self.steps is not None or self.tokens is not None:
-                raise ValueError("with 'phases', give 'steps' or 'tokens' on each phase, not beside them")
-            names = [phase.name for phase in self.phases]
-            for name in names:
-                if names.count(name) > 1:
-                    raise ValueError(f"two phases are named '{name}'")
-        else:
-            if self.shards is None:
-                raise ValueError("nothing to train on: give 'shards' or 'phases'")
-            if self.steps is not None and self.tokens is not None:
-                raise ValueError("give 'steps' or 'tokens', not both")
+        if self.steps is not None and self.tokens is not None:
+            raise ValueError("give 'steps' or 'tokens', not both")
+        if self.phases and (self.steps is not None or self.tokens is not None):
+            raise ValueError("with 'phases', give 'steps' or 'tokens' on each phase, not beside them")
+        names = [phase.name for phase in self.phases]
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise ValueError(f"two phases are named '{repeated}'")
+        needed = not self.phases or any(data.shards is None for phase in self.phases for data in phase.data)
+        if needed and self.shards is None:
+            raise ValueError("nothing to train on: give 'shards', or 'phases' whose data name theirs")
         return self
 
     @property
@@ -186,15 +185,17 @@ class TrainConfig(Section):
         return self.batch.sequences or 8
 
     def all_phases(self) -> tuple[PhaseConfig, ...]:
-        """The phases, with the default one made explicit; the first always has its `lr`."""
-        if self.phases:
-            first = self.phases[0]
-            if first.lr is None:
-                first = first.model_copy(update={"lr": self.lr})
-            return (first, *self.phases[1:])
-        assert self.shards is not None
-        data = (DataConfig(shards=self.shards),)
-        return (PhaseConfig(name="train", data=data, steps=self.steps, tokens=self.tokens, lr=self.lr),)
+        """The phases with every default made explicit: at least one, the first with its `lr`, all data with folders."""
+        declared = self.phases or (PhaseConfig(name="train", steps=self.steps, tokens=self.tokens),)
+        resolved = [
+            phase.model_copy(update={"data": tuple(self._with_folder(data) for data in phase.data)})
+            for phase in declared
+        ]
+        resolved[0] = resolved[0].model_copy(update={"lr": resolved[0].lr or self.lr})
+        return tuple(resolved)
+
+    def _with_folder(self, data: DataConfig) -> DataConfig:
+        return data if data.shards is not None else data.model_copy(update={"shards": self.shards})
 
     def digest(self) -> str:
         """Identity of the declaration, sha256 hex; where it is written and how it is launched do not count."""

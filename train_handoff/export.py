@@ -12,7 +12,6 @@ import torch.distributed as dist
 from huggingface_hub import save_torch_state_dict
 from torch import Tensor
 from torch.distributed.tensor import DTensor
-from transformers import PretrainedConfig
 
 from winnow.tokenize.reader import ShardSet
 from winnow.train_handoff.model import Trainee, weights
@@ -36,7 +35,7 @@ def export(trainee: Trainee, shards: ShardSet, out: Path, dtype: torch.dtype) ->
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         save_torch_state_dict(gathered, partial)
-        declared = cast(PretrainedConfig, type(trainee.config).from_dict(trainee.config.to_dict()))
+        declared = type(trainee.config).from_dict(trainee.config.to_dict())
         declared.dtype = dtype
         declared.architectures = [type(trainee.causal).__name__]
         declared.save_pretrained(partial)

@@ -53,7 +53,8 @@ def launch(config: TrainConfig, *, processes: int | None = None) -> int:
     declaration = out / "train.json"
     declaration.write_text(config.model_dump_json(indent=1), encoding="utf-8")
     stop_file = out / f".stop-{os.getpid()}"
-    stop_file.unlink(missing_ok=True)
+    for leftover in out.glob(".stop-*"):
+        leftover.unlink(missing_ok=True)
     command = [
         sys.executable, "-m", "winnow.train_handoff.agent",
         "--standalone", f"--nproc-per-node={count}", f"--shutdown-timeout={GRACE_SECONDS}",

@@ -6,11 +6,12 @@ from contextlib import suppress
 from typing import Any, cast
 
 import torch
-import torch.distributed.checkpoint as dcp
 import torch.nn.functional as F
 import xxhash
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -45,9 +46,7 @@ class LossHead(nn.Linear):
         total = rows.new_zeros((), dtype=torch.float32)
         for start in range(0, len(targets), self.chunk):
             piece = slice(start, start + self.chunk)
-            total = total + cast(
-                Tensor, checkpoint(self._loss, rows[piece], targets[piece], use_reentrant=False)
-            )
+            total = total + cast(Tensor, checkpoint(self._loss, rows[piece], targets[piece], use_reentrant=False))
         return total
 
     def _loss(self, rows: Tensor, targets: Tensor) -> Tensor:
@@ -125,9 +124,7 @@ def build(config: TrainConfig, plan: Plan, mesh: DeviceMesh, device: torch.devic
     and reduces gradients in fp32."""
     declared = model_config(config, plan)
     with torch.device("meta"):
-        causal = AutoModelForCausalLM.from_config(
-            declared, attn_implementation=config.attention, dtype=torch.float32
-        )
+        causal = cast(Any, AutoModelForCausalLM).from_config(declared, attn_implementation=config.attention, dtype=torch.float32)
         trainee = Trainee(causal, config.loss_chunk)
     if config.activation_checkpointing:
         cast(Any, causal).gradient_checkpointing_enable({"use_reentrant": False})
@@ -192,7 +189,7 @@ def _load(trainee: Trainee, config: TrainConfig) -> None:
     folder = checkpoint_folder(config.model)
     state = weights(trainee)
     try:
-        dcp.load(state, storage_reader=dcp.HuggingFaceStorageReader(str(folder)))
+        load(state, storage_reader=HuggingFaceStorageReader(str(folder)))
     except (CheckpointException, RuntimeError, ValueError) as error:
         cause = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
         raise TrainError(
@@ -218,4 +215,4 @@ def flops_per_token(trainee: Trainee, length: int) -> float:
         matrices += declared.vocab_size * declared.hidden_size
     width = getattr(declared, "head_dim", None) or declared.hidden_size // declared.num_attention_heads
     attention = declared.num_hidden_layers * declared.num_attention_heads * 2 * width * length
-    return 6.0 * (matrices + attention)
+    return 6.0 * float(matrices + attention)

@@ -109,6 +109,7 @@ def make_plan(config: TrainConfig) -> Plan:
     for declared in config.all_phases():
         digests: list[str] = []
         for data in declared.data:
+            assert data.shards is not None  # all_phases fills it in
             opened = _open(data.shards, length)
             if opened.digest in digests:
                 raise TrainError(f"phase '{declared.name}': {data.shards} is given twice; add the weights up instead")

@@ -50,9 +50,7 @@ def checkpoint_folder(model: ModelConfig) -> Path:
         _check_hub_id(model.checkpoint)
         try:
             folder = Path(
-                snapshot_download(
-                    model.checkpoint, revision=model.revision, allow_patterns=[*WEIGHTS, "*.json"]
-                )
+                snapshot_download(model.checkpoint, revision=model.revision, allow_patterns=[*WEIGHTS, "*.json"])
             )
         except Exception as error:
             raise _unreachable(model, error) from error

@@ -36,9 +36,7 @@ def checkpoint_name(step: int) -> str:
 def complete_checkpoints(out: Path) -> list[Path]:
     """The complete checkpoints of a training folder, oldest first."""
     return sorted(
-        path
-        for path in (out / FOLDER).glob(f"{_PREFIX}*")
-        if (path / COMPLETE).is_file() and (path / STATE).is_file()
+        path for path in (out / FOLDER).glob(f"{_PREFIX}*") if (path / COMPLETE).is_file() and (path / STATE).is_file()
     )
 
 

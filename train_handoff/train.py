@@ -69,7 +69,11 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
         check_vocabulary(config, plan)
 
     loader = Loader(
-        plan, process.rank, process.world, micro_batch(plan.batch, process.world, config.batch.micro), config.mask_documents
+        plan,
+        process.rank,
+        process.world,
+        micro_batch(plan.batch, process.world, config.batch.micro),
+        config.mask_documents,
     )
     log = MetricsLog(out, start, plan.steps, console) if process.rank == 0 else None
     window = Window(config, plan, process, trainee, log)
@@ -93,6 +97,7 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
             window.flush()
         if saving:
             checkpoints.save(done, training_state(config, plan, done, process.world))
+            window.restart()
         checkpoints.poll()
         if stopped:
             break
@@ -228,7 +233,12 @@ class Window:
             )
         if self._log is not None:
             self._log.write(rows)
-        self._rows, self._figures, self._since = [], [], time.perf_counter()
+        self._rows, self._figures = [], []
+        self.restart()
+
+    def restart(self) -> None:
+        """Starts the clock again, so that saving does not count as training."""
+        self._since = time.perf_counter()
 
 
 def main(arguments: list[str]) -> int:

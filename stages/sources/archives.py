@@ -79,9 +79,7 @@ class _Run:
             if text is not None:
                 self._total += len(text)
                 return text
-            if self._member.end is None or (
-                member := following(self._window, self._codec, self._member.end)
-            ) is None:
+            if self._member.end is None or (member := following(self._window, self._codec, self._member.end)) is None:
                 return None
             if member.begins_record():
                 self.next = member
@@ -172,5 +170,3 @@ def _find_start(window: Window, start: int, end: int) -> int | None:
             index = next_candidate(block, index + 1)
         at += BLOCK
     return None
-
-

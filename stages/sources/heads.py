@@ -14,13 +14,15 @@ HEAD_LIMIT = 1 << 16
 LINE_LIMIT = 9000
 """No first line of a head is longer, in bytes."""
 
-_END = re.compile(rb"\n\r?\n")
-_VERSION = re.compile(rb"WARC/\d\.\d+[ \t]*\r?\n")
+_END = re.compile(rb"\n\r*\n")
+_VERSION = re.compile(rb"WARC/\d\.\d+[ \t\r]*\n")
 _ARC = re.compile(
     rb"(?P<url>[a-z][a-z0-9+.\-]{1,15}:[^\r\n]{1,8000}) (?P<ip>[0-9a-fA-F.:]+|-) (?P<date>\d{8,17}) "
     rb"(?P<mime>[^\r\n]{0,300}?)(?: (?:\d{3}|-) \S+ \S+ \d+ \S+)? (?P<length>\d{1,15})\r?\n"
 )
-_CANDIDATE = re.compile(rb"(?<![^\n])(?:WARC/\d\.\d|[a-z][a-z0-9+.\-]{1,15}:[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)")
+_CANDIDATE = re.compile(
+    rb"(?<![^\n])(?:WARC/\d\.\d|[a-z][a-z0-9+.\-]{1,15}:[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)"
+)
 
 
 @dataclass(frozen=True, slots=True)

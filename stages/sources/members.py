@@ -55,9 +55,7 @@ class Codec:
 
 def gzip_codec() -> Codec:
     """gzip, RFC 1952."""
-    return Codec(
-        "gzip", GZIP_MAGIC, 1 << 16, lambda: isal_zlib.decompressobj(31), lambda: zlib.decompressobj(31)
-    )
+    return Codec("gzip", GZIP_MAGIC, 1 << 16, lambda: isal_zlib.decompressobj(31), lambda: zlib.decompressobj(31))
 
 
 def zstd_codec(window: Window) -> Codec:

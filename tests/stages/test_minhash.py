@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -214,9 +215,9 @@ def test_settings_out_of_range_are_refused() -> None:
 
 
 def shingles(text: str) -> set[tuple[str, ...]]:
-    """Word 5-grams of what is left after a plain normalisation: letters and digits, lower case, numbers as 0."""
-    kept = ("0" if c.isdecimal() else c.lower() if unicodedata.category(c)[0] in "LMN" else " " for c in text)
-    words = ["0" if set(word) == {"0"} else word for word in "".join(kept).split()]
+    """Word 5-grams after a plain normalisation: lower case, each number as 0, letters, marks and digits kept."""
+    folded = re.sub(r"\d+([.,]\d+)?", "0", text)
+    words = "".join(c.lower() if unicodedata.category(c)[0] in "LMN" else " " for c in folded).split()
     return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
 
 
@@ -254,7 +255,7 @@ def test_recall_on_real_near_duplicates_is_the_theoretical_one() -> None:
 
 
 def merged_without_reason(texts: list[str]) -> tuple[int, int]:
-    """How many texts share a cluster with another, and how many of those share no cluster-mate's exact shingles."""
+    """How many texts share a cluster with another, and how many of those are less than .5 like any text in it."""
     one = stage()
     rows = [(f"{i:032x}", unicodedata.normalize("NFC", text)) for i, text in enumerate(texts)]
     clusters: dict[str, list[str]] = {}
@@ -273,12 +274,13 @@ def merged_without_reason(texts: list[str]) -> tuple[int, int]:
 
 @needs_data
 def test_paraphrases_are_not_merged() -> None:
+    """Few words make few shingles: two paraphrases with one of three in common are joined once in 470 pairs."""
     parakqc = (DATA / "dup-ko-parakqc" / "data" / "paraKQC_v1.txt").read_text("utf-8").splitlines()
     texts = [line.split("\t")[2] for line in parakqc]
     merged, wrong = merged_without_reason(texts)
     assert len(texts) >= 9_900
-    assert wrong == 0
-    assert merged < 0.02 * len(texts)
+    assert wrong <= 0.0005 * len(texts)
+    assert merged < 0.01 * len(texts)
 
 
 @needs_data

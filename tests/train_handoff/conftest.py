@@ -26,8 +26,7 @@ def documents(count: int, seed: int) -> list[str]:
     rng = random.Random(seed)
     parts = (SUBJECTS, VERBS, OBJECTS)
     return [
-        " ".join(" ".join(rng.choice(part) for part in parts) for _ in range(rng.randint(1, 12)))
-        for _ in range(count)
+        " ".join(" ".join(rng.choice(part) for part in parts) for _ in range(rng.randint(1, 12))) for _ in range(count)
     ]
 
 

@@ -1,0 +1,190 @@
+"""Parquet: one document per row, only the named columns read, cut by row groups."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import fsspec.core
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from winnow.stages.sources.batches import ROWS, Batch, identity
+from winnow.stages.sources.window import basename
+from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError
+from winnow.stages.stage import Settings as BaseSettings
+
+_GROUP_BYTES = 64 << 20
+"""Row groups are gathered into segments of about this many compressed bytes."""
+
+
+class Settings(BaseSettings):
+    """Names of the columns."""
+
+    paths: list[str] = Field(min_length=1)
+    text: str = "text"
+    id: str | None = None
+    url: str | None = None
+    date: str | None = None
+    title: str | None = None
+
+
+class Parquet(Source):
+    """Every row as one document; a row without text, or with text that is not UTF-8, is an error row."""
+
+    __slots__ = ()
+
+    kind = "parquet"
+    version = 1
+    Settings = Settings
+    gives = "texts"
+
+    def segments(self, file: InputFile) -> list[Segment]:
+        """Ranges of row-group indices, one group or as many as make about 64 MiB of the columns read. Raises
+        StageError where the file is no Parquet file or lacks a column."""
+        with _opened(file) as parquet:
+            columns = set(self._columns(parquet, file))
+            meta = parquet.metadata
+            indices = [i for i, name in enumerate(meta.schema.names) if name in columns]
+            cuts, size = [0], 0
+            for group in range(meta.num_row_groups):
+                width = sum(meta.row_group(group).column(i).total_compressed_size for i in indices)
+                if size and size + width > _GROUP_BYTES:
+                    cuts.append(group)
+                    size = 0
+                size += width
+            cuts.append(meta.num_row_groups)
+        return [Segment(file, start, end) for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+
+    def texts(self, segment: Segment) -> Iterator[pa.RecordBatch | Damage]:
+        """The rows of row groups [start, end). A group that cannot be read is damage at its file offset."""
+        name = basename(segment.file.url)
+        with _opened(segment.file) as parquet:
+            columns = self._columns(parquet, segment.file)
+            row = sum(parquet.metadata.row_group(group).num_rows for group in range(segment.start))
+            for group in range(segment.start, segment.end):
+                first = row
+                row += parquet.metadata.row_group(group).num_rows
+                batch, done = Batch(self.name), 0
+                try:
+                    for rows in parquet.iter_batches(ROWS, row_groups=[group], columns=columns):
+                        for full in self._rows(batch, rows, f"{name}:", first + done):
+                            yield full
+                        done += rows.num_rows
+                except (pa.ArrowException, OSError) as failure:
+                    yield from batch.take()
+                    offset = parquet.metadata.row_group(group).column(0).data_page_offset
+                    lost = row - first - done
+                    yield Damage(segment.file.url, offset, f"row group {group}: {lost} rows lost: {_line(failure)}")
+                yield from batch.take()
+
+    def _rows(self, batch: Batch, rows: pa.RecordBatch, prefix: str, first: int) -> Iterator[pa.RecordBatch]:
+        settings = cast(Settings, self.settings)
+        ids, urls = _strings(rows, settings.id), _strings(rows, settings.url)
+        dates, titles = _strings(rows, settings.date), _strings(rows, settings.title)
+        texts = _strings(rows, settings.text)
+        for index, text in enumerate(texts):
+            given = ids[index]
+            error = None
+            if text is None:
+                error = f"'{settings.text}' of row {first + index} is null"
+            elif isinstance(text, bytes):
+                error = f"'{settings.text}' of row {first + index} is not valid UTF-8"
+            batch.add(
+                identity(f"{prefix}{first + index}" if given is None else _shown(given)),
+                _valid(urls[index]),
+                _valid(dates[index]),
+                _valid(titles[index]),
+                text if isinstance(text, str) else None,
+                error,
+            )
+            if batch.full():
+                yield from batch.take()
+
+    def _columns(self, parquet: pq.ParquetFile, file: InputFile) -> list[str]:
+        settings = cast(Settings, self.settings)
+        schema = parquet.schema_arrow
+        wanted = [settings.text, settings.id, settings.url, settings.date, settings.title]
+        names = list(dict.fromkeys(name for name in wanted if name is not None))
+        for name in names:
+            if name not in schema.names:
+                near = difflib.get_close_matches(name, schema.names, n=1, cutoff=0.0)
+                raise StageError(
+                    f"{self.name}: {file.url} has no column '{name}': expected one of {', '.join(schema.names)}"
+                    + (f"; nearest: '{near[0]}'" if near else "")
+                )
+        text = schema.field(settings.text).type
+        if pa.types.is_dictionary(text):
+            text = text.value_type
+        if not (_textual(text)):
+            raise StageError(f"{self.name}: column '{settings.text}' of {file.url} is {text}: expected a string")
+        return names
+
+
+@contextmanager
+def _opened(file: InputFile) -> Iterator[pq.ParquetFile]:
+    filesystem, path = fsspec.core.url_to_fs(file.url)
+    try:
+        handle = filesystem.open(path, "rb")
+    except OSError as failure:
+        raise StageError(f"cannot open {file.url}: {failure}") from failure
+    with handle:
+        try:
+            parquet = pq.ParquetFile(handle, pre_buffer=False)
+        except (pa.ArrowException, OSError) as failure:
+            raise StageError(f"{file.url} is not a readable Parquet file: {_line(failure)}") from failure
+        yield parquet
+
+
+def _textual(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    )
+
+
+def _strings(rows: pa.RecordBatch, name: str | None) -> list[Any]:
+    """A column's values: str where it is text, bytes where that is not UTF-8, None where null, else as they are."""
+    if name is None:
+        return [None] * rows.num_rows
+    column = rows.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not _textual(column.type):
+        return cast(list[Any], column.to_pylist())
+    values = column.cast(pa.large_binary()).to_pylist()
+    return [_decoded(value) for value in values]
+
+
+def _decoded(value: bytes | None) -> str | bytes | None:
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _valid(value: Any) -> str | None:
+    return None if value is None or isinstance(value, bytes) else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _line(failure: Exception) -> str:
+    return str(failure).partition("\n")[0]
+
+
+KIND = Parquet
