@@ -11,6 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,6 +47,7 @@ PLAIN = Features(lower=False, mask=False, punctuation=False, squeeze=False)
 """For a model without a sidecar: NFC words and nothing else, as `fasttext supervised` reads a file."""
 
 
+@cache
 def _table(mask: bool, punctuation: bool) -> dict[int, str]:
     table = {}
     for code in range(0x3100):
@@ -61,9 +63,6 @@ def _table(mask: bool, punctuation: bool) -> dict[int, str]:
     return table
 
 
-_TABLES = {(mask, marks): _table(mask, marks) for mask in (False, True) for marks in (False, True)}
-
-
 def normalize(text: str, features: Features) -> str:
     """One line: composed, masked, lowered, words parted by single spaces, no newline."""
     text = unicodedata.normalize("NFC", text)
@@ -73,7 +72,7 @@ def normalize(text: str, features: Features) -> str:
         text = text.lower()
     if features.squeeze:
         text = _RUN.sub(r"\1\1", text)
-    table = _TABLES[features.mask, features.punctuation]
+    table = _table(features.mask, features.punctuation)
     if table:
         text = text.translate(table)
     # fastText takes a word that starts with __label__ for a label and ends the line at the word </s>.

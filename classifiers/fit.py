@@ -7,13 +7,14 @@ Writes `<name>.ftz` (the quantized model), `<name>.json` (the sidecar: what a sc
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from winnow.classifiers.artifacts import digest as digest_of
 from winnow.classifiers.card import card
 from winnow.classifiers.evaluate import Figures, evaluate
 from winnow.classifiers.examples import Example, drawn, examples
@@ -55,7 +56,7 @@ def fit_classifier(recipe: str | Path | Recipe, data: Path, out: Path) -> FitRep
         labels=tuple(sorted({one.label for one in fitted})),
         features=declared.features,
         licence=declared.licence,
-        model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+        model_sha256=digest_of(model),
     )
     beside = sidecar_path(model)
     beside.write_text(json.dumps(sidecar.model_dump(), ensure_ascii=False, indent=2) + "\n", "utf-8")
@@ -69,11 +70,15 @@ def fit_classifier(recipe: str | Path | Recipe, data: Path, out: Path) -> FitRep
 def _lines(recipe: Recipe, fitted: Sequence[Example]) -> list[str]:
     """The training lines. fastText reads them in order, epoch after epoch, so their order is a hash."""
     repeats = {spec.name: spec.repeat for spec in recipe.sources}
+    cut = [(one.label, line, repeats.get(one.source, 1)) for one in fitted for line in windows(one.text, recipe.features)]
+    counts: Counter[str] = Counter()
+    for label, _, repeat in cut:
+        counts[label] += repeat
+    most = max(counts.values())
     keyed: list[tuple[float, str]] = []
-    for one in fitted:
-        for line in windows(one.text, recipe.features):
-            for copy in range(repeats.get(one.source, 1)):
-                keyed.append((drawn(recipe.seed + copy, line), f"{PREFIX}{one.label} {line}\n"))
+    for label, line, repeat in cut:
+        for copy in range(round(repeat * (most / counts[label]) ** recipe.balance)):
+            keyed.append((drawn(recipe.seed + copy, line), f"{PREFIX}{label} {line}\n"))
     return [line for _, line in sorted(keyed)]
 
 

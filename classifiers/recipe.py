@@ -99,7 +99,8 @@ class Junk(_Part):
 
 class Recipe(_Part):
     """A whole classifier. `positive` names the label whose probability is the score; without it the model is
-    multi-class and its score is the probability of the likeliest label."""
+    multi-class and its score is the probability of the likeliest label. `balance`: each line of a label is fitted
+    (lines of the largest label / lines of this one) ** balance times, rounded."""
 
     name: str
     language: str
@@ -111,6 +112,7 @@ class Recipe(_Part):
     train: Train = Train()
     holdout: int = Field(10, ge=1, le=50)  # percent of texts (or groups) held out by hash
     seed: int = 0
+    balance: float = Field(0.0, ge=0.0, le=1.0)
     sources: tuple[SourceSpec, ...]
     junk: Junk | None = None
 

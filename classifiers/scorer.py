@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,18 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from winnow.classifiers.artifacts import ModelError, digest
+from winnow.classifiers.fasttext_file import check_model
 from winnow.classifiers.features import PLAIN, Features, top_count, windows
 
-MAGIC, FORMAT = 793712314, 12
-"""First two int32 of a model file (FASTTEXT_FILEFORMAT_MAGIC_INT32 and FASTTEXT_VERSION in fastText's fasttext.cc)."""
-SUPERVISED = 3
-"""`model_name::sup` in fastText's args.h, the ninth int32 of the arguments after the two above."""
 PREFIX = "__label__"
 LINES = 4096
-
-
-class ModelError(ValueError):
-    """A model file or its sidecar cannot be used: one sentence with what is wrong, where, and what was expected."""
 
 
 class Sidecar(BaseModel):
@@ -106,21 +99,6 @@ class Scorer:
             yield from zip(*self.model.f.multilinePredict(chunk, k, 0.0, "strict"), strict=True)
 
 
-def check_model(path: Path) -> None:
-    """Refuses what is no supervised fastText model, because fastText itself would abort or read garbage.
-    Raises ModelError."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(56)
-    except OSError as error:
-        raise ModelError(f"cannot read model {path}: {error.strerror}") from error
-    if len(head) < 56 or struct.unpack_from("<ii", head) != (MAGIC, FORMAT):
-        raise ModelError(f"{path} is not a fastText model: expected a .bin or .ftz file of format {FORMAT}")
-    dim, _, _, _, _, _, _, model = struct.unpack_from("<8i", head, 8)
-    if model != SUPERVISED or dim < 1:
-        raise ModelError(f"{path} is a fastText model of word vectors: expected a supervised classifier")
-
-
 def sidecar_path(model: Path) -> Path:
     """Where a model's sidecar lies."""
     return model.with_suffix(".json")
@@ -135,19 +113,17 @@ def read_sidecar(model: Path) -> Sidecar | None:
         sidecar = Sidecar.model_validate(json.loads(path.read_text("utf-8")))
     except (ValidationError, json.JSONDecodeError) as error:
         raise ModelError(f"{path} is not the sidecar of a model: {str(error).splitlines()[0]}") from error
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    if digest != sidecar.model_sha256:
-        raise ModelError(f"{path} belongs to another model: it names sha256 {sidecar.model_sha256}, {model.name} has {digest}")
+    seen = digest(model)
+    if seen != sidecar.model_sha256:
+        raise ModelError(f"{path} belongs to another model: expected sha256 {sidecar.model_sha256}, {model.name} has {seen}")
     return sidecar
 
 
 def content_digest(model: Path) -> str:
     """sha256 hex over a model file and its sidecar."""
-    digest = hashlib.sha256(model.read_bytes())
     path = sidecar_path(model)
-    if path.is_file():
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    parts = [digest(model), *([digest(path)] if path.is_file() else [])]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 @cache

@@ -28,10 +28,16 @@ def equal_key_edges(keys: npt.NDArray[np.uint64], rows: Rows) -> tuple[Rows, Row
 
     `keys` and `rows` have the same shape (n,). Sorted by key, then by position.
     """
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    later = np.flatnonzero(keys[1:] == keys[:-1]) + 1
-    return rows[order[later - 1]], rows[order[later]]
+    # numpy's default sort is vectorised but not stable: it finds the few rows worth a stable one
+    order = np.argsort(keys)
+    same = keys[order[1:]] == keys[order[:-1]]
+    grouped = np.zeros(keys.size, np.bool_)
+    grouped[1:] = same
+    grouped[:-1] |= same
+    members = np.sort(order[grouped])
+    members = members[np.argsort(keys[members], kind="stable")]
+    later = np.flatnonzero(keys[members[1:]] == keys[members[:-1]]) + 1
+    return rows[members[later - 1]], rows[members[later]]
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -25,8 +25,8 @@ class RunError(Exception):
 class Executor(Protocol):
     """Runs tasks of `winnow.pipelines.work`; yields each result as it comes, in any order."""
 
-    def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        """Calls `task(plan, *call)` for every call."""
+    def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], light: bool = False) -> Iterator[Any]:
+        """Calls `task(plan, *call)` for every call. `light`: not worth starting workers for."""
         ...
 
     def __enter__(self) -> Executor: ...
@@ -42,7 +42,7 @@ class Local:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
 
-    def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], light: bool = False) -> Iterator[Any]:
         for call in calls:
             yield task(self.plan, *call)
 
@@ -61,8 +61,9 @@ class OnRay:
         self.reference: Any = None
         self.mine = False
 
-    def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        if not calls:
+    def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], light: bool = False) -> Iterator[Any]:
+        if not calls or (light and not self.started):
+            yield from (task(self.plan, *call) for call in calls)
             return
         import ray
 

@@ -20,6 +20,9 @@ from winnow.pipelines.spec import load_pipeline, resolve_pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.stages.stage import Corpus, Terminal
 
+LIGHT_DOCUMENTS = 200_000
+"""Up to so many documents, what reads signals alone is done by the driver, without starting Ray for it."""
+
 WIPE_OUT_ROWS = 20
 """A stage that keeps none of at least so many rows stops the run, whatever its `max_drop`."""
 
@@ -117,6 +120,7 @@ class _Driver:
         self.seconds: dict[str, float] = {}
         self.measured: dict[str, int] = {}
         self.wall = 0.0
+        self.light = False
         self.started = time.perf_counter()
 
     def run(self) -> dict[str, Any]:
@@ -131,6 +135,8 @@ class _Driver:
         accounting = self._select(ingested)
         if plan.pipeline.terminal():
             accounting["shards"] = self._shards()
+        accounting["work"] = {"seconds": self.seconds, "rows": self.measured, "tasks": self.wall}
+        accounting["wall"] = time.perf_counter() - self.started
         self._history()
         plan.store.write_json("run.json", {"shards": plan.shards, "facts": plan.facts, "plan": plan.saved()})
         return accounting
@@ -141,6 +147,8 @@ class _Driver:
         todo = [p.index for p in plan.partitions]
         if not open_nodes:
             todo = [i for i in todo if wave == 0 and plan.store.record(plan.records(plan.partitions[i])) is None]
+        elif self.light or wave == 0:
+            todo = [i for i in todo if work.uncovered(plan, i, wave)]
         title = ", ".join(
             (["read", *(n.name for n in plan.pipeline.raw())] if wave == 0 else []) + [n.name for n in nodes]
         )
@@ -152,9 +160,13 @@ class _Driver:
     def _reduce(self, name: str) -> None:
         buckets = work.buckets(self.plan, name)
         calls = [(name, b, buckets) for b in range(buckets)]
-        for result in self.show.track(f"{name}: exchange", self.executor.run(work.exchange, calls), buckets):
+        for result in self.show.track(
+            f"{name}: exchange", self.executor.run(work.exchange, calls, self.light), buckets
+        ):
             self._took(result)
-        for result in self.show.track(f"{name}: reduce", self.executor.run(work.reduce, [(name, buckets)]), 1):
+        for result in self.show.track(
+            f"{name}: reduce", self.executor.run(work.reduce, [(name, buckets)], self.light), 1
+        ):
             self._took(result)
 
     def _ingested(self) -> dict[str, Any]:
@@ -169,6 +181,7 @@ class _Driver:
             damage += record["damage"]
             documents += record["documents"]
         total = {"stages": stages, "damage": damage, "documents": documents}
+        self.light = documents <= LIGHT_DOCUMENTS
         _reconcile(stages)
         _check_damage(total, self.strict)
         self._guard(stages)
@@ -179,7 +192,7 @@ class _Driver:
         if plan.store.exists(plan.selection_done):
             return dict(plan.store.read_json(plan.selection_done))
         calls = [(p.index,) for p in plan.partitions]
-        results = list(self.show.track("selection", self.executor.run(work.select, calls), len(calls)))
+        results = list(self.show.track("selection", self.executor.run(work.select, calls, self.light), len(calls)))
         stages = {**ingested["stages"]}
         for result in sorted(results, key=lambda r: int(r["index"])):
             _add(stages, result["stages"])
@@ -192,8 +205,6 @@ class _Driver:
             )
         reports = {name: plan.store.read_json(plan.reduce_done(name))["report"] for name in plan.reduces}
         accounting = {**ingested, **totals, "stages": stages, "reports": reports, "digest": _digest(results)}
-        accounting["work"] = {"seconds": self.seconds, "rows": self.measured, "tasks": self.wall}
-        accounting["wall"] = time.perf_counter() - self.started
         plan.store.write_json(plan.selection_done, accounting)
         return accounting
 
@@ -202,7 +213,7 @@ class _Driver:
         name = f"{plan.shards}/manifest.json"
         if not plan.store.exists(name):
             shards = work.plan_shards(plan)
-            results = self.executor.run(work.write_shard, [(s,) for s in shards])
+            results = self.executor.run(work.write_shard, [(s,) for s in shards], self.light)
             entries = []
             for result in self.show.track("shards", results, len(shards)):
                 self._took(result)

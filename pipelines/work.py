@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,24 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
     rows = {name: [account["in"], account["kept"]] for name, account in tally.stages.items()}
     wall = time.perf_counter() - started
     return {"seconds": dict(tally.seconds), "measured": dict(tally.measured), "wall": wall, "rows": rows}
+
+
+def uncovered(plan: Plan, index: int, wave: int) -> bool:
+    """Whether a stage of the wave has yet to measure some document of a partition. Reads signals, no text."""
+    partition = plan.partitions[index]
+    record = plan.store.record(plan.records(partition))
+    if record is None:
+        return True
+    view = View(plan, partition, 0, record["documents"])
+    for node in plan.wave(wave):
+        before = (
+            None if plan.store.exists(plan.covered(node.name)) else _measured_before(plan, node, partition, [MEASURED])
+        )
+        if before is None and not plan.store.exists(plan.covered(node.name)):
+            return True
+        if before is not None and (view.seen(node) & ~before.column(MEASURED).to_numpy()).any():
+            return True
+    return False
 
 
 def exchange(plan: Plan, stage: str, bucket: int, buckets: int) -> dict[str, Any]:
@@ -227,9 +245,11 @@ def _schema(node: Node) -> pa.Schema:
     return pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.measured(), **node.stage.hidden()})
 
 
-def _measured_before(plan: Plan, node: Node, partition: Partition) -> pa.Table | None:
+def _measured_before(
+    plan: Plan, node: Node, partition: Partition, columns: Sequence[str] | None = None
+) -> pa.Table | None:
     part = plan.signals(node.name, partition)
-    return plan.store.read(part) if plan.store.record(part) else None
+    return plan.store.read(part, columns) if plan.store.record(part) else None
 
 
 def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterator[Stretch]:

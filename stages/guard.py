@@ -1,7 +1,8 @@
 """A persistent child process that works through items under a time and a memory limit.
 
 An item that hangs (in C code too), overflows the C stack, exhausts memory or kills the process is one failed item
-with its cause; the child is started again and goes on with the next. The child is a fresh interpreter, not a fork:
+with its cause; the child is started again and goes on with the next. An item that takes down a used child is tried
+once more in a fresh one, so that its fate does not depend on what came before it. The child is a fresh interpreter, not a fork:
 the parent may hold threads and locks. It dies with its parent (Linux: `PR_SET_PDEATHSIG`; everywhere: end of input).
 
 Both pipes carry frames: four bytes of length, then a pickle. Items travel ahead of their results, bounded by the
@@ -45,6 +46,9 @@ _STARTS = 3  # deaths in a row that no item can be blamed for
 _WALL_FACTOR = 4.0  # wall time allowed per second of the limit while the child gets no processor
 
 
+_OUT_OF_MEMORY = "out of memory"
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What the child runs: `factory` is "module:name", called once with `options`; what it returns is called as
@@ -64,6 +68,14 @@ class Outcome:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """Why a child is gone, and whether a fresh one might finish the same item."""
+
+    cause: str
+    again: bool
+
+
 class Guard:
     """A child process for one `Work`. Not shared between threads: `guard()` gives each thread its own."""
 
@@ -71,7 +83,9 @@ class Guard:
         self.work = work
         self._process: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
-        self._cpu = 0.0  # child's processor seconds when it finished its last item
+        self._done = 0  # items that this child has finished
+        self._cpu = 0.0  # its processor seconds when it finished the last
+        self._began = 0.0  # when it can have begun the next
 
     def map(self, items: Iterable[tuple[Any, ...]]) -> Iterator[Outcome]:
         """One outcome per item, in order. Raises StageError where the child cannot even start."""
@@ -87,8 +101,7 @@ class Guard:
         sent = 0  # how many of them have left completely
         offset = 0  # bytes of waiting[sent] that have left
         exhausted = False
-        orphaned = 0
-        began = time.monotonic()
+        idle_deaths = 0
         while True:
             if not exhausted and len(waiting) == sent:
                 item = next(source, None)
@@ -96,49 +109,56 @@ class Guard:
                     exhausted = True
                 else:
                     waiting.append(_frame(item))
-                    if len(waiting) == 1:
-                        began = time.monotonic()
             if not waiting:
                 return
             process = self._running()
             frame = waiting[sent] if sent < len(waiting) else None
-            results, offset, died = self._exchange(process, frame, offset, began)
+            results, offset, lost = self._exchange(process, frame, offset)
             if frame is not None and offset == len(frame):
                 sent, offset = sent + 1, 0
                 if sent == 1:
-                    began = time.monotonic()
+                    self._began = time.monotonic()
             for value, error, cpu in results:
+                if error == _OUT_OF_MEMORY and self._done:
+                    lost = _Lost(error, again=True)
+                    break
                 waiting.popleft()
-                sent -= 1
-                began, self._cpu = time.monotonic(), cpu
-                orphaned = 0
+                sent, idle_deaths = sent - 1, 0
+                self._done, self._cpu = self._done + 1, cpu
                 yield Outcome(value, error)
-                began = time.monotonic()
-            if died is not None:
-                self.close()
-                if died == _IDLE or not waiting or (sent == 0 and offset == 0):
-                    orphaned += 1
-                    if orphaned >= _STARTS:
-                        raise StageError(f"the worker for {self.work.factory} died {_STARTS} times between items")
-                else:
-                    waiting.popleft()
-                    yield Outcome(None, died)
-                sent = offset = 0
-                began = time.monotonic()
+                self._began = time.monotonic()
+                if error == _OUT_OF_MEMORY:
+                    lost = _Lost(error, again=True)
+                    break
+            if lost is None:
+                continue
+            # Only a fresh process is proof against its item: an older one may have been worn out by others, and
+            # whether an item fails must not depend on them.
+            again = lost.again and self._done > 0
+            self.close()
+            if not again and sent == 0 and offset == 0:
+                idle_deaths += 1
+                if idle_deaths == _STARTS:
+                    raise StageError(f"the worker for {self.work.factory} keeps dying: {lost.cause}")
+            elif not again:
+                waiting.popleft()
+                yield Outcome(None, lost.cause)
+            sent = offset = 0
 
     def close(self) -> None:
         """Ends the child, if any. The guard may be used again."""
         process, self._process = self._process, None
         self._received.clear()
+        self._done = 0
         if process is not None:
             _end(process)
 
     def _exchange(
-        self, process: subprocess.Popen[bytes], frame: bytes | None, offset: int, began: float
-    ) -> tuple[list[tuple[Any, str | None, float]], int, str | None]:
-        """Sends what fits, waits for results. The third value is why the child is lost, if it is."""
+        self, process: subprocess.Popen[bytes], frame: bytes | None, offset: int
+    ) -> tuple[list[tuple[Any, str | None, float]], int, _Lost | None]:
+        """Sends what fits, or waits for results; says where the child is lost."""
         stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-        deadline = began + self.work.seconds
+        deadline = self._began + self.work.seconds
         with selectors.DefaultSelector() as selector:
             selector.register(stdout, selectors.EVENT_READ)
             if frame is not None:
@@ -146,8 +166,8 @@ class Guard:
             while True:
                 ready = selector.select(max(0.0, deadline - time.monotonic()) + 0.01)
                 if not ready:
-                    if self._spent(process, began):
-                        return [], offset, f"timeout after {self.work.seconds:g} s"
+                    if self._spent(process):
+                        return [], offset, _Lost(f"timeout after {self.work.seconds:g} s", again=False)
                     deadline = time.monotonic() + max(0.05, self.work.seconds / 4)
                     continue
                 names = {key.fileobj for key, _ in ready}
@@ -157,27 +177,22 @@ class Guard:
                 if stdout in names:
                     data = os.read(stdout.fileno(), _PIPE_BYTES)
                     if not data:
-                        return [], offset, _cause(process)
+                        return [], offset, _Lost(_cause(process), again=True)
                     self._received += data
-                    results = list(_frames(self._received))
-                    lost = None
-                    if any(error == _OUT_OF_MEMORY for _, error, _ in results):
-                        lost = _IDLE
-                    return results, offset, lost
+                    return list(_frames(self._received)), offset, None
                 return [], offset, None
 
-    def _spent(self, process: subprocess.Popen[bytes], began: float) -> bool:
-        if time.monotonic() - began >= _WALL_FACTOR * self.work.seconds:
+    def _spent(self, process: subprocess.Popen[bytes]) -> bool:
+        if time.monotonic() - self._began >= _WALL_FACTOR * self.work.seconds:
             return True
         used = _cpu_seconds(process.pid)
         return used is None or used - self._cpu >= 0.95 * self.work.seconds
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        self.close()
+        if self._process is not None:
+            return self._process  # dead or not: what it had in hand is settled where its output ends
         process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(sys.path), str(os.getpid())],
+            [sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -195,6 +210,7 @@ class Guard:
             self.close()
             raise StageError(f"the worker for {self.work.factory} does not start: {error}")
         os.set_blocking(stdin.fileno(), False)
+        self._began = time.monotonic()
         return process
 
     def _greeting(self, process: subprocess.Popen[bytes]) -> str | None:
@@ -211,9 +227,6 @@ class Guard:
                     return error
         return f"no answer in {_START_SECONDS:g} s"
 
-
-_OUT_OF_MEMORY = "out of memory"
-_IDLE = "idle"
 
 _LOCAL = threading.local()
 _ALIVE: weakref.WeakSet[Guard] = weakref.WeakSet()

@@ -43,7 +43,7 @@ class MinHashSettings(Settings):
 
 @dataclass(slots=True)
 class _Survivors:
-    """The best row met so far of every cluster of two and more, and how many rows it has: 20 bytes plus an id each."""
+    """The best row met so far of every cluster of two and more, and how many rows it has: 16 bytes plus an id each."""
 
     rows: npt.NDArray[np.int64]
     chars: npt.NDArray[np.int32]
@@ -86,7 +86,7 @@ class MinHash(Corpus):
     (size of the cluster), `representative` (whether it is the one that stays).
 
     `reduce` holds 4 bytes per document (8 from 2^32 - 1 documents on), 1 more while it numbers the clusters, and
-    about 52 bytes per cluster of two and more. A text without a single word or number is nobody's duplicate.
+    48 bytes per cluster of two and more (ids of 32 digits). A text without a single word or number is nobody's duplicate.
     """
 
     figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -130,7 +130,10 @@ def read_texts(paths: Iterable[Path], key: str = "text") -> Iterator[str]:
                 yield unicodedata.normalize("NFC", lines.read())
                 continue
             for number, line in enumerate(lines, 1):
-                record = orjson.loads(line)
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise TokenizerError(f"{path}:{number}: not a JSON object ({error})") from None
                 if not isinstance(record, dict) or not isinstance(record.get(key), str):
                     raise TokenizerError(f"{path}:{number}: no text under '{key}', expected an object with one")
                 yield unicodedata.normalize("NFC", record[key])

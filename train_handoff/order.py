@@ -81,12 +81,13 @@ class Interleave:
 
     def drawn(self, samples: int) -> tuple[int, ...]:
         """How often each source is drawn in the first `samples` samples."""
+        if len(self.parts) == 1:
+            return (samples,)
         periods, rest = divmod(samples, sum(self.parts))
+        self._extend(rest)
         counts = [periods * part for part in self.parts]
-        if len(self.parts) > 1:
-            self._extend(rest)
-            for source in self._sources[:rest]:
-                counts[source] += 1
+        for source in self._sources[:rest]:
+            counts[source] += 1
         return tuple(counts)
 
     def _extend(self, length: int) -> None:

@@ -107,7 +107,9 @@ def _chain(window: Window, codec: Codec, start: int, end: int, limit: int) -> It
     while member is not None and member.offset < end:
         run = _Run(window, codec, member)
         try:
-            yield from read_records(Text(run.feed), run.place, limit, lambda position: True, lambda position: False)
+            yield from read_records(
+                Text(run.feed, head=member.head), run.place, limit, lambda position: True, lambda position: False
+            )
             member = run.next
         except Broken as broken:
             yield broken

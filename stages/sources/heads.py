@@ -15,6 +15,7 @@ LINE_LIMIT = 9000
 """No first line of a head is longer, in bytes."""
 
 _END = re.compile(rb"\n\r*\n")
+_FOLD = re.compile(rb"\r*\n[ \t]+")
 _VERSION = re.compile(rb"WARC/\d\.\d+[ \t\r]*\n")
 _ARC = re.compile(
     rb"(?P<url>[a-z][a-z0-9+.\-]{1,15}:[^\r\n]{1,8000}) (?P<ip>[0-9a-fA-F.:]+|-) (?P<date>\d{8,17}) "
@@ -88,18 +89,13 @@ def _arc(line: re.Match[bytes]) -> Head:
 
 def parse_fields(lines: bytes) -> dict[bytes, bytes]:
     """Named fields, names in lower case, folded lines joined, the first of several kept."""
+    if b"\n " in lines or b"\n\t" in lines:
+        lines = _FOLD.sub(b" ", lines)
     fields: dict[bytes, bytes] = {}
-    name = b""
     for line in lines.split(b"\n"):
-        if line[:1] in (b" ", b"\t"):
-            if name and line.strip():
-                fields[name] += b" " + line.strip()
-            continue
         key, colon, value = line.partition(b":")
-        name = b""
-        if colon and (key := key.strip().lower()) not in fields:
-            fields[key] = value.strip()
-            name = key
+        if colon:
+            fields.setdefault(key.strip().lower(), value.strip())
     return fields
 
 

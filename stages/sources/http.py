@@ -44,26 +44,28 @@ class Response:
         return None if found is None else found[1].decode("latin-1")
 
 
-def parse_response(block: bytes) -> Response:
+def parse_response(block: bytes | memoryview) -> Response:
     """The head of a response. Raises Undecodable where there is none."""
     status = _STATUS.match(block)
     if status is None:
-        raise Undecodable(f"no HTTP status line: {block[:40]!r}")
+        raise Undecodable(f"no HTTP status line: {bytes(block[:40])!r}")
     end = _END.search(block, 0, HEAD_LIMIT)
     if end is None:
         if len(block) >= HEAD_LIMIT:
             raise Undecodable(f"HTTP head is longer than {HEAD_LIMIT} bytes")
-        return Response(int(status[1]), parse_fields(block), len(block))
-    return Response(int(status[1]), parse_fields(block[: end.start()]), end.end())
+        return Response(int(status[1]), parse_fields(bytes(block)), len(block))
+    return Response(int(status[1]), parse_fields(bytes(block[: end.start()])), end.end())
 
 
-def decode_body(response: Response, block: bytes, limit: int, clipped: bool) -> bytes:
+def decode_body(response: Response, block: bytes | memoryview, limit: int, clipped: bool) -> bytes:
     """The body without its transfer and content codings, at most `limit` + 1 bytes of it (one more than `limit`
     says that it is longer). `clipped`: the crawler cut the body, so that a coding may end early.
 
     Crawlers often store bodies decoded and leave the header that says otherwise: a body that does not begin like
     its coding and is HTML is taken as it stands. Raises Undecodable, naming the coding."""
-    body = block[response.start :]
+    body = bytes(block[response.start :])
+    if b"content-encoding" not in response.fields and b"transfer-encoding" not in response.fields:
+        return body if len(body) <= limit else body[: limit + 1]
     codings = [
         coding.strip()
         for field in (b"content-encoding", b"transfer-encoding")

@@ -17,8 +17,7 @@ from typing import Any
 
 import zstandard
 from isal import isal_zlib
-
-from winnow.stages.sources.heads import HEAD_LIMIT, parse_head
+from winnow.stages.sources.heads import HEAD_LIMIT, Head, parse_head
 from winnow.stages.sources.window import BLOCK, Window
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -80,7 +79,7 @@ def zstd_codec(window: Window) -> Codec:
 class Member:
     """One gzip member or zstd frame being inflated."""
 
-    __slots__ = ("_ahead", "_at", "_codec", "_failure", "_given", "_inflater", "_window", "end", "offset")
+    __slots__ = ("_ahead", "_at", "_codec", "_failure", "_given", "_inflater", "_window", "end", "head", "offset")
 
     def __init__(self, window: Window, codec: Codec, offset: int) -> None:
         self.offset = offset
@@ -92,6 +91,7 @@ class Member:
         self._given = 0
         self._ahead: bytes | None = None  # inflated by `begins_record`, still to be handed out
         self._failure: Broken | None = None
+        self.head: Head | None = None  # as `begins_record` found it
 
     def chunk(self) -> bytes | None:
         """The next bytes of text; None behind the last. Raises Broken."""
@@ -117,13 +117,14 @@ class Member:
     def begins_record(self) -> bool:
         """Whether the text begins with a record head, all of it in this member. Call before `chunk`. Raises Broken."""
         text = b""
-        while not (found := parse_head(text, 0) is not None) and len(text) < HEAD_LIMIT:
+        while (head := parse_head(text, 0)) is None and len(text) < HEAD_LIMIT:
             chunk = self.chunk()
             if chunk is None:
                 break
-            text += chunk
+            text = text + chunk if text else chunk
         self._ahead = text or None
-        return found
+        self.head = head
+        return head is not None
 
     def _piece(self) -> bytes:
         window, size = self._window, self._codec.piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -11,7 +12,6 @@ import fsspec.core
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
-
 from winnow.stages.sources.batches import ROWS, Batch, identity
 from winnow.stages.sources.window import basename
 from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError
@@ -57,7 +57,7 @@ class Parquet(Source):
                     size = 0
                 size += width
             cuts.append(meta.num_row_groups)
-        return [Segment(file, start, end) for start, end in zip(cuts[:-1], cuts[1:], strict=True)]
+        return [Segment(file, start, end) for start, end in itertools.pairwise(cuts)]
 
     def texts(self, segment: Segment) -> Iterator[pa.RecordBatch | Damage]:
         """The rows of row groups [start, end). A group that cannot be read is damage at its file offset."""
@@ -71,8 +71,7 @@ class Parquet(Source):
                 batch, done = Batch(self.name), 0
                 try:
                     for rows in parquet.iter_batches(ROWS, row_groups=[group], columns=columns):
-                        for full in self._rows(batch, rows, f"{name}:", first + done):
-                            yield full
+                        yield from self._rows(batch, rows, f"{name}:", first + done)
                         done += rows.num_rows
                 except (pa.ArrowException, OSError) as failure:
                     yield from batch.take()
@@ -155,7 +154,7 @@ def _strings(rows: pa.RecordBatch, name: str | None) -> list[Any]:
         return [None] * rows.num_rows
     column = rows.column(name)
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        column = column.cast(column.type.value_type)
     if not _textual(column.type):
         return cast(list[Any], column.to_pylist())
     values = column.cast(pa.large_binary()).to_pylist()

@@ -17,19 +17,20 @@ class Record:
     the member that it starts in does; `place` tells it from the other records of that member."""
 
     head: Head
-    body: bytes
+    body: bytes | memoryview
     offset: int
     place: str
 
 
 class Text:
-    """A forward reader over chunks. `reopen(position)` gives a feed from anywhere, for texts that allow it."""
+    """A forward reader over chunks. `head` is the record head it begins with, where that is known; `reopen(position)` gives a feed from anywhere, for texts that allow it."""
 
-    __slots__ = ("_at", "_base", "_data", "_feed", "_reopen")
+    __slots__ = ("_at", "_base", "_data", "_feed", "_first", "_reopen")
 
-    def __init__(self, feed: Feed, reopen: Callable[[int], Feed] | None = None) -> None:
+    def __init__(self, feed: Feed, reopen: Callable[[int], Feed] | None = None, head: Head | None = None) -> None:
         self._feed = feed
         self._reopen = reopen
+        self._first = head
         self._data = b""
         self._at = 0
         self._base = 0  # position of _data[0]
@@ -51,6 +52,8 @@ class Text:
         """Takes line ends and padding."""
         taken = b""
         while True:
+            if self._at < len(self._data) and self._data[self._at] > 13:
+                return taken
             rest = self._data[self._at : self._at + 64]
             width = len(rest) - len(rest.lstrip(b"\r\n\0"))
             taken += rest[:width]
@@ -64,17 +67,19 @@ class Text:
 
     def head(self) -> Head | None:
         """The record head that starts here, or None; moves nothing."""
+        if self._first is not None and self._at == self._base == 0:
+            return self._first
         while (head := parse_head(self._data, self._at)) is None:
             if len(self._data) - self._at >= HEAD_LIMIT or not self._more():
                 return None
         return head
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes | memoryview:
         """The next `count` bytes, fewer where the text ends."""
         have = len(self._data) - self._at
         if count <= have:
             self._at += count
-            return self._data[self._at - count : self._at]
+            return memoryview(self._data)[self._at - count : self._at]
         parts = []
         while True:
             part = self._data[self._at : self._at + count]
@@ -183,9 +188,9 @@ def _overrun(
     Content-Length was too long, and reading goes on there; otherwise it stands, unless it was cut short."""
     head, behind = record.head, text.tell()
     if size == len(record.body):
-        found = _inner(record.body, inside, accept)
+        found = _inner(bytes(record.body), inside, accept)
         if found is not None:
-            text.back(inside + found, record.body[found:] + padding)
+            text.back(inside + found, bytes(record.body[found:]) + padding)
     elif text.back(inside, None):
         found = text.tell() if text.resync(accept) and text.tell() < inside + size else None
         if found is None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import xxhash
 from pydantic import Field
-
 from winnow.stages.sources.archives import read_range
 from winnow.stages.sources.http import HEAD_LIMIT, Response, Undecodable, decode_body, is_html, parse_response
 from winnow.stages.sources.members import Broken
@@ -59,27 +58,26 @@ class Warc(Source):
         drop: Drop | None = None
         try:
             response = _response(record)
+            mime, charset = response.mime, response.charset
             if response.status != 200:
                 drop = Drop("status", str(response.status), "= 200")
-            elif response.mime is not None and response.mime not in self.settings.mime:
-                drop = self._not_a_page(response.mime)
+            elif mime is not None and mime not in self.settings.mime:
+                drop = self._not_a_page(mime)
             elif head.length > len(record.body):
                 drop = self._too_long(head.length)
             else:
                 body = decode_body(response, record.body, self.settings.max_bytes, head.clipped)
                 if len(body) > self.settings.max_bytes:
                     drop = self._too_long(len(body))
-                elif response.mime is None and body and not is_html(body):
+                elif mime is None and body and not is_html(body):
                     drop = self._not_a_page("undeclared")
                 elif not body:
                     drop = Drop("empty", "0", "> 0")
                 else:
-                    return Page(
-                        key, head.url, head.date, body, response.charset, response.mime or self.settings.mime[0]
-                    )
+                    return Page(key, head.url, head.date, body, charset, mime or self.settings.mime[0])
         except Undecodable as failure:
             return Page(key, head.url, head.date, error=str(failure))
-        return Page(key, head.url, head.date, charset=response.charset, mime=response.mime, drop=drop)
+        return Page(key, head.url, head.date, charset=charset, mime=mime, drop=drop)
 
     def _not_a_page(self, mime: str) -> Drop:
         return Drop("mime", mime, f"in {', '.join(self.settings.mime)}")
@@ -93,7 +91,7 @@ def _response(record: Record) -> Response:
     the archive gives it."""
     head = record.head
     mime = (head.mime or "").partition(";")[0].strip().lower()
-    if record.body[:4].upper() != b"HTTP" and not (head.url or "").startswith(("http:", "https:")):
+    if bytes(record.body[:4]).upper() != b"HTTP" and not (head.url or "").startswith(("http:", "https:")):
         return Response(200, {b"content-type": mime.encode()} if mime else {}, 0)
     return parse_response(record.body)
 

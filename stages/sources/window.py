@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
 import fsspec.core
-
 from winnow.stages.stage import InputFile, StageError
 
 BLOCK = 1 << 20
@@ -75,4 +75,4 @@ def pieces(file: InputFile, least: int, most: int, count: int) -> list[tuple[int
     piece = min(max(file.size // count, least), most)
     number = max(1, -(-file.size // piece))
     cuts = [file.size * index // number for index in range(number + 1)]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(itertools.pairwise(cuts))

@@ -17,6 +17,8 @@ from winnow.stages.stage import StageError
 WORK = """
 import ctypes, os, time
 
+worn = []
+
 def make(scale=1):
     def work(order, payload=b""):
         if order == "sleep":
@@ -33,6 +35,9 @@ def make(scale=1):
             ctypes.string_at(0)
         if order == "abort":
             os.abort()
+        if order == "wear":
+            worn.append(bytearray(150 << 20))
+            return len(worn)
         if order == "exit":
             os._exit(3)
         if order == "hog":
@@ -106,6 +111,12 @@ def test_bad_items_in_a_row_at_the_ends_and_alone(module: str) -> None:
     assert [outcome.error is None for outcome in outcomes] == [order == "ok" for order in orders]
     assert run(work, []) == []
     assert run(work, [("exit",)]) == [Outcome(None, "worker ended with code 3")]
+
+
+def test_an_item_does_not_pay_for_the_memory_that_others_kept(module: str) -> None:
+    outcomes = run(Work(f"{module}:make", mebibytes=800), [("wear",)] * 20)
+    assert [outcome.error for outcome in outcomes] == [None] * 20
+    assert {outcome.value for outcome in outcomes} > {1, 2}
 
 
 def test_payloads_larger_than_the_pipes_come_through_in_order(module: str) -> None:

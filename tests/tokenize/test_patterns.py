@@ -51,7 +51,9 @@ def test_classes_hold_the_same_characters(pattern: str) -> None:
 
 
 def test_the_classes_above_are_all_that_the_patterns_use() -> None:
-    atoms = {atom for pattern in PATTERNS.values() for atom in re.findall(r"\[[^\]]*(?:\[[^\]]*\])?\]|\\[ps]", pattern)}
+    atoms = {
+        atom for pattern in PATTERNS.values() for atom in re.findall(r"\[(?:[^\[\]]|\[[^\]]*\])*\]|\\[ps]", pattern)
+    }
     known = {*CLASSES, r"\p", r"\s", r"[\r\n]"}
     assert atoms <= known
 

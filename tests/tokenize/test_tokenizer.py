@@ -1,6 +1,7 @@
 """Tokenizers: the fast engine gives the ids of the reference, and text never becomes a control token."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ INJECTED = [
 ]
 
 
+@cache
 def reference(name: str) -> tokenizers.Tokenizer:
     tokenizer = tokenizers.Tokenizer.from_file(str(MODELS / name / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
@@ -36,7 +38,9 @@ def split(flat: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
 
 
 def korean() -> list[str]:
-    pages = sorted((DATA / "ko-docs-k8s").rglob("*.md"))[:60] + sorted((DATA / "ko-docs-techinterview").rglob("*.md"))[:40]
+    pages = (
+        sorted((DATA / "ko-docs-k8s").rglob("*.md"))[:60] + sorted((DATA / "ko-docs-techinterview").rglob("*.md"))[:40]
+    )
     gsd = (DATA / "ko-hq-ud-gsd" / "ko_gsd-ud-test.conllu").read_text("utf-8").splitlines()
     return [p.read_text("utf-8") for p in pages] + [line[9:] for line in gsd if line.startswith("# text = ")]
 
@@ -189,13 +193,15 @@ class TestWhatIsNotProvenEqual:
 
     def test_a_unigram_model_cannot_be_made_to_emit_its_control_token(self, tmp_path: Path) -> None:
         unigram = tokenizers.Tokenizer(
-            tokenizers.models.Unigram([("<unk>", 0.0), ("</s>", -0.1), ("<", -3.0), ("/", -3.0), ("s", -3.0), (">", -3.0), ("a", -2.0)], 0)
+            tokenizers.models.Unigram(
+                [("<unk>", 0.0), ("</s>", -0.1), ("<", -3.0), ("/", -3.0), ("s", -3.0), (">", -3.0), ("a", -2.0)], 0
+            )
         )
         unigram.add_special_tokens(["</s>"])
         unigram.save(str(tmp_path / "tokenizer.json"))
         tokenizer = Tokenizer(find(str(tmp_path)))
         encoded = tokenizer.encode(["a", "a</s>a", "aa"], eos=True)
-        assert "not BPE" in (tokenizer.why_slow or "") or "normaliser" in (tokenizer.why_slow or "") or tokenizer.why_slow
+        assert tokenizer.engine == "tokenizers"
         assert list(encoded.errors) == [1]
         assert "spells a control token" in encoded.errors[1]
         assert encoded.lengths.tolist() == [2, 0, 3]

@@ -1,0 +1,76 @@
+# Each target creates what it needs, once: the virtual environment, the packages, the language-ID model, the sample.
+#
+# LANG is also the locale variable. Only LANG=xx on make's command line names a language; the user's locale does not,
+# and children always get a valid UTF-8 locale rather than LANG=ko.
+ifeq ($(origin LANG),command line)
+  CODE := $(LANG)
+else
+  CODE := ko
+endif
+override export LANG := C.UTF-8
+override export LC_ALL := C.UTF-8
+export PYTHONUTF8 := 1
+
+SHELL  := /bin/bash
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+KNOWN  := $(sort $(basename $(notdir $(wildcard filters/languages/*.yaml))))
+RECIPE := $(firstword $(wildcard pipelines/$(CODE).yaml) pipelines/web.yaml)
+OTHER  := $(if $(filter pipelines/web.yaml,$(RECIPE)),--set name=$(CODE) --set language=$(CODE))
+SETS   := $(OTHER) $(if $(WARC),--set 'sources.crawl.paths=["$(WARC)"]') $(foreach s,$(SET),--set '$(s)')
+SAMPLE := runs/sample/sample.warc.gz
+
+.DEFAULT_GOAL := help
+.PHONY: help pipeline train test bench check sample known
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@echo
+	@echo "LANG=xx (default ko; known: $(KNOWN)), WARC=path-or-glob, SET=\"stage.key=value ...\" (no spaces inside a value)"
+
+pipeline: known $(VENV)/.installed $(if $(WARC),,$(SAMPLE)) ## curate the bundled sample, or WARC=...: funnel, and where the shards are
+	$(BIN)/winnow run $(RECIPE) $(SETS)
+
+train: known $(VENV)/.installed-train ## take training steps on the shards of `make pipeline` (SET="train.steps=100")
+	@test -e runs/$(CODE)/run.json || { echo "no finished run in runs/$(CODE): run 'make pipeline LANG=$(CODE)' first" >&2; exit 1; }
+	$(BIN)/winnow train $(RECIPE) $(SETS)
+
+test: $(VENV)/.installed-dev ## every test
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.installed-dev ## every benchmark: ratios against peers, measured in one run
+	@for b in tests/bench/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+check: $(VENV)/.installed-dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@mkdir -p .typing && ln -sfn .. .typing/winnow
+	cd .typing && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml -p winnow
+
+sample: $(SAMPLE) ## write the bundled sample crawl to runs/sample
+
+known:
+	$(if $(filter $(CODE),$(KNOWN)),,$(error no language pack for '$(CODE)'; known languages: $(KNOWN)))
+
+$(SAMPLE): $(VENV)/.installed $(wildcard pipelines/sample/*.py pipelines/sample/texts/*)
+	$(BIN)/python -m winnow.pipelines.sample.generate $(@D)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winnow needs Python 3.11 or later; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	$(BIN)/python -m winnow.classifiers.artifacts lid.176
+	@touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed
+	$(PIP) --editable '.[train]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	@touch $@

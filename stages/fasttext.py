@@ -1,0 +1,64 @@
+"""`use: fasttext`: scores documents with a fastText classifier: quality, toxicity, domain, or one of your own.
+
+A model with two labels gives the probability of its positive label, a model with more the likeliest label and its
+probability. Which of the two, and how text is prepared, comes from the sidecar beside the model.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from winnow.classifiers.artifacts import ModelError, resolve
+from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
+from winnow.stages.stage import Artifact, Map, Settings, StageError
+
+
+class FasttextSettings(Settings):
+    """`model`: a shipped name (`ko-quality`), a path or `hub:owner/repo/file`. `chars`: how many characters of a
+    document are read, the recipe's own number when null. `positive`: the label whose probability is the score, for
+    a two-label model without a sidecar."""
+
+    model: str
+    chars: int | None = Field(None, ge=1)
+    positive: str | None = None
+
+
+class Fasttext(Map):
+    """Signals `label` (string, null for a text without words) and `score` (float32, 0 to 1)."""
+
+    __slots__ = ()
+
+    kind = "fasttext"
+    version = 1
+    Settings = FasttextSettings
+
+    def signals(self) -> dict[str, pa.DataType]:
+        return {"label": pa.string(), "score": pa.float32()}
+
+    def artifacts(self) -> list[Artifact]:
+        try:
+            found = resolve(self.settings.model)
+            read_sidecar(found.path)
+            return [Artifact(found.name, found.path, content_digest(found.path))]
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        scorer = self._scorer()
+        texts = pc.utf8_slice_codeunits(documents.column("text"), 0, scorer.features.chars)
+        labels, scores = scorer.score(texts.to_pylist())
+        return pa.RecordBatch.from_arrays(
+            [pa.array(labels, pa.string()), pa.array(scores, pa.float32())], names=["label", "score"]
+        )
+
+    def _scorer(self) -> Scorer:
+        artifact = self.artifacts()[0]
+        try:
+            return load_scorer(artifact.path, artifact.digest, self.settings.positive, self.settings.chars)
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+
+KIND = Fasttext

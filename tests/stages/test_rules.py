@@ -1,0 +1,108 @@
+"""The `rules` stage: columns, packs and clauses, and what the Korean pack keeps of real pages."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import random
+import unicodedata
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from winnow.filters.languages import language_pack
+from winnow.stages.rules import KIND
+from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+
+def stage(language="ko", **settings):
+    return KIND(name="rules", settings=KIND.Settings(**settings), pack=language_pack(language))
+
+
+def documents(texts):
+    columns = {
+        "id": [f"{i:032x}" for i in range(len(texts))],
+        "url": [None] * len(texts),
+        "date": [None] * len(texts),
+        "source": ["test"] * len(texts),
+        "title": [None] * len(texts),
+        "text": texts,
+    }
+    return pa.RecordBatch.from_pydict(columns, schema=DOCUMENT_SCHEMA)
+
+
+def kept(rules, texts):
+    """Share of the texts that pass every clause."""
+    frame = pl.from_arrow(rules.measure(documents(texts)))
+    clauses = [pl.sql_expr(expression).alias(name) for name, expression in rules.clauses().items()]
+    return frame.select(pl.all_horizontal(*clauses)).to_series().mean()
+
+
+def test_measures_what_it_declares():
+    rules = stage()
+    batch = rules.measure(documents(["안녕하세요. 반갑습니다.", ""]))
+    assert dict(zip(batch.schema.names, batch.schema.types, strict=True)) == rules.signals()
+    assert batch.num_rows == 2 and not any(column.null_count for column in batch.columns)
+
+
+def test_a_sliced_batch_gives_the_rows_of_the_slice():
+    batch = documents(["하나 둘", "셋 넷 다섯", "여섯", ""])
+    whole = stage().measure(batch)
+    assert stage().measure(batch.slice(1, 2)).to_pylist() == whole.slice(1, 2).to_pylist()
+    assert stage().measure(batch.slice(4)).num_rows == 0
+
+
+def test_clauses_are_those_of_the_chosen_packs():
+    pack = language_pack("ko")
+    assert stage(packs=["fineweb"]).clauses() == pack.clauses["fineweb"]
+    assert stage().clauses() == pack.clauses["gopher"] | pack.clauses["fineweb"] | pack.clauses["korean"]
+    assert stage(packs=[]).clauses() == {}
+
+
+def test_an_unknown_pack_is_refused_with_the_nearest():
+    with pytest.raises(StageError, match="rules: .*'ko' has no rule pack 'gofer'.*nearest: 'gopher'"):
+        stage(packs=["gofer"]).clauses()
+
+
+def test_packs_that_disagree_about_a_name_are_refused():
+    pack = language_pack("en").model_copy(update={"clauses": {"a": {"x": "word_count >= 1"}, "b": {"x": "word_count >= 2"}}})
+    with pytest.raises(StageError, match="'x'"):
+        KIND(name="rules", settings=KIND.Settings(), pack=pack).clauses()
+
+
+def test_the_word_unit_can_be_overridden():
+    text = documents(["日本語の文章です"])
+    assert stage("ja").measure(text)["word_count"][0].as_py() == 8
+    assert stage("ja", word_unit="whitespace").measure(text)["word_count"][0].as_py() == 1
+
+
+def test_survives_pickling():
+    rules = pickle.loads(pickle.dumps(stage()))
+    assert rules.measure(documents(["가나다"])).num_rows == 1
+
+
+def test_junk_is_dropped():
+    rng = random.Random(0)
+    places = "강남맛집 서울맛집 맛집추천 데이트코스 분위기좋은곳 가성비맛집 회식장소 점심맛집 이자카야 술집추천".split()
+    stuffed = [" ".join(rng.choices(places, k=150)) for _ in range(20)]
+    links = ["\n".join(f"{rng.choice(places)} 더보기" for _ in range(60)) for _ in range(20)]
+    laughter = ["ㅋㅋㅋㅋㅋㅋ 진짜 웃기다 ㅠㅠㅠㅠ " * 20]
+    repeated = ["오늘도 좋은 하루 보내시고 건강하세요. 감사합니다.\n" * 30]
+    for texts in (stuffed, links, laughter, repeated):
+        assert kept(stage(), texts) == 0
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+def test_real_korean_pages_are_kept_and_comments_are_not():
+    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
+        truth = [json.loads(line) for line in lines]
+    pages = [page["gold_text"] for page in truth if page.get("lang") == "ko" and page.get("gold_text")]
+    assert len(pages) > 200
+    assert kept(stage(), [unicodedata.normalize("NFC", page) for page in pages]) >= 0.85
+    with gzip.open(DATA / "ko-sentiment-nsmc" / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
+        comments = [json.loads(line)["text"] for line in lines]
+    assert kept(stage(), comments[:20000]) <= 0.001

@@ -1,0 +1,185 @@
+"""Configurations, plans and what may resume, all without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from winnow.tokenize.reader import ShardSet
+from winnow.train_handoff.config import TrainConfig, TrainError, parse_config, with_values
+from winnow.train_handoff.launch import main
+from winnow.train_handoff.plan import make_plan
+from winnow.train_handoff.resume import COMPLETE, STATE, check_resume, newest_checkpoint, training_state
+from winnow.train_handoff.schedule import rate
+
+from .conftest import Corpus
+
+
+@pytest.fixture(scope="module")
+def folders(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("plan")
+    return corpus(root / "a", 40, seed=1, shards=2), corpus(root / "b", 30, seed=2)
+
+
+def settings(folders: tuple[Path, Path], out: Path, **changes: Any) -> TrainConfig:
+    a, b = map(str, folders)
+    values: dict[str, Any] = {
+        "shards": a,
+        "out": str(out),
+        "sequence_length": 64,
+        "batch": {"sequences": 6},
+        "phases": [
+            {"name": "one", "steps": 30, "lr": {"peak": 1.0, "final": 0.0, "shape": "linear", "warmup": 5}},
+            {"name": "two", "steps": 20, "data": [{"weight": 1}, {"shards": b, "weight": 3}]},
+            {"name": "three", "tokens": 6 * 64 * 10, "lr": {"peak": 0.5, "shape": "constant", "warmup": 0}},
+        ],
+    }
+    return parse_config(values | changes)
+
+
+def test_importing_the_launcher_does_not_import_torch() -> None:
+    code = "import sys, winnow.train_handoff.launch; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_phases_follow_each_other_and_share_a_curve(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    plan = make_plan(settings(folders, tmp_path))
+    assert [(p.start, p.steps) for p in plan.phases] == [(0, 30), (30, 20), (50, 10)]
+    assert plan.steps == 60
+    assert (plan.position(29).phase, plan.position(30).phase, plan.position(31).sample) == (0, 1, 6)
+    # Phase two has no lr: the first curve spans both and ends at zero with it.
+    assert rate(plan.curves, 4) == 1.0 and rate(plan.curves, 49) == pytest.approx(0.0)
+    assert 0.3 < rate(plan.curves, 30) < 0.5 and rate(plan.curves, 50) == 0.5
+
+
+def test_every_block_once_per_epoch_across_phases(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    plan = make_plan(settings(folders, tmp_path))
+    seen = [block for step in range(plan.steps) for block in plan.blocks(step, 0, 1)]
+    assert {block.source for block in seen} == {0, 1}
+    for source, order in enumerate(plan.orders):
+        visits = [(b.epoch, b.block) for b in seen if b.source == source]
+        assert len(visits) == len(set(visits))
+        for epoch in range(len(visits) // order.blocks):
+            assert sorted(b for e, b in visits if e == epoch) == list(range(order.blocks))
+    assert Counter(b.source for b in seen[30 * 6 : 50 * 6]) == {0: 30, 1: 90}
+
+
+@pytest.mark.parametrize("world", [2, 3, 6])
+def test_the_world_size_changes_nothing(folders: tuple[Path, Path], tmp_path: Path, world: int) -> None:
+    plan = make_plan(settings(folders, tmp_path))
+    for step in (0, 29, 30, 47, 59):
+        ranks = [plan.blocks(step, rank, world) for rank in range(world)]
+        together = [block for row in zip(*ranks, strict=True) for block in row]
+        assert together == plan.blocks(step, 0, 1)
+
+
+def test_without_phases_one_pass_over_the_shards(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    plan = make_plan(settings(folders, tmp_path, phases=[]))
+    assert plan.steps == ShardSet.open(folders[0]).blocks(64) // 6
+    assert plan.vocabulary == ShardSet.open(folders[0]).manifest.tokenizer.vocab_size
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"step": 3}, r"train\.step: unknown key; did you mean 'steps'\?"),
+        ({"model": {"layer": 2}}, r"train\.model\.layer: unknown key; did you mean 'layers'\?"),
+        ({"phases": [{"name": "x", "data": [{"shard": "y"}]}]}, r"phases\.0\.data\.0\.shard: .*did you mean 'shards'"),
+        ({"lr": {"warmup": -1}}, r"train\.lr\.warmup: .*greater than or equal to 0 \(found -1\)"),
+        ({"dtype": "fp8"}, r"train\.dtype: .*'auto', 'fp32' or 'bf16' \(found 'fp8'\)"),
+        ({"steps": 5, "tokens": 5}, "not both"),
+        ({"steps": 5, "phases": [{"name": "x"}]}, "on each phase"),
+        ({"phases": [{"name": "x"}, {"name": "x"}]}, "two phases are named 'x'"),
+        ({"shards": None}, "nothing to train on"),
+        ({"model": {"heads": 3}}, "hidden 256 is not a multiple of heads 3"),
+        ({"model": {"checkpoint": "x/y", "layers": 2}}, "remove layers"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_with_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TrainError, match=sentence) as refused:
+        parse_config({"shards": "s", "out": "o"} | change)
+    assert "\n" not in str(refused.value)
+
+
+def test_assignments_from_the_command_line() -> None:
+    values = {"model": {"layers": 2}, "steps": 1}
+    changed = with_values(values, ["steps=20", "model.layers=8", "lr.peak=1.0e-3", "shards=a=b"])
+    assert changed == {"model": {"layers": 8}, "steps": 20, "lr": {"peak": 1e-3}, "shards": "a=b"}
+    assert values == {"model": {"layers": 2}, "steps": 1}
+    with pytest.raises(TrainError, match="expected key=value"):
+        with_values({}, ["steps"])
+
+
+def test_the_launcher_refuses_before_starting_anything(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declaration = tmp_path / "t.yaml"
+    declaration.write_text(
+        f"train: {{shards: {folders[0]}, out: {tmp_path / 'out'}, device: cpu, sequence_length: 64}}"
+    )
+    checkpoint = tmp_path / "hf"
+    checkpoint.mkdir()
+    (checkpoint / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 100}))
+    cases = {
+        f"shards={tmp_path / 'nowhere'}": "no shards to train on",
+        "sequence_length=1000000": "are too few for one sequence",
+        "batch.sequences=3": "cannot be shared by 2 processes",
+        f"model.checkpoint={checkpoint}": "has 100 vocabulary rows, but the shards' tokenizer 'tiny' has 320 ids",
+        "model.checkpoint=./missing": "no such folder, and not a hub id",
+        "sequence_lenght=8": "did you mean 'sequence_length'?",
+        "device=cuda": "device is 'cuda', but",
+    }
+    for assignment, sentence in cases.items():
+        assert main([str(declaration), "--set", assignment, "--processes", "2"]) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("error: ") and sentence in message and message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_may_resume(folders: tuple[Path, Path], corpus: Corpus, tmp_path: Path) -> None:
+    config = settings(folders, tmp_path)
+    plan = make_plan(config)
+    for step, complete in ((10, True), (35, True), (40, False)):
+        folder = tmp_path / "checkpoints" / f"step-{step:08d}"
+        folder.mkdir(parents=True)
+        (folder / STATE).write_text(json.dumps(training_state(config, plan, step, world=1)))
+        if complete:
+            (folder / COMPLETE).touch()
+    found = newest_checkpoint(tmp_path)
+    assert found is not None and found.step == 35
+    assert (found.state["phase"], found.state["sample"]) == (1, 30)
+    assert check_resume(config, plan, found) == []
+
+    def resume(**changes: Any) -> list[str]:
+        changed = settings(folders, tmp_path, **changes)
+        return check_resume(changed, make_plan(changed), found)
+
+    assert resume(lr={"peak": 0.5}, log_every=7) == ["lr.peak: 0.0003 -> 0.5", "log_every: 1 -> 7"]
+    phases = json.loads(config.model_dump_json())["phases"]
+    longer = [phases[0], phases[1] | {"steps": 25}, phases[2]]
+    assert resume(phases=longer) == ["steps of the run: 60 -> 65"]
+    other = corpus(tmp_path / "other", 30, seed=3)
+    refusals = {
+        "model.layers was 4, now 3": {"model": {"layers": 3}},
+        "seed was 0, now 1": {"seed": 1},
+        "sequence_length was 64, now 32": {"sequence_length": 32},
+        "the global batch was 6, now 8": {"batch": {"sequences": 8}},
+        "mask_documents was True, now False": {"mask_documents": False},
+        "the shards of phase 'one' changed": {"shards": str(other)},
+        "the weights of phase 'two' changed": {
+            "phases": [phases[0], phases[1] | {"data": [{"weight": 2.0}, phases[1]["data"][1]]}]
+        },
+        "phase 'one', already over, had 30 steps, now 31": {"phases": [phases[0] | {"steps": 31}, *phases[1:]]},
+        "phase 'two', which is no longer declared": {"phases": phases[:1]},
+        "past the run's end at step 34": {"phases": [phases[0], phases[1] | {"steps": 4}]},
+    }
+    for sentence, change in refusals.items():
+        with pytest.raises(TrainError, match="cannot resume") as refused:
+            resume(**change)
+        assert sentence in str(refused.value)
