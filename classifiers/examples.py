@@ -98,9 +98,9 @@ def _joined(texts: Iterable[Text], spec: SourceSpec, seed: int) -> Iterator[Text
         if changed or sum(map(len, held)) >= target:
             yield from flush()
             held = []
-            target = math.exp(random.Random(xxhash.xxh64_intdigest(text.text, seed=seed)).uniform(
-                math.log(least), math.log(most)
-            ))
+            target = math.exp(
+                random.Random(xxhash.xxh64_intdigest(text.text, seed=seed)).uniform(math.log(least), math.log(most))
+            )
         held.append(text.text)
         previous = text
     yield from flush()

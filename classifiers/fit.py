@@ -70,7 +70,9 @@ def fit_classifier(recipe: str | Path | Recipe, data: Path, out: Path) -> FitRep
 def _lines(recipe: Recipe, fitted: Sequence[Example]) -> list[str]:
     """The training lines. fastText reads them in order, epoch after epoch, so their order is a hash."""
     repeats = {spec.name: spec.repeat for spec in recipe.sources}
-    cut = [(one.label, line, repeats.get(one.source, 1)) for one in fitted for line in windows(one.text, recipe.features)]
+    cut = [
+        (one.label, line, repeats.get(one.source, 1)) for one in fitted for line in windows(one.text, recipe.features)
+    ]
     counts: Counter[str] = Counter()
     for label, _, repeat in cut:
         counts[label] += repeat
@@ -84,7 +86,9 @@ def _lines(recipe: Recipe, fitted: Sequence[Example]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="winnow.classifiers.fit", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="winnow.classifiers.fit", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
     parser.add_argument("--recipe", required=True, help="a shipped recipe's name or a YAML file")
     parser.add_argument("--data", required=True, type=Path, help="folder that the recipe's sources are under")
     parser.add_argument("--out", required=True, type=Path, help="folder for the model, its sidecar and its card")

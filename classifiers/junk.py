@@ -40,7 +40,25 @@ def _word(texts: Sequence[str], rng: random.Random) -> str:
 def _stem(word: str) -> str:
     """A word without its final punctuation and, where it is longer than two syllables, without its last particle."""
     word = word.strip("()[]{}<>\"'“”‘’.,!?…~:;")
-    for ending in ("에서", "으로", "까지", "부터", "에게", "은", "는", "이", "가", "을", "를", "의", "에", "로", "와", "과", "도"):
+    for ending in (
+        "에서",
+        "으로",
+        "까지",
+        "부터",
+        "에게",
+        "은",
+        "는",
+        "이",
+        "가",
+        "을",
+        "를",
+        "의",
+        "에",
+        "로",
+        "와",
+        "과",
+        "도",
+    ):
         if len(word) > len(ending) + 1 and word.endswith(ending):
             return word[: -len(ending)]
     return word

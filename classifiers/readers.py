@@ -24,7 +24,6 @@ class Text:
     group: str
 
 
-
 def read(spec: SourceSpec, data: Path) -> Iterator[Text]:
     """Every usable text of a source, in the order of its sorted files. Raises RecipeError where none is found."""
     files = sorted((data / spec.folder).glob(spec.files))

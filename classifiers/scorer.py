@@ -115,7 +115,9 @@ def read_sidecar(model: Path) -> Sidecar | None:
         raise ModelError(f"{path} is not the sidecar of a model: {str(error).splitlines()[0]}") from error
     seen = digest(model)
     if seen != sidecar.model_sha256:
-        raise ModelError(f"{path} belongs to another model: expected sha256 {sidecar.model_sha256}, {model.name} has {seen}")
+        raise ModelError(
+            f"{path} belongs to another model: expected sha256 {sidecar.model_sha256}, {model.name} has {seen}"
+        )
     return sidecar
 
 

@@ -41,28 +41,29 @@ def temperature(sizes: Mapping[str, int], budget: float, max_epochs: float, alph
 
 def fixed_capacity(sizes: Mapping[str, int], shares: Mapping[str, float], max_epochs: float) -> float:
     """The largest budget that these shares allow: the least max_epochs x size_g / share_g."""
-    return min(
-        (max_epochs * sizes.get(group, 0) / share for group, share in shares.items() if share), default=0.0
-    )
+    return min((max_epochs * sizes.get(group, 0) / share for group, share in shares.items() if share), default=0.0)
 
 
-def fixed(
-    sizes: Mapping[str, int], budget: float, max_epochs: float, shares: Mapping[str, float]
-) -> dict[str, float]:
-    """Tokens per group: share x budget, nothing for groups without a share.
-
-    Raises ValueError when a share names no group, is negative or the shares do not sum to 1 (within 1e-6), and
-    Infeasible when a group's share is more than max_epochs x its size.
-    """
-    _check(sizes, budget, max_epochs)
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Raises ValueError unless the shares are numbers from 0 to 1 that sum to 1 (within 1e-6)."""
     for group, share in sorted(shares.items()):
-        if group not in sizes:
-            raise ValueError(f"share for '{group}', but the groups are {_names(sizes)}")
-        if not share >= 0:
+        if not 0 <= share <= 1:
             raise ValueError(f"the share of '{group}' is {share}, expected a number from 0 to 1")
     total = sum(shares[group] for group in sorted(shares))
     if abs(total - 1) > 1e-6:
         raise ValueError(f"the shares sum to {total:.6g}, expected 1")
+
+
+def fixed(sizes: Mapping[str, int], budget: float, max_epochs: float, shares: Mapping[str, float]) -> dict[str, float]:
+    """Tokens per group: share x budget, nothing for groups without a share.
+
+    Raises ValueError when a share names no group or `check_shares` does, and Infeasible when a group's share is more than max_epochs x its size.
+    """
+    _check(sizes, budget, max_epochs)
+    check_shares(shares)
+    for group in sorted(shares):
+        if group not in sizes:
+            raise ValueError(f"share for '{group}', but the groups are {_names(sizes)}")
     for group in sorted(sizes):
         asked, most = budget * shares.get(group, 0.0), max_epochs * sizes[group]
         if asked > most * (1 + 1e-9):
@@ -74,9 +75,7 @@ def fixed(
     return {group: min(budget * shares.get(group, 0.0), max_epochs * sizes[group]) for group in sizes}
 
 
-def _fill(
-    weights: Mapping[str, float], sizes: Mapping[str, int], budget: float, max_epochs: float
-) -> dict[str, float]:
+def _fill(weights: Mapping[str, float], sizes: Mapping[str, int], budget: float, max_epochs: float) -> dict[str, float]:
     _check(sizes, budget, max_epochs)
     most = capacity(sizes, max_epochs)
     if budget > most * (1 + 1e-9):

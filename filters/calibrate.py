@@ -29,7 +29,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-
 from winnow.filters.languages import LanguagePack, language_pack
 from winnow.filters.lexicon import lexicon
 from winnow.filters.measures import MEASURES
@@ -39,11 +38,13 @@ KNOWN = (".md", ".txt", ".jsonl", ".jsonl.gz", ".tsv", ".conllu", ".parquet")
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
-LOWER = ("word_count", "mean_word_length", "alpha_word_share", "stop_words", "unique_words", "line_punctuation")
-LOWER += ("hangul_ratio", "ending_share", "sentence_end_share")
-"""Measures of which too little is bad. Of all but `char_count` and `line_count` too much is, save for these
-(`word_count` and `mean_word_length` have both bounds)."""
-NO_UPPER = (*LOWER[2:], "char_count", "line_count")
+TOO_LITTLE = (
+    *("alpha_word_share", "stop_words", "unique_words", "line_punctuation"),
+    *("hangul_ratio", "ending_share", "sentence_end_share"),
+)
+"""Measures of which only too little is bad; of the others but SIZE too much is, of BOTH either."""
+BOTH = ("word_count", "mean_word_length")
+SIZE = ("char_count", "line_count")
 
 
 class UnreadableText(ValueError):
@@ -62,8 +63,7 @@ def files(paths: Sequence[Path]) -> Iterator[Path]:
 def rows(path: Path, fields: Sequence[str]) -> Iterator[str]:
     """The texts of one file. Raises UnreadableText for a kind of file, or rows, that it cannot take text from."""
     name = path.name.removesuffix(".gz")
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         if name.endswith((".md", ".txt")):
             yield lines.read()
         elif name.endswith(".conllu"):
@@ -116,8 +116,8 @@ def proposals(good: pl.DataFrame, quantile: float) -> pl.DataFrame:
         values = good[m.name].to_numpy()
         row: dict[str, object] = {"measure": m.name}
         row |= {f"{q:.0%}": round(float(np.quantile(values, q)), 4) for q in QUANTILES}
-        row["at least"] = round(float(np.quantile(values, quantile)), 4) if m.name in LOWER else None
-        row["at most"] = round(float(np.quantile(values, 1 - quantile)), 4) if m.name not in NO_UPPER else None
+        row["at least"] = round(float(np.quantile(values, quantile)), 4) if m.name in TOO_LITTLE + BOTH else None
+        row["at most"] = round(float(np.quantile(values, 1 - quantile)), 4) if m.name not in TOO_LITTLE + SIZE else None
         table.append(row)
     return pl.DataFrame(table, infer_schema_length=None)
 

@@ -165,8 +165,7 @@ def disguised(payload: bytes) -> bool:
         payload.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
         or _wide(payload) is not None
         or (payload.find(b"\x1b") >= 0 and _ESCAPES.search(payload) is not None)
-        or (payload.find(b"~{") >= 0
-        and b"hz" in payload[:META_BYTES].lower())
+        or (b"hz" in payload[:META_BYTES].lower() and payload.find(b"~{") >= 0)
     )
 
 

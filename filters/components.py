@@ -93,9 +93,7 @@ class Forest:
     def unite(self, a: Rows, b: Rows) -> None:
         """Joins the components of a[i] and b[i] for every i. Raises IndexError for a row that does not exist."""
         if a.size and max(int(a.max()), int(b.max())) >= self._parent.size:
-            raise IndexError(
-                f"an edge names row {max(a.max(), b.max())}, but there are {self._parent.size} rows"
-            )
+            raise IndexError(f"an edge names row {max(a.max(), b.max())}, but there are {self._parent.size} rows")
         kind = self._parent.dtype
         _unite(self._parent, a.astype(kind, copy=False), b.astype(kind, copy=False))
 

@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-
 from winnow.filters.languages import LanguagePack
 
 BASIS = 0xCBF29CE484222325

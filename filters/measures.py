@@ -117,6 +117,8 @@ MEASURES = (
     ),
     Measure("bad_words", "count", OWN, "words that are, or with '*' start with, a bad word of the language pack"),
     Measure("bad_word_share", "share", OWN, "bad_words / word_count"),
-    Measure("char_run_share", "share", OWN, "characters in runs of four or more equal ones / characters but white space"),
+    Measure(
+        "char_run_share", "share", OWN, "characters in runs of four or more equal ones / characters but white space"
+    ),
 )
 """In the order of the stage's columns."""

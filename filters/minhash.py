@@ -217,9 +217,7 @@ def _sign(
 
 
 @njit(cache=True, nogil=True)
-def _signatures(
-    data: Any, offsets: Any, table: Any, a: Any, b: Any, ngram: Any, characters: Any, values: Any
-) -> Any:
+def _signatures(data: Any, offsets: Any, table: Any, a: Any, b: Any, ngram: Any, characters: Any, values: Any) -> Any:
     """values[k]: the signature of text k. Returns its number of units, per text."""
     units = np.empty(offsets.size - 1, np.int64)
     ring = np.empty(ngram, np.uint64)

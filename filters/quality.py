@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
-
 from winnow.filters.words import CLOSER, CONTENT, LETTER, SENTENCE_END, Words
 
 COLUMNS = (
@@ -35,7 +34,7 @@ BULLETS = np.array([ord(mark) for mark in "-*•·ㆍ‣⁃◦▪▫■□●○
 
 def quality(words: Words) -> npt.NDArray[np.float64]:
     """[texts, COLUMNS]; 0 where a text has no words."""
-    return _quality(
+    found: npt.NDArray[np.float64] = _quality(
         words.characters,
         words.classes,
         words.word_offsets,
@@ -45,7 +44,8 @@ def quality(words: Words) -> npt.NDArray[np.float64]:
         words.line_start,
         words.line_end,
         BULLETS,
-    )  # type: ignore[no-any-return]
+    )
+    return found
 
 
 _LONGS = types.int64[::1]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
-
 from winnow.filters.words import Words
 
 COLUMNS = (
@@ -35,7 +34,7 @@ COLUMNS = (
 
 def repetition(words: Words, by_character: bool) -> npt.NDArray[np.float64]:
     """[texts, COLUMNS]; 0 where a text has no words."""
-    return _repetition(
+    found: npt.NDArray[np.float64] = _repetition(
         words.word_offsets,
         words.word_start,
         words.word_end,
@@ -46,7 +45,8 @@ def repetition(words: Words, by_character: bool) -> npt.NDArray[np.float64]:
         words.line_hash,
         words.line_block,
         0 if by_character else 1,
-    )  # type: ignore[no-any-return]
+    )
+    return found
 
 
 @njit(inline="always")

@@ -12,9 +12,7 @@ import xxhash
 MOST = 2**16 - 1
 
 
-def realise(
-    multiplicity: npt.NDArray[np.floating[Any]], ids: pa.Array[Any], seed: int
-) -> npt.NDArray[np.uint16]:
+def realise(multiplicity: npt.NDArray[np.floating[Any]], ids: pa.Array[Any], seed: int) -> npt.NDArray[np.uint16]:
     """floor(m), and one more where xxh64(id, seed) / 2^64 < m - floor(m): copies per row, expected value m.
 
     Both have shape (n,); `ids` is a string array without nulls, hashed as UTF-8. A row's copies depend on its id, its
@@ -27,9 +25,7 @@ def realise(
     good = (exact >= 0) & (exact <= MOST)
     if not good.all():
         row = int(np.argmin(good))
-        raise ValueError(
-            f"document '{ids[row]}' has multiplicity {exact[row]}, expected a number from 0 to {MOST}"
-        )
+        raise ValueError(f"document '{ids[row]}' has multiplicity {exact[row]}, expected a number from 0 to {MOST}")
     whole = np.floor(exact)
     copies = whole.astype(np.uint16)
     broken = np.flatnonzero(exact != whole)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
 from winnow.filters import quality, repetition, running_text
 from winnow.filters.lexicon import Lexicon
 from winnow.filters.measures import MEASURES
@@ -29,12 +28,17 @@ def measure(texts: pa.LargeStringArray, lexicon: Lexicon, by_character: bool) ->
     """
     if not len(texts):
         return _batch(np.zeros((0, len(COLUMNS))))
-    _, offset_buffer, data_buffer = texts.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer else np.zeros(0, np.uint8)
-    return _batch(
-        np.concatenate([_measure(piece, data, lexicon, by_character) for piece in _pieces(offsets, CHUNK)])
-    )
+    offsets, data = buffers(texts)
+    return _batch(np.concatenate([_measure(piece, data, lexicon, by_character) for piece in _pieces(offsets, CHUNK)]))
+
+
+def buffers(texts: pa.LargeStringArray) -> tuple[Ints, Bytes]:
+    """Offsets [texts + 1] and UTF-8 bytes of a column, not copied. Of a slice, the offsets are the slice's own."""
+    _, offsets, data = texts.buffers()
+    if offsets is None:
+        raise ValueError(f"a column of {len(texts)} texts has no offsets: expected large_string as Arrow writes it")
+    held = np.frombuffer(memoryview(offsets), np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return held, np.frombuffer(memoryview(data), np.uint8) if data else np.zeros(0, np.uint8)
 
 
 def _pieces(offsets: Ints, size: int) -> Iterator[Ints]:
@@ -56,6 +60,7 @@ def _measure(offsets: Ints, data: Bytes, lexicon: Lexicon, by_character: bool) -
 
 def _batch(found: npt.NDArray[np.float64]) -> pa.RecordBatch:
     columns = [
-        pa.array(found[:, COLUMNS.index(m.name)].astype(np.int32 if m.unit == "count" else np.float32)) for m in MEASURES
+        pa.array(found[:, COLUMNS.index(m.name)].astype(np.int32 if m.unit == "count" else np.float32))
+        for m in MEASURES
     ]
     return pa.RecordBatch.from_arrays(columns, names=[m.name for m in MEASURES])

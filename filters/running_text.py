@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
-
 from winnow.filters.lexicon import BASIS, PRIME, WHOLE, Lexicon
 from winnow.filters.words import CONTENT, HANGUL, JAMO, LETTER, SENTENCE_END, SPACE, Words
 
@@ -33,7 +32,7 @@ RUN = 4
 def running_text(words: Words, lexicon: Lexicon) -> npt.NDArray[np.float64]:
     """[texts, COLUMNS]; 0 where a text has no words."""
     tables = (lexicon.stop_words, lexicon.endings, lexicon.sentence_endings, lexicon.bad_words)
-    return _running_text(
+    found: npt.NDArray[np.float64] = _running_text(
         words.characters,
         words.classes,
         words.word_offsets,
@@ -45,7 +44,8 @@ def running_text(words: Words, lexicon: Lexicon) -> npt.NDArray[np.float64]:
         tuple(table.values for table in tables),
         tuple(table.longest for table in tables),
         lexicon.stop_words.entries,
-    )  # type: ignore[no-any-return]
+    )
+    return found
 
 
 @njit(inline="always")
@@ -77,14 +77,13 @@ def _fold(code):  # type: ignore[no-untyped-def]
 _LONGS = types.int64[::1]
 
 
-@njit(
-    types.float64[:, ::1](
-        types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, _LONGS, _LONGS,
-        types.UniTuple(types.uint64[::1], 4), types.UniTuple(_LONGS, 4), types.UniTuple(types.int64, 4), types.int64,
-    ),
-    cache=True,
-    nogil=True,
-)  # fmt: skip
+_KEYS = types.UniTuple(types.uint64[::1], 4)  # type: ignore[no-untyped-call]
+_VALUES = types.UniTuple(_LONGS, 4)  # type: ignore[no-untyped-call]
+_SIZES = types.UniTuple(types.int64, 4)  # type: ignore[no-untyped-call]
+_TEXTS = (types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, _LONGS, _LONGS)
+
+
+@njit(types.float64[:, ::1](*_TEXTS, _KEYS, _VALUES, _SIZES, types.int64), cache=True, nogil=True)
 def _running_text(  # type: ignore[no-untyped-def]
     codes, classes, word_offsets, word_start, word_end, line_offsets, line_end, keys, values, longest, stop_words
 ):

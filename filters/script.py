@@ -2,8 +2,8 @@
 bytes of a page hold.
 
 Counting reads UTF-8 and numeric character references straight from the bytes (a numba kernel that skips plain ASCII
-64 bytes at a time); a page in another charset is decoded by `filters/charset.py` first. On numpy 2 and Python 3.11:
-about 200 times faster than decoding with detection and counting with a regular expression (tests/bench).
+64 bytes at a time); a page in another charset is decoded by `filters/charset.py` first. `tests/bench/bench_prescreen.py`
+on 2,261 real pages: 20,500 pages/s, 5.9 times faster than detecting, decoding and counting with a regular expression.
 """
 
 from __future__ import annotations

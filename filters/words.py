@@ -38,15 +38,13 @@ TABLE_SIZE = 0x34000
 
 _JAMO = ((0x1100, 0x11FF), (0x3131, 0x318E), (0xA960, 0xA97C), (0xD7B0, 0xD7FB))
 _SINGLE = (
-    ((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2FD5), (0x3005, 0x3007))
-    + ((0x3021, 0x3029), (0x3031, 0x3035), (0x3038, 0x303C), (0x3041, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF))
-    + ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xA000, 0xA48C), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1B000, 0x1B16F))
-    + ((0x20000, 0x33FFF),)
+    *((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2FD5), (0x3005, 0x3007)),
+    *((0x3021, 0x3029), (0x3031, 0x3035), (0x3038, 0x303C), (0x3041, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF)),
+    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xA000, 0xA48C), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x1B000, 0x1B16F)),
+    (0x20000, 0x33FFF),
 )
 # Sentence_Terminal of Unicode's PropList.txt, Basic Multilingual Plane.
-_SENTENCE_END = (
-    "!.?։؝؞؟۔܀܁܂߹࠷࠹࠽࠾।॥၊။።፧፨᙮᜵᜶។៕᠃᠉᥄᥅᪨᪩᪪᪫᭎᭏᭚᭛᭞᭟᭽᭾᰻᰼᱾᱿‼‽⁇⁈⁉⳹⳺⳻⸮⸼⹓⹔。꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫︒︕︖﹒﹖﹗！．？｡"
-)
+_SENTENCE_END = "!.?։؝؞؟۔܀܁܂߹࠷࠹࠽࠾।॥၊။።፧፨᙮᜵᜶។៕᠃᠉᥄᥅᪨᪩᪪᪫᭎᭏᭚᭛᭞᭟᭽᭾᰻᰼᱾᱿‼‽⁇⁈⁉⳹⳺⳻⸮⸼⹓⹔。꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫︒︕︖﹒﹖﹗！．？｡"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +106,23 @@ def split(offsets: Ints, data: Bytes, by_character: bool) -> Words:
     return Words(*_split(offsets, data, class_table(), by_character))
 
 
-_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
-_LONGS = types.Array(types.int64, 1, "C", readonly=True)
+_LONGS = types.int64[::1]
+_COLUMNS = (
+    *(types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, types.uint64[::1]),
+    *(_LONGS, _LONGS, _LONGS, types.uint64[::1], _LONGS),
+)
 
 
 @njit(
-    types.Tuple((types.int32[::1], types.uint8[::1]) + (types.int64[::1],) * 3 + (types.uint64[::1],)
-                + (types.int64[::1],) * 3 + (types.uint64[::1], types.int64[::1]))(
-        _LONGS, _BYTES, _BYTES, types.boolean
+    types.Tuple(_COLUMNS)(  # type: ignore[no-untyped-call]
+        types.Array(types.int64, 1, "C", readonly=True),
+        types.Array(types.uint8, 1, "C", readonly=True),
+        types.Array(types.uint8, 1, "C", readonly=True),
+        types.boolean,
     ),
     cache=True,
     nogil=True,
-)  # fmt: skip
+)
 def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
     texts = len(offsets) - 1
     characters = 0
@@ -157,8 +160,8 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
         lh = basis
         while i <= stop:
             if i == stop:
-                code = 10
-                bits = SPACE
+                code = np.int64(10)
+                bits = np.uint8(SPACE)
                 i += 1
                 real = False
             else:
@@ -167,7 +170,7 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
                 if (byte & 0xC0) == 0x80:
                     i += 1
                     continue
-                code = 0xFFFD
+                code = np.int64(0xFFFD)
                 step = 1
                 if byte < 0x80:
                     code = np.int64(byte)
@@ -180,11 +183,7 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
                     )
                     step = 4
                 elif 0xE0 <= byte < 0xF0 and i + 3 <= stop:
-                    code = (
-                        (np.int64(byte & 15) << 12)
-                        | (np.int64(data[i + 1] & 63) << 6)
-                        | np.int64(data[i + 2] & 63)
-                    )
+                    code = (np.int64(byte & 15) << 12) | (np.int64(data[i + 1] & 63) << 6) | np.int64(data[i + 2] & 63)
                     step = 3
                 elif 0xC0 <= byte < 0xE0 and i + 2 <= stop:
                     code = (np.int64(byte & 31) << 6) | np.int64(data[i + 1] & 63)

@@ -219,8 +219,8 @@ def failures(run: Run, console: Console, most: int = 20) -> None:
 
 def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
     """Shards, tokens and digest of a hand-off, and the beginning of its first documents."""
+    from tokenizers import Tokenizer
     from winnow.tokenize.reader import ShardSet
-    from winnow.tokenize.tokenizer import find, load
 
     found = ShardSet.open(folder, verify=verify)
     checked = ", every digest checked" if verify else ""
@@ -230,7 +230,7 @@ def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    tokenizer = load(find(f"{folder}/{found.manifest.tokenizer.file}"))
+    tokenizer = Tokenizer.from_file(f"{folder}/{found.manifest.tokenizer.file}")
     rows = found.documents().slice(0, documents)
     for row in rows.to_pylist():
         text = tokenizer.decode(row["input_ids"][:80])

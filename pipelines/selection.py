@@ -100,6 +100,10 @@ TOKEN = re.compile(
 COMPARISONS = frozenset(["=", "==", "<", ">", "<=", ">=", "<>", "!="])
 
 
+LISTED = 12
+"""Names that an error sentence lists before it shows the nearest alone."""
+
+
 class ClauseError(ValueError):
     """A clause that cannot be used: one sentence saying what is wrong and the nearest valid choice."""
 
@@ -182,9 +186,16 @@ _REASON = {"clause": pl.String, "value": pl.String, "threshold": pl.String}
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """`; nearest: 'x'` for an error sentence, or nothing where no choice is near."""
-    found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.4)
-    return f"; nearest: '{found[0]}'" if found else ""
+    """`expected one of a, b, c; nearest: 'b'` for an error sentence; long lists are cut to the nearest names."""
+    names = list(dict.fromkeys(choices))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    if not names:
+        return "there is none to choose"
+    if len(names) <= LISTED:
+        return f"expected one of {', '.join(names)}" + (f"; nearest: '{near[0]}'" if near else "")
+    if near:
+        return f"nearest of {len(names)}: '{near[0]}'" + (f" (then {', '.join(near[1:])})" if near[1:] else "")
+    return f"expected one of {len(names)}: {', '.join(names[:LISTED])}, ..."
 
 
 def _tokens(stage: str, text: str) -> list[_Token]:
@@ -203,8 +214,8 @@ def _tokens(stage: str, text: str) -> list[_Token]:
         is_call = here.kind == "name" and following.text == "(" and here.text.lower() not in KEYWORDS
         if is_call and here.text.lower() not in FUNCTIONS:
             raise ClauseError(
-                f"{stage}: function '{here.text}' in clause {text!r} is not available; a clause sees one document at a "
-                f"time, with {', '.join(sorted(FUNCTIONS))}{nearest(here.text.lower(), FUNCTIONS)}"
+                f"{stage}: function '{here.text}' in clause {text!r} is not available: a clause sees one document at a "
+                f"time; {nearest(here.text.lower(), sorted(FUNCTIONS))}"
             )
     return [
         _Token("call", t.text) if t.kind == "name" and n.text == "(" and t.text.lower() in FUNCTIONS else t
@@ -252,10 +263,9 @@ def _compile(stage: str, name: str, text: str, known: Mapping[str, pa.DataType])
         full = token.text if "." in token.text else f"{stage}.{token.text}"
         if full not in known:
             own = [k.removeprefix(f"{stage}.") for k in known if k.startswith(f"{stage}.")]
-            near = nearest(token.text, [*own, *known]) if "." not in token.text else nearest(full, known)
+            near = nearest(full, known) if "." in token.text else nearest(token.text, own)
             raise ClauseError(
-                f"{stage}.keep: clause '{name}' uses signal '{token.text}', which does not exist there; expected one of "
-                f"{', '.join(own) or 'none of its own'} or a dotted signal of an ancestor{near}"
+                f"{stage}.keep: clause '{name}' uses signal '{token.text}', which neither it nor an ancestor measures; {near}"
             )
         signals.append(full)
         sql.append(f'"{full}"')

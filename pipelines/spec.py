@@ -161,7 +161,7 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
             dotted = ".".join(at)
             if mistake["type"] == "extra_forbidden":
                 fields = list(model.model_fields)
-                text = f"unknown key; expected one of {', '.join(fields)}{nearest(at[-1], fields)}"
+                text = f"unknown key; {nearest(at[-1], fields)}"
             elif mistake["type"] == "missing":
                 text = "is missing"
             else:
@@ -175,7 +175,7 @@ def _kind(package: Any, use: Any, where: str, problems: list[str]) -> Any:
     names = kinds(package)
     if use not in names:
         missing = "is missing" if use is None else f"'{use}' is not a kind"
-        problems.append(f"{where}.use: {missing}; expected one of {', '.join(names)}{nearest(str(use), names)}")
+        problems.append(f"{where}.use: {missing}; {nearest(str(use), names)}")
         return None
     return importlib.import_module(f"{package.__name__}.{use}").KIND
 
@@ -218,8 +218,7 @@ def _stages(
         for extra in unknown:
             at = marked.where(*key, extra)
             problems.append(
-                f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; expected one of "
-                f"{', '.join(sorted(choices))}{nearest(extra, choices)}"
+                f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {nearest(extra, sorted(choices))}"
             )
         common = _validated(Common, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
         chosen = {k: v for k, v in tree.items() if k not in own and k not in unknown}
@@ -283,8 +282,7 @@ def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) 
         if other not in built:
             choices = [n for n in names if n != name]
             raise SpecError(
-                f"{marked.where('stages', name, 'over')}: stages.{name}.over: no stage '{other}'; expected one of "
-                f"{', '.join(choices)}{nearest(other, choices)}"
+                f"{marked.where('stages', name, 'over')}: stages.{name}.over: no stage '{other}'; {nearest(other, choices)}"
             )
     return given
 
@@ -338,6 +336,6 @@ def _check_reads(
     for signal in node.stage.reads():
         if signal not in visible:
             raise SpecError(
-                f"{marked.where('stages', node.name)}: stages.{node.name}: reads signal '{signal}', which no stage before it "
-                f"measures; expected one of {', '.join(visible) or 'none'}{nearest(signal, visible)}"
+                f"{marked.where('stages', node.name)}: stages.{node.name}: reads signal '{signal}', which no stage before "
+                f"it measures; {nearest(signal, visible)}"
             )

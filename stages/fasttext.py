@@ -46,14 +46,15 @@ class Fasttext(Map):
             raise StageError(f"{self.name}: {error}") from error
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        scorer = self._scorer()
+        scorer = self.scorer()
         texts = pc.utf8_slice_codeunits(documents.column("text"), 0, scorer.features.chars)
         labels, scores = scorer.score(texts.to_pylist())
         return pa.RecordBatch.from_arrays(
             [pa.array(labels, pa.string()), pa.array(scores, pa.float32())], names=["label", "score"]
         )
 
-    def _scorer(self) -> Scorer:
+    def scorer(self) -> Scorer:
+        """The loaded model, once per process. Raises StageError."""
         artifact = self.artifacts()[0]
         try:
             return load_scorer(artifact.path, artifact.digest, self.settings.positive, self.settings.chars)

@@ -33,11 +33,9 @@ SLICE_ROWS = 2**24
 class MinHashSettings(Settings):
     """P(two documents of similarity s are joined) = 1 - (1 - s^rows)^bands."""
 
-    bands: int = Field(14, ge=1, le=1024)
-    rows: int = Field(8, ge=1, le=1024)
-    ngram: int = Field(
-        5, ge=1, le=1024
-    )  # words, or characters where the language's word unit is the character
+    bands: int = Field(default=14, ge=1, le=1024)
+    rows: int = Field(default=8, ge=1, le=1024)
+    ngram: int = Field(default=5, ge=1, le=1024)  # words; characters where those are the word unit
     seed: int = 1
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
 from winnow.filters import allocation
 from winnow.filters.rounding import MOST
 from winnow.stages.stage import Corpus, Part, Settings, StageError
@@ -31,13 +31,23 @@ class MixtureSettings(Settings):
 
     by: str
     solver: Literal["unimax", "temperature", "fixed"] = "unimax"
-    max_epochs: float = Field(4.0, gt=0, le=MOST)
-    alpha: float = Field(0.5, ge=0, le=1)  # temperature: share ~ size^alpha
+    max_epochs: float = Field(default=4.0, gt=0, le=MOST)
+    alpha: float = Field(default=0.5, ge=0, le=1)  # temperature: share ~ size^alpha
     shares: dict[str, float] | None = None  # fixed: group -> share, summing to 1
-    budget_tokens: int | None = Field(None, ge=0)
+    budget_tokens: int | None = Field(default=None, ge=0)
     shortage: Literal["error", "shrink"] = "error"
     tokens: str | None = None
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _shares_go_with_fixed(self) -> MixtureSettings:
+        if self.solver == "fixed" and not self.shares:
+            raise ValueError("solver 'fixed' needs 'shares': a mapping of group to share, summing to 1")
+        if self.solver != "fixed" and self.shares is not None:
+            raise ValueError(f"'shares' go with solver 'fixed', but the solver is '{self.solver}'")
+        if self.shares:
+            allocation.check_shares(self.shares)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +107,7 @@ class Mixture(Corpus):
             label = self._groups(part.read([chosen.by]))
             names = pc.unique(label)
             rate = pa.array([epochs[str(name)] for name in names.to_pylist()], pa.float32())
-            yield pa.RecordBatch.from_pydict(
-                {"multiplicity": rate.take(pc.index_in(label, names)), "group": label}
-            )
+            yield pa.RecordBatch.from_pydict({"multiplicity": rate.take(pc.index_in(label, names)), "group": label})
 
     def report(self) -> dict[str, Any]:
         """Tokens in all, and per group: documents, tokens, epochs, allocated tokens, share of what was allocated.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from typing import Literal
+from typing import Literal, cast
 
 import pyarrow as pa
-
 from winnow.filters.measures import MEASURES
 from winnow.stages.stage import Map, Settings, StageError
 
@@ -59,7 +58,8 @@ class Rules(Map):
         from winnow.filters.rules import measure
 
         unit = self.settings.word_unit or self.pack.word_unit
-        return measure(documents.column("text"), lexicon(self.pack), unit == "character")
+        texts = cast("pa.LargeStringArray", documents.column("text"))
+        return measure(texts, lexicon(self.pack), unit == "character")
 
 
 KIND = Rules

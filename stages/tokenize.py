@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -91,7 +92,10 @@ class Tokenize(Terminal):
 
     def artifacts(self) -> list[Artifact]:
         file = self._file()
-        return [Artifact("tokenizer", file.path, file.digest)]
+        found = [Artifact("tokenizer", file.path, file.digest)]
+        if file.config is not None:  # names EOS and BOS
+            found.append(Artifact("tokenizer_config", file.config, sha256(file.config.read_bytes()).hexdigest()))
+        return found
 
     def reads(self) -> list[str]:
         return [self.settings.quality] if self.settings.quality else []

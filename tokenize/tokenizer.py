@@ -47,11 +47,13 @@ class TokenizerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TokenizerFile:
-    """A tokenizer.json on this machine. `digest` is its sha256 hex; `eos` and `bos` are its control tokens' texts."""
+    """A tokenizer.json on this machine. `digest` is its sha256 hex; `eos` and `bos` are its control tokens' texts, which
+    `config`, the tokenizer_config.json beside it, names where there is one."""
 
     name: str
     path: Path
     digest: str
+    config: Path | None
     eos: str | None
     bos: str | None
 
@@ -91,51 +93,52 @@ def find(reference: str) -> TokenizerFile:
             f"tokenizer '{reference}' is neither shipped ({', '.join(shipped()) or 'none'}), nor a path, nor a hub id"
             + (f"; nearest: '{near[0]}'" if near else "")
         )
-    state = path.stat()
-    return _described(reference, path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=16)
-def _described(reference: str, path: Path, modified: int, size: int) -> TokenizerFile:
-    """Read and hashed once per version of the file: stages look their tokenizer up for every batch."""
-    content = path.read_bytes()
-    eos, bos = _control_tokens(path, content)
-    return TokenizerFile(reference, path, hashlib.sha256(content).hexdigest(), eos, bos)
+    config = path.parent / CONFIG if path.name == TOKENIZER and (path.parent / CONFIG).is_file() else None
+    versions = tuple(file.stat().st_mtime_ns for file in (path, config) if file)
+    return _described(reference, path, config, versions)
 
 
 def _download(reference: str) -> Path:
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RemoteEntryNotFoundError
 
     repo, _, revision = reference.partition("@")
-    try:
-        path = Path(hf_hub_download(repo, TOKENIZER, revision=revision or None))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise TokenizerError(f"tokenizer 'hub:{reference}': {TOKENIZER} cannot be downloaded ({cause})") from None
-    try:  # lands beside the other file and names the control tokens; older repositories have none
-        hf_hub_download(repo, CONFIG, revision=revision or None)
-    except EntryNotFoundError:
-        return path
-    except (HfHubHTTPError, OSError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise TokenizerError(f"tokenizer 'hub:{reference}': {CONFIG} cannot be downloaded ({cause})") from None
+    path = Path()
+    # The second lands beside the first and names the control tokens; old repositories have none.
+    for file in (TOKENIZER, CONFIG):
+        try:
+            found = hf_hub_download(repo, file, revision=revision or None)
+        except (HfHubHTTPError, HFValidationError, OSError) as error:
+            if file == CONFIG and isinstance(error, RemoteEntryNotFoundError):
+                break
+            cause = str(error).strip().splitlines()[0]
+            raise TokenizerError(f"tokenizer 'hub:{reference}': {file} cannot be had ({cause})") from None
+        path = Path(found) if file == TOKENIZER else path
     return path
 
 
-def _control_tokens(path: Path, content: bytes) -> tuple[str | None, str | None]:
-    """(EOS, BOS) as tokenizer_config.json names them, else by the usual names among the special tokens."""
+@lru_cache(maxsize=16)
+def _described(reference: str, path: Path, config: Path | None, versions: tuple[int, ...]) -> TokenizerFile:
+    """Read and hashed once per version of the files: stages look their tokenizer up for every batch."""
+    content = path.read_bytes()
+    eos, bos = _control_tokens(path, content, config)
+    return TokenizerFile(reference, path, hashlib.sha256(content).hexdigest(), config, eos, bos)
+
+
+def _control_tokens(path: Path, content: bytes, config: Path | None) -> tuple[str | None, str | None]:
+    """(EOS, BOS) as `config` names them, else by the usual names among the special tokens."""
     try:
         special = {t["content"] for t in json.loads(content).get("added_tokens") or [] if t["special"]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TokenizerError(f"{path}: not a tokenizer.json of Hugging Face tokenizers ({error})") from None
-    config_file = path.parent / CONFIG
-    if path.name == TOKENIZER and config_file.is_file():
-        config = json.loads(config_file.read_bytes())
-        named = [config.get(key) for key in ("eos_token", "bos_token")]
-        eos, bos = (token["content"] if isinstance(token, dict) else token for token in named)
-    else:
+    if config is None:
         eos, bos = (next((n for n in names if n in special), None) for names in (EOS_NAMES, BOS_NAMES))
+    else:
+        try:
+            named = [json.loads(config.read_bytes()).get(key) for key in ("eos_token", "bos_token")]
+            eos, bos = (token["content"] if isinstance(token, dict) else token for token in named)
+        except (ValueError, KeyError, AttributeError) as error:
+            raise TokenizerError(f"{config}: not a tokenizer configuration of transformers ({error})") from None
     return eos, (bos if bos != eos else None)  # GPT-2 names one token for both: documents need it once
 
 

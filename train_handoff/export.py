@@ -33,7 +33,7 @@ def export(trainee: Trainee, shards: ShardSet, out: Path, dtype: torch.dtype) ->
     if dist.get_rank() == 0:
         partial = out / f".{FOLDER}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        partial.mkdir(parents=True)
         save_torch_state_dict(gathered, partial)
         declared = type(trainee.config).from_dict(trainee.config.to_dict())
         declared.dtype = dtype

@@ -127,7 +127,7 @@ def build(config: TrainConfig, plan: Plan, mesh: DeviceMesh, device: torch.devic
         causal = cast(Any, AutoModelForCausalLM).from_config(declared, attn_implementation=config.attention, dtype=torch.float32)
         trainee = Trainee(causal, config.loss_chunk)
     if config.activation_checkpointing:
-        cast(Any, causal).gradient_checkpointing_enable({"use_reentrant": False})
+        cast(Any, causal).activation_checkpointing_enable({"use_reentrant": False})
     body = causal.get_submodule("model")
     layers = list(cast(nn.ModuleList, body.get_submodule("layers")))
     if config.compile:

@@ -62,15 +62,15 @@ def broken(html: str, dice: Dice) -> str:
     return "\n".join(part + ("" if dice.chance(0.6) else "</p>") for part in parts).replace("</body></html>", "</td>")
 
 
-def truncated(html: str, last: str, dice: Dice) -> str:
+def truncated(html: str, _first: str, last: str, dice: Dice) -> str:
     """The page as a connection leaves it that broke soon after the end of the main text."""
     return html[: html.rfind(last) + len(last) + dice.between(5, 300)]
 
 
-def nested(html: str, first: str, last: str, *, around: bool) -> str:
+def nested(html: str, first: str, last: str, dice: Dice) -> str:
     """The page with NESTED open blocks: around the main text, or after it."""
     start, end = html.find(first), html.rfind(last) + len(last)
-    if around:
+    if dice.chance(0.5):
         return html[:start] + "<div>" * NESTED + html[start:end] + "</div>" * NESTED + html[end:]
     return html[:end] + "</p>" + "<div><b>" * NESTED + html[end:]
 

@@ -1,13 +1,13 @@
 """Writes the bundled sample: `sample.warc.gz` and `truth.jsonl`, the same bytes for the same seed.
 
-    python -m winnow.pipelines.sample.generate FOLDER [--records N] [--seed N]
+    python -m winnow.pipelines.sample.generate FOLDER [--records N] [--seed N] [--language ko]
 
 A line of the truth describes one response record, by its `url`:
 
 - `category`, `language`, `domain`, `template`, `encoding`, `charset_true`: what was made
-- `keep_for`: by language code, whether a pipeline for it should keep the page; `keep` is that of `ko`
+- `keep_for`: by language code, whether a pipeline for it should keep the page; `keep` is that of the language asked for
 - `why`: the stage that a Korean pipeline should drop it in; null where it should be kept
-- `either`: keeping and dropping are both right (a page half Korean, half English)
+- `either`: keeping and dropping are both right (a page half Korean, half English; one that parsers give up on)
 - `group`, `group_kind`: duplicates of each other share `group`, of which one member should survive
 - `title`, `gold`: title and main text, paragraphs one per line; `personal`: spans of personal data in `gold`
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from winnow.pipelines.sample.cases import FULL, Case, cases
+from winnow.pipelines.sample.cases import FULL, JUDGED, TECHNICAL, Case, cases
 from winnow.pipelines.sample.dice import Dice
 from winnow.pipelines.sample.encode import ENCODINGS, broken, encode, http_head, nested, truncated, wire
 from winnow.pipelines.sample.page import Article, Site, site, text
@@ -37,14 +37,20 @@ SERVERS = ("nginx", "Apache", "Apache/2.4.6 (CentOS)", "Microsoft-IIS/8.5", "ope
 MIMES = {"pdf": "application/pdf", "json": "application/json", "image": "image/png", "stylesheet": "text/css"}
 
 
-def generate(folder: Path, *, records: int = FULL, seed: int = 1) -> Path:
-    """Writes both files into `folder` and returns the path of the WARC. Raises ValueError for too few records."""
+def generate(folder: Path, *, records: int = FULL, seed: int = 1, language: str = "ko") -> Path:
+    """Writes both files into `folder` and returns the path of the WARC.
+
+    `language` sets `keep` in the truth and nothing else. Raises ValueError for too few records or an unknown language.
+    """
+    if language not in JUDGED:
+        raise ValueError(f"language={language!r} is not judged by the sample: expected one of {', '.join(JUDGED)}")
     folder.mkdir(parents=True, exist_ok=True)
     made = [(Dice(seed, "order", number).bits(), number, case) for number, case in enumerate(cases(records, seed))]
     with (folder / FILE).open("wb") as warc, (folder / TRUTH).open("wb") as truth:
         warc.write(warcinfo("2024-05-01T00:00:00Z", FILE))
         for place, (_, number, case) in enumerate(sorted(made, key=lambda entry: entry[:2])):
             answer, row = _answer(case, number, place, seed)
+            row["keep"] = case.keep_for[language]
             warc.write(b"".join(_records(answer, Dice(seed, "company", number))))
             truth.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     return folder / FILE
@@ -74,13 +80,13 @@ def _answer(case: Case, number: int, place: int, seed: int) -> tuple[Response, d
     row = {
         "url": url,
         "category": case.category,
-        "language": case.text.language,
+        "language": None if case.category in TECHNICAL else case.text.language,
         "domain": case.text.domain,
         "template": template,
         "encoding": case.encoding,
         "charset_true": ENCODINGS[case.encoding].true,
         "status": status,
-        "keep": case.keep_for["ko"],
+        "keep": None,
         "keep_for": case.keep_for,
         "why": case.why,
         "either": case.either,
@@ -136,7 +142,8 @@ def _content(case: Case, template: str, here: Site, dice: Dice) -> tuple[int, li
         html = broken(html, dice)
     elif name in ("truncated", "nested"):
         first, last = text(case.text.paragraphs[0]), text(case.text.paragraphs[-1])
-        html = truncated(html, last, dice) if name == "truncated" else nested(html, first, last, around=case.either)
+        cut = truncated if name == "truncated" else nested
+        html = cut(html, first, last, dice)
     return 200, fields, encode(html, case.encoding)
 
 
@@ -176,8 +183,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where sample.warc.gz and truth.jsonl go")
     parser.add_argument("--records", type=int, default=FULL, help="number of response records (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed gives another sample (default: %(default)s)")
+    parser.add_argument("--language", default="ko", choices=JUDGED, help="whose `keep` to state (default: %(default)s)")
     options = parser.parse_args()
-    print(generate(options.folder, records=options.records, seed=options.seed))
+    print(generate(options.folder, records=options.records, seed=options.seed, language=options.language))
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def paragraphs(article: Article, before: str = "<p>", after: str = "</p>\n") -> 
 def payload(here: Site, dice: Dice) -> str:
     """The state that a client-side framework leaves at the end of the page: large, and no text of the page."""
     state = {
-        f"{dice.pick(CLASSES)}{n}": {"id": dice.below(10**9), "on": dice.chance(0.5), "w": dice.below(2000)}
+        f"{dice.pick(CLASSES)}{n}": {"id": f"component-{n}", "on": dice.chance(0.9), "width": 100, "order": n}
         for n in range(dice.between(10, 140))
     }
     return f'<script>window.__STATE__={json.dumps(state)};</script><script src="https://{here.host}/static/js/app.js" defer></script>'

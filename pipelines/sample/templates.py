@@ -84,7 +84,7 @@ def forum(article: Article, here: Site, dice: Dice, charset: str) -> str:
 <html lang="{here.language}"><head>{head(article, here, charset)}</head><body>{top(here, dice)}
 <div class="board"><div class="view_head"><h3 class="title">{text(article.title)}</h3>
 <p class="nick">{article.author} | {article.date} | {here.label("views")} {dice.below(9000)} | {here.label("comments")} {len(article.comments)}</p></div>
-<div class="view_content"><div class="xe_content">{paragraphs(article, "<div>", "</div><div><br></div>")}</div></div>
+<div class="view_content"><div class="xe_content">{paragraphs(article, "<p>", "</p><p>&nbsp;</p>")}</div></div>
 <div class="vote"><button>{here.label("like")} {dice.below(300)}</button></div>{comments(article, here, dice)}
 <table class="bbs_list"><tbody>{rows}</tbody></table></div>{ads(here, dice, 2)}{here.footer}{payload(here, dice)}</body></html>"""
 

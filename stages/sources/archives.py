@@ -27,6 +27,9 @@ from winnow.stages.sources.window import BLOCK, Window
 
 _UNREADABLE = {b"\x04\x22\x4d\x18": "lz4", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
 
+_SEARCH = 4 << 20
+"""Bytes searched for a member in a file whose first bytes say nothing."""
+
 
 def read_range(window: Window, name: str, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
     """Records and damage of [start, end) of a file called `name`; blocks are cut at `limit` bytes."""
@@ -43,7 +46,7 @@ def read_range(window: Window, name: str, start: int, end: int, limit: int) -> I
 
 
 def _codec(window: Window, name: str) -> Codec | None:
-    """By the first bytes; by the name where those are damaged. None: not compressed."""
+    """By the first bytes; where those are damaged by the name, or by what is found. None: not compressed."""
     head = window.bytes_at(0, 8)
     for magic, other in _UNREADABLE.items():
         if head.startswith(magic):
@@ -52,11 +55,15 @@ def _codec(window: Window, name: str) -> Codec | None:
         return gzip_codec()
     if head.startswith(ZSTD_MAGIC) or head[1:4] == DICTIONARY_MAGIC[1:]:
         return zstd_codec(window)
-    if parse_head(window.bytes_at(0, HEAD_LIMIT), 0) is None:
-        if name.endswith(".gz"):
-            return gzip_codec()
-        if name.endswith((".zst", ".zstd")):
-            return zstd_codec(window)
+    if parse_head(window.bytes_at(0, HEAD_LIMIT), 0) is not None:
+        return None
+    if name.endswith(".gz") or find_anchor(window, gzip_codec(), 0, min(window.size, _SEARCH)) is not None:
+        return gzip_codec()
+    if (
+        name.endswith((".zst", ".zstd"))
+        or find_anchor(window, zstd_codec(window), 0, min(window.size, _SEARCH)) is not None
+    ):
+        return zstd_codec(window)
     return None
 
 

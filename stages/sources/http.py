@@ -109,16 +109,21 @@ def _dechunk(body: bytes, clipped: bool) -> bytes:
     return b"".join(parts)
 
 
+def _undone(body: bytes) -> bool:
+    """Whether a body is HTML as it stands, whatever the header says."""
+    return body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<" and is_html(body)
+
+
 def _decode(coding: str, body: bytes, limit: int, clipped: bool) -> bytes:
     try:
         if coding in ("gzip", "x-gzip"):
-            if body[:2] != b"\x1f\x8b" and is_html(body):
+            if body[:2] != b"\x1f\x8b" and _undone(body):
                 return body
             return _inflate(body, 31, limit, clipped)
         if coding == "deflate":
             # Half of the web means zlib (RFC 9110), half a bare deflate stream (RFC 1951).
             wrapped = len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0
-            if not wrapped and is_html(body):
+            if not wrapped and _undone(body):
                 return body
             return _inflate(body, 15 if wrapped else -15, limit, clipped)
         if coding == "br":
@@ -126,10 +131,10 @@ def _decode(coding: str, body: bytes, limit: int, clipped: bool) -> bytes:
         if coding == "zstd":
             return _stream("zstd", body, limit)
     except (zlib.error, OSError) as failure:
-        if is_html(body):
+        if _undone(body):
             return body
         raise Undecodable(f"broken content-encoding '{coding}': {failure}") from failure
-    if is_html(body):
+    if _undone(body):
         return body
     raise Undecodable(f"unsupported content-encoding '{coding}': expected gzip, deflate, br or zstd")
 

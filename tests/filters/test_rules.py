@@ -69,7 +69,7 @@ def test_deliberate_differences_from_datatrove_are_small_on_prose():
         assert abs(row["word_count"] - theirs) <= 1 + 0.15 * len(words)
         lines = [line for line in text.split("\n") if line.strip()]
         ended = sum(line.endswith(tuple(TERMINAL_PUNCTUATION)) for line in lines) / len(lines)
-        assert 0 <= row["line_punctuation"] - ended + 1e-6
+        assert row["line_punctuation"] - ended + 1e-6 >= 0
 
 
 @settings(max_examples=150, deadline=None)
@@ -80,7 +80,11 @@ def test_equals_the_reference_on_texts_that_repeat(text):
 
 ANY_TEXT = st.one_of(
     st.text(st.characters(exclude_categories=("Cs",)), max_size=80),
-    st.text(st.sampled_from("가각ㄱㅋㅏ\u1100\u1161\u11a8한\u00a0\u3000\u200b👍🏽👨‍👩‍👧\ufe0f\n\r\t .!?。日本語ひらカナ\U0001f600\U000e0041\u0301\x00")),
+    st.text(
+        st.sampled_from(
+            "가각ㄱㅋㅏ\u1100\u1161\u11a8한\u00a0\u3000\u200b👍🏽👨‍👩‍👧\ufe0f\n\r\t .!?。日本語ひらカナ\U0001f600\U000e0041\u0301\x00"
+        )
+    ),
     st.text(st.sampled_from("\n \t"), max_size=10),
     st.text(max_size=40).map(lambda text: unicodedata.normalize("NFD", text.encode("utf-8", "ignore").decode())),
 )
@@ -131,8 +135,8 @@ def test_isolated_jamo_and_runs():
 
 
 def test_particles_and_sentence_endings_are_seen_through_punctuation():
-    row = rows("“학교에서 책을 읽었다.” 사과 바나나")[0]
-    assert row["ending_share"] == pytest.approx(3 / 5 + 1 / 5)  # 바나나 ends like the ending 나
+    row = rows("“학교에서 책을 읽었다.” 사람 구름")[0]
+    assert row["ending_share"] == pytest.approx(3 / 5)
     assert row["sentence_end_share"] == pytest.approx(1 / 5)
     assert rows("새 소식을 전합니다")[0]["sentence_end_share"] == pytest.approx(1 / 3)
 

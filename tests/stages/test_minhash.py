@@ -50,8 +50,12 @@ def stage(language: str = "ko", **chosen: Any) -> MinHash:
 
 
 def batch(rows: Sequence[Row]) -> pa.RecordBatch:
-    empty = dict.fromkeys(["url", "date", "title"], [None] * len(rows))
-    columns = {"id": [i for i, _ in rows], "text": [text for _, text in rows], "source": ["test"] * len(rows)}
+    empty: dict[str, list[Any]] = dict.fromkeys(["url", "date", "title"], [None] * len(rows))
+    columns: dict[str, list[Any]] = {
+        "id": [i for i, _ in rows],
+        "text": [text for _, text in rows],
+        "source": ["test"] * len(rows),
+    }
     return pa.RecordBatch.from_pydict(empty | columns, schema=DOCUMENT_SCHEMA)
 
 
@@ -209,7 +213,8 @@ def test_a_part_that_lost_rows_is_refused() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    for wrong in ({"bands": 0}, {"rows": 0}, {"ngram": 0}, {"band": 14}):
+    refused: list[dict[str, Any]] = [{"bands": 0}, {"rows": 0}, {"ngram": 0}, {"band": 14}]
+    for wrong in refused:
         with pytest.raises(ValidationError):
             stage(**wrong)
 

@@ -104,8 +104,8 @@ def test_fixed_shares() -> None:
     assert most.report()["budget_tokens"] == 1_600
     with pytest.raises(StageError, match="mixture: share for 'novel', but the groups are 'news', 'web'"):
         reduced(mixture(solver="fixed", shares={"novel": 1.0}), parts_of(NEWS, WEB))
-    with pytest.raises(StageError, match="mixture: the shares sum to 0, expected 1"):
-        reduced(mixture(solver="fixed"), parts_of(NEWS, WEB))
+    with pytest.raises(StageError, match="group 'news' is asked for 600 tokens but holds 100"):
+        reduced(mixture(solver="fixed", shares={"news": 0.5, "web": 0.5}, budget_tokens=1_200), parts_of(NEWS, WEB))
 
 
 def test_no_label_is_a_group_and_so_is_a_group_without_tokens() -> None:
@@ -166,6 +166,15 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         mixture(**wrong)
 
 
+def test_shares_are_checked_before_anything_runs() -> None:
+    with pytest.raises(ValidationError, match="solver 'fixed' needs 'shares'"):
+        mixture(solver="fixed")
+    with pytest.raises(ValidationError, match="'shares' go with solver 'fixed', but the solver is 'unimax'"):
+        mixture(shares={"news": 1.0})
+    with pytest.raises(ValidationError, match=r"the shares sum to 0\.5, expected 1"):
+        mixture(solver="fixed", shares={"news": 0.5})
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d", None]), st.integers(0, 5_000)), min_size=1, max_size=40),
@@ -185,7 +194,9 @@ def test_partitions_and_their_order_do_not_matter(rows: list[Row], seed: int, so
 
 def test_realised_copies_reach_the_budget() -> None:
     """Group sizes in copies come out within 4 standard errors of the allocation."""
-    rows: list[Row] = [("big", 100)] * 20_000 + [("small", 100)] * 3_000
+    big: list[Row] = [("big", 100)] * 20_000
+    small: list[Row] = [("small", 100)] * 3_000
+    rows = big + small
     stage = mixture(max_epochs=2.5, budget_tokens=2_000_000)
     rates = np.array([rate for _, rate in reduced(stage, parts_of(rows))], np.float32)
     copies = realise(rates, pa.array([f"{i:032x}" for i in range(len(rows))]), stage.settings.seed)

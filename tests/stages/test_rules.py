@@ -64,12 +64,14 @@ def test_clauses_are_those_of_the_chosen_packs():
 
 
 def test_an_unknown_pack_is_refused_with_the_nearest():
-    with pytest.raises(StageError, match="rules: .*'ko' has no rule pack 'gofer'.*nearest: 'gopher'"):
+    with pytest.raises(StageError, match=r"rules: .*'ko' has no rule pack 'gofer'.*nearest: 'gopher'"):
         stage(packs=["gofer"]).clauses()
 
 
 def test_packs_that_disagree_about_a_name_are_refused():
-    pack = language_pack("en").model_copy(update={"clauses": {"a": {"x": "word_count >= 1"}, "b": {"x": "word_count >= 2"}}})
+    pack = language_pack("en").model_copy(
+        update={"clauses": {"a": {"x": "word_count >= 1"}, "b": {"x": "word_count >= 2"}}}
+    )
     with pytest.raises(StageError, match="'x'"):
         KIND(name="rules", settings=KIND.Settings(), pack=pack).clauses()
 
@@ -87,7 +89,7 @@ def test_survives_pickling():
 
 def test_junk_is_dropped():
     rng = random.Random(0)
-    places = "강남맛집 서울맛집 맛집추천 데이트코스 분위기좋은곳 가성비맛집 회식장소 점심맛집 이자카야 술집추천".split()
+    places = ["강남맛집", "서울맛집", "맛집추천", "데이트코스", "가성비맛집", "회식장소", "점심맛집", "이자카야"]
     stuffed = [" ".join(rng.choices(places, k=150)) for _ in range(20)]
     links = ["\n".join(f"{rng.choice(places)} 더보기" for _ in range(60)) for _ in range(20)]
     laughter = ["ㅋㅋㅋㅋㅋㅋ 진짜 웃기다 ㅠㅠㅠㅠ " * 20]

@@ -4,6 +4,8 @@ import json
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +14,13 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from winnow.filters.languages import LanguagePack
+from winnow.filters.languages import language_pack
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 from winnow.stages.tokenize import KIND, Tokenize
 from winnow.tokenize.reader import ShardSet
 from winnow.tokenize.tokenizer import find, load
 
-PACK = LanguagePack(
-    code="ko",
-    iso639_3="kor",
-    name="Korean",
-    script="Hang",
-    own_script=True,
-    word_unit="whitespace",
-    version=1,
-    language_score=0.65,
-    stop_words=(),
-    clauses={},
-)
+PACK = language_pack("ko")
 
 
 def stage(**given: object) -> Tokenize:
@@ -118,8 +109,9 @@ def test_without_eos() -> None:
 
 
 def test_the_tokenizer_is_its_artifact() -> None:
-    (artifact,) = stage().artifacts()
-    assert artifact.digest == find("ko-bpe").digest
+    tokenizer, config = stage().artifacts()
+    assert tokenizer.digest == find("ko-bpe").digest
+    assert config.digest == sha256(config.path.read_bytes()).hexdigest()
     assert stage(quality="quality.score").reads() == ["quality.score"]
     assert stage().reads() == []
 
@@ -161,7 +153,7 @@ def test_shards_hold_the_selection_however_it_is_partitioned(
     node = stage(shard_bytes=4 * shard_tokens, batch_tokens=batch_tokens)
     sets = []
     for edges in ([0, len(texts)], [0, cut, len(texts)]):
-        pairs = list(zip(edges, edges[1:], strict=False))
+        pairs = list(pairwise(edges))
         parts = measured(node, [texts[a:b] for a, b in pairs])
         sets.append(handed_off(node, parts, times(*(copies[a:b] for a, b in pairs)), tmp_path_factory.mktemp("out")))
     assert sets[0].digest == sets[1].digest

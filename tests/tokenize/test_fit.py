@@ -21,7 +21,7 @@ TEXTS = [
 def test_the_same_texts_give_the_same_bytes(tmp_path: Path) -> None:
     source = tmp_path / "texts.jsonl"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), "utf-8")
-    first = fit_tokenizer(iter(TEXTS), 500, tmp_path / "first", "tiny")
+    first = fit_tokenizer(iter(TEXTS), 400, tmp_path / "first", "tiny")
     command = [
         sys.executable,
         "-m",
@@ -29,7 +29,7 @@ def test_the_same_texts_give_the_same_bytes(tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "second"),
         "--vocab",
-        "500",
+        "400",
         "--name",
         "tiny",
     ]
@@ -41,7 +41,7 @@ def test_the_same_texts_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_what_is_fitted_can_be_used(tmp_path: Path) -> None:
-    report = fit_tokenizer(TEXTS, 500, tmp_path, "tiny")
+    report = fit_tokenizer(TEXTS, 400, tmp_path, "tiny")
     tokenizer = load(find(str(tmp_path)))
     assert tokenizer.engine == "tiktoken", tokenizer.why_slow
     assert (tokenizer.vocab_size, tokenizer.eos) == (report.vocab_size, 0)
@@ -90,3 +90,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text('{"text": "x"}\n{broken\n')
     with pytest.raises(TokenizerError, match=r"b\.jsonl:2: not a JSON object"):
         list(read_texts([tmp_path / "b.jsonl"]))
+
+
+def test_errors_of_the_texts_come_through(tmp_path: Path) -> None:
+    with pytest.raises(TokenizerError, match="no such file"):
+        fit_tokenizer(read_texts([tmp_path / "nothing.txt"]), 400, tmp_path / "out", "tiny")

@@ -1,6 +1,9 @@
 """Tokenizers: the fast engine gives the ids of the reference, and text never becomes a control token."""
 
 import json
+import os
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
-from winnow.tokenize.byte_bpe import LLAMA3, QWEN2, ByteBpe, NotEqual
+from winnow.tokenize.byte_bpe import LLAMA3, QWEN2, ByteBpe, NotEqual, surely_composed
 from winnow.tokenize.tokenizer import MODELS, PROBES, Tokenizer, TokenizerError, find, load, shipped
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -109,6 +112,17 @@ def test_text_that_defeats_the_fast_regex_has_the_same_ids(text: str) -> None:
     assert load(find("ko-bpe")).encode([text]).ids.tolist() == reference("ko-bpe").encode(text).ids
 
 
+def test_what_is_surely_composed_is_left_as_it_is_by_the_other_library_too() -> None:
+    nfc = tokenizers.normalizers.NFC()
+    alone = [c for c in map(chr, range(0x10000)) if not "\ud800" <= c <= "\udfff" and surely_composed(c)]
+    assert len(alone) > 60_000
+    for c in alone:
+        for text in (c, f"a\u0323{c}", f"{c}\u0301", f"가{c}"):
+            assert not surely_composed(text) or nfc.normalize_str(text) == text
+    assert not surely_composed("a\u0301")
+    assert surely_composed("한글 漢字 é")
+
+
 def test_one_text_does_not_depend_on_its_neighbours() -> None:
     tokenizer = load(find("ko-bpe"))
     together = tokenizer.encode(PROBES, eos=True)
@@ -147,6 +161,46 @@ def test_a_file_that_changed_after_look_up(tmp_path: Path) -> None:
     path.write_bytes(find("ko-bpe").path.read_bytes())
     with pytest.raises(TokenizerError, match="changed since it was looked up"):
         load(file)
+
+
+def test_control_tokens_as_the_configuration_names_them(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(find("ko-bpe").path.read_bytes())
+    assert (find(str(tmp_path)).eos, find(str(tmp_path)).bos) == ("<|endoftext|>", None)
+    config = tmp_path / "tokenizer_config.json"
+    config.write_text(json.dumps({"eos_token": {"content": "<|pad|>"}, "bos_token": "<|endoftext|>"}))
+    tokenizer = load(find(str(tmp_path)))
+    assert (tokenizer.eos, tokenizer.bos) == (1, 0)
+    config.write_text(json.dumps({"eos_token": "<|endoftext|>", "bos_token": "<|endoftext|>"}))
+    assert find(str(tmp_path)).bos is None
+    config.write_text(json.dumps({"eos_token": "<eos>"}))
+    with pytest.raises(TokenizerError, match=r"control token '<eos>' .* is not in its vocabulary"):
+        load(find(str(tmp_path)))
+    config.write_text("[")
+    with pytest.raises(TokenizerError, match="not a tokenizer configuration"):
+        find(str(tmp_path))
+
+
+@pytest.mark.parametrize("given", ["hub:someone/ko", "someone/ko", "hub:someone/ko@main"])
+def test_hub_ids_come_from_the_cache_when_offline(tmp_path: Path, given: str) -> None:
+    snapshot = tmp_path / "models--someone--ko" / "snapshots" / "0123abc"
+    snapshot.mkdir(parents=True)
+    (tmp_path / "models--someone--ko" / "refs").mkdir()
+    (tmp_path / "models--someone--ko" / "refs" / "main").write_text("0123abc")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (snapshot / name).write_bytes((MODELS / "ko-bpe" / name).read_bytes())
+    code = (
+        "from winnow.tokenize.tokenizer import TokenizerError, find\n"
+        "import sys\n"
+        "print(find(sys.argv[1]).digest)\n"
+        "try: find('hub:someone/else')\n"
+        "except TokenizerError as error: print(error)"
+    )
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", code, given]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    digest, error = done.stdout.strip().splitlines()
+    assert digest == find("ko-bpe").digest
+    assert error.startswith("tokenizer 'hub:someone/else': tokenizer.json cannot be had (")
 
 
 class TestWhatIsNotProvenEqual:

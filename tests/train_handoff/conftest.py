@@ -22,11 +22,11 @@ Corpus = Callable[..., Path]
 
 
 def documents(count: int, seed: int) -> list[str]:
-    """`count` documents of 1 to 12 sentences, the same for the same seed."""
+    """`count` documents of 1 to 3 sentences, the same for the same seed."""
     rng = random.Random(seed)
     parts = (SUBJECTS, VERBS, OBJECTS)
     return [
-        " ".join(" ".join(rng.choice(part) for part in parts) for _ in range(rng.randint(1, 12))) for _ in range(count)
+        " ".join(" ".join(rng.choice(part) for part in parts) for _ in range(rng.randint(1, 3))) for _ in range(count)
     ]
 
 

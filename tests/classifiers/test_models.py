@@ -1,0 +1,99 @@
+"""The models that ship, on real text that they were not fitted on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from winnow.classifiers.artifacts import resolve
+from winnow.classifiers.evaluate import area_under_curve, evaluate, f1_score
+from winnow.classifiers.examples import examples
+from winnow.classifiers.recipe import load_recipe
+from winnow.classifiers.scorer import Scorer, content_digest, load_scorer
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+MODELS = ["ko-domain", "ko-quality", "ko-toxicity"]
+
+
+def scorer(name: str) -> Scorer:
+    path = resolve(name).path
+    return load_scorer(path, content_digest(path))
+
+
+def korquad() -> list[str]:
+    articles = json.loads((DATA / "ko-hq-korquad1-ND/KorQuAD_v1.0_dev.json").read_text("utf-8"))["data"]
+    return [part["context"] for article in articles for part in article["paragraphs"]]
+
+
+def crawl_pages() -> list[str]:
+    with gzip.open(DATA / "crawl/web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as stream:
+        rows = [json.loads(line) for line in stream]
+    return [row["gold_text"] for row in rows if row.get("lang") == "ko" and row.get("gold_text")]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_card_and_sidecar_belong_to_the_model(name: str) -> None:
+    path = resolve(name).path
+    card = path.with_suffix(".md").read_text("utf-8")
+    assert content_digest(path) in card
+    assert load_recipe(name).licence in card
+
+
+def test_models_are_small() -> None:
+    assert sum(resolve(name).path.stat().st_size for name in MODELS) < 8_000_000
+
+
+@needs_data
+@pytest.mark.parametrize("name", MODELS)
+def test_held_out_figures_are_those_of_the_card(name: str) -> None:
+    held_out = [one for one in examples(load_recipe(name), DATA) if one.test]
+    figures = evaluate(scorer(name), held_out)
+    card = resolve(name).path.with_suffix(".md").read_text("utf-8")
+    stated = re.search(r"accuracy ([\d.]+), (?:macro-)?F1 ([\d.]+)", card)
+    assert stated is not None
+    assert figures.accuracy > float(stated[1]) - 0.01
+    assert figures.f1 > float(stated[2]) - 0.01
+
+
+@needs_data
+def test_quality_keeps_real_pages_and_prose_and_drops_reviews() -> None:
+    quality = scorer("ko-quality")
+    with gzip.open(DATA / "ko-sentiment-nsmc/neutral_unlabelled.jsonl.gz", "rt", encoding="utf-8") as stream:
+        reviews = [json.loads(line)["text"] for line in stream][:2000]
+    joined = ["\n".join(reviews[start : start + 10]) for start in range(0, len(reviews), 10)]
+    assert (quality.score(crawl_pages())[1] >= 0.4).mean() >= 0.98
+    assert (quality.score(korquad())[1] >= 0.4).mean() >= 0.98
+    assert (quality.score(joined)[1] >= 0.4).mean() <= 0.02
+
+
+@needs_data
+def test_toxicity_hardly_ever_drops_clean_prose() -> None:
+    toxicity = scorer("ko-toxicity")
+    assert (toxicity.score(korquad())[1] >= 0.8).mean() <= 0.005
+    assert (toxicity.score(crawl_pages())[1] >= 0.8).mean() <= 0.01
+
+
+@needs_data
+def test_ten_abusive_comments_under_clean_paragraphs_are_found() -> None:
+    held_out = [one for one in examples(load_recipe("ko-toxicity"), DATA) if one.test]
+    abuse = [one.text for one in held_out if one.label == "toxic" and one.source == "Curse-detection-data"]
+    clean = korquad()
+    pages = ["\n".join(clean[5 * n : 5 * n + 5]) for n in range(100)]
+    spoiled = ["\n".join([page, *abuse[n : n + 10]]) for n, page in enumerate(pages)]
+    _, scores = scorer("ko-toxicity").score(spoiled + pages)
+    assert area_under_curve(np.arange(200) < 100, scores) > 0.98
+    assert (scores[:100] >= 0.8).mean() > 0.8
+    assert (scores[100:] >= 0.8).mean() <= 0.02
+
+
+def test_area_and_f1_by_hand() -> None:
+    truth = np.array([True, False, True, False])
+    assert area_under_curve(truth, np.array([0.9, 0.8, 0.7, 0.1], np.float32)) == 0.75
+    assert area_under_curve(truth, np.array([0.5, 0.5, 0.5, 0.5], np.float32)) == 0.5
+    assert f1_score(truth, np.array([True, True, False, False])) == 0.5

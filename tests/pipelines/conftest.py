@@ -1,0 +1,103 @@
+"""A small corpus and recipe for tests of the machine; one Ray for all of them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WORDS = (
+    "오늘 마을 도서관 에서는 어린이 들과 함께 새로운 책을 읽고 이야기를 나누는 시간을 가졌다 참가자 대부분은 다음 모임에도 "
+    "오겠다고 말했으며 담당자는 내년부터 행사를 두 배로 늘릴 계획이라고 밝혔다 시장 골목에는 오래된 가게가 많고 주인들은 손님의 "
+    "취향을 잘 기억한다 강가를 따라 걷다 보면 작은 다리와 공원이 나오고 저녁에는 등불이 켜진다 연구진은 여러 해 동안 자료를 모아 "
+    "결과를 발표했다 학생들은 실험을 통해 원리를 배우고 기록하는 방법도 익혔다 농부는 비가 오기 전에 밭을 갈고 씨앗을 심었다"
+).split()
+
+
+def prose(seed: int, words: int = 60) -> str:
+    """Invented Korean prose, the same for the same seed."""
+    dice = random.Random(seed)
+    chosen = [dice.choice(WORDS) for _ in range(words)]
+    return " ".join(w + ("." if n % 9 == 8 else "") for n, w in enumerate(chosen))
+
+
+def english(seed: int) -> str:
+    """Invented English prose."""
+    dice = random.Random(seed)
+    words = "the river runs past old houses and people walk along it every evening with their children and dogs".split()
+    return " ".join(dice.choice(words) for _ in range(60)) + "."
+
+
+def write_corpus(folder: Path, files: int = 4, rows: int = 60) -> None:
+    """JSONL files of Korean and English documents, exact duplicates, short ones, and lines that cannot be read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(files):
+        lines = []
+        for row in range(rows):
+            seed = number * rows + row
+            kind = row % 6
+            text = prose(seed) if kind < 3 else english(seed) if kind == 3 else prose(seed // 12) if kind == 4 else prose(seed, 8)
+            lines.append(json.dumps({"id": f"{number}-{row}", "url": f"https://example.org/{number}/{row}", "text": text}, ensure_ascii=False))
+        if number == 0:
+            lines.insert(3, "{not json")
+        (folder / f"docs-{number}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+@pytest.fixture
+def korean() -> Callable[..., str]:
+    """Invented Korean prose from a seed and a number of words."""
+    return prose
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A declaration over a corpus in the same folder, one partition per file."""
+    write_corpus(tmp_path / "in")
+    path = tmp_path / "small.yaml"
+    path.write_text(
+        f"""name: small
+language: ko
+sources:
+  docs: {{use: jsonl, id: id, url: url, paths: ["{tmp_path}/in/*.jsonl"]}}
+stages:
+  language: {{use: langid}}
+  rules: {{use: rules, packs: [gopher], keep: "word_count >= 20"}}
+  dedup: {{use: minhash, over: language, keep: representative}}
+  mixture: {{use: mixture, by: language.label, max_epochs: 2, budget_tokens: 4000, shortage: shrink}}
+  shards: {{use: tokenize, tokenizer: ko-bpe}}
+""",
+        "utf-8",
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """One Ray on this machine for the whole session."""
+    import os
+
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=128 * 2**20,
+        logging_level="ERROR",
+        log_to_driver=False,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def one_file_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files would share a partition; these tests are about several."""
+    monkeypatch.setattr("winnow.pipelines.plan.PACK_FILES", 1)

@@ -1,0 +1,197 @@
+"""The machine end to end on a small text corpus: accounting, resumption, what an edit recomputes, the same result anywhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import winnow
+from winnow.pipelines.execute import RunError
+from winnow.pipelines.plan import make_plan, pending
+from winnow.pipelines.progress import Progress
+from winnow.pipelines.run import open_run
+from winnow.pipelines.spec import load_pipeline
+from winnow.pipelines.store import Store
+from winnow.tokenize.reader import ShardSet
+
+
+def go(recipe: Path, *assignments: str, folder: str = "run", **options: Any) -> winnow.Run:
+    options = {"local": True, **options}
+    return winnow.run(recipe, assignments, folder=recipe.parent / folder, progress=Progress(quiet=True), **options)
+
+
+def measured(run: winnow.Run) -> dict[str, int]:
+    """Documents that each stage measured in this run."""
+    return {name: rows for name, rows in run.accounting["work"]["rows"].items() if rows}
+
+
+def test_rows_reconcile_and_every_drop_has_its_reason(recipe: Path) -> None:
+    run = go(recipe)
+    for name, account in run.accounting["stages"].items():
+        assert account["in"] == account["kept"] + account["failed"] + sum(account["dropped"].values()), name
+    assert run.accounting["stages"]["docs"] == {"in": 241, "kept": 240, "failed": 1, "dropped": {}}
+    assert run.accounting["stages"]["language"]["dropped"]["language.label"] == 40
+    everything = run.documents(kept_only=False).collect()
+    assert len(everything) == 240
+    dropped = everything.filter(pl.col("selection.status") == 2)
+    assert dropped.select("selection.stage", "selection.clause", "selection.value", "selection.threshold").null_count().sum_horizontal().item() == 0
+    short = dropped.filter(pl.col("selection.clause") == "rules.word_count")
+    assert short.get_column("selection.threshold").unique().to_list() == [">= 20"]
+    assert (short.get_column("selection.value").cast(pl.Int64) < 20).all()
+
+
+def test_kept_documents_come_with_text_and_signals(recipe: Path) -> None:
+    kept = go(recipe).documents().collect()
+    assert set(kept.get_column("language.label")) == {"ko"}
+    assert kept.get_column("dedup.representative").all()
+    assert kept.get_column("rules.word_count").min() >= 20
+    assert kept.get_column("text").str.len_chars().min() > 20
+
+
+def test_the_shards_hold_what_the_selection_says(recipe: Path) -> None:
+    run = go(recipe)
+    kept = run.documents().select("id", "shards.tokens", "selection.multiplicity").collect()
+    shards = ShardSet.open(str(run.shards), verify=True)
+    written = dict(Counter(shards.documents().column("doc_id").to_pylist()))
+    assert written == dict(zip(kept["id"], kept["selection.multiplicity"], strict=True))
+    assert shards.total_tokens == (kept["shards.tokens"].cast(pl.Int64) * kept["selection.multiplicity"]).sum()
+    assert shards.total_tokens == run.accounting["tokens"]
+
+
+def test_a_second_run_has_nothing_to_do(recipe: Path) -> None:
+    first = go(recipe)
+    second = go(recipe)
+    assert second.did_nothing
+    assert second.accounting["digest"] == first.accounting["digest"]
+    assert second.accounting["damage"] == first.accounting["damage"]
+
+
+def test_a_tighter_threshold_measures_nothing_again(recipe: Path) -> None:
+    go(recipe)
+    edited = go(recipe, "stages.rules.keep=word_count >= 55")
+    assert measured(edited) == {"mixture": edited.accounting["stages"]["mixture"]["in"]}
+
+
+def test_a_looser_threshold_measures_only_what_it_lets_in(recipe: Path) -> None:
+    go(recipe, "stages.rules.keep=word_count >= 55")
+    tight = go(recipe, "stages.rules.keep=word_count >= 55")
+    loose = go(recipe, "stages.rules.keep=word_count >= 5")
+    more = loose.accounting["stages"]["shards"]["in"] - tight.accounting["stages"]["shards"]["in"]
+    assert more > 0
+    assert measured(loose) == {"shards": more, "mixture": loose.accounting["stages"]["mixture"]["in"]}
+
+
+def test_an_edited_run_equals_a_fresh_one(recipe: Path) -> None:
+    go(recipe)
+    edited = go(recipe, "stages.rules.keep=word_count >= 5")
+    fresh = go(recipe, "stages.rules.keep=word_count >= 5", folder="fresh")
+    assert edited.accounting["digest"] == fresh.accounting["digest"]
+    assert ShardSet.open(str(edited.shards)).digest == ShardSet.open(str(fresh.shards)).digest
+
+
+def test_a_changed_setting_recomputes_its_stage_and_what_follows(recipe: Path) -> None:
+    go(recipe)
+    edited = go(recipe, "stages.dedup.ngram=4")
+    assert "language" not in measured(edited) and "rules" not in measured(edited)
+    assert measured(edited)["dedup"] > 0
+
+
+def test_a_new_file_costs_only_itself(recipe: Path, korean: Callable[..., str]) -> None:
+    first = go(recipe)
+    lines = [json.dumps({"id": f"new-{n}", "text": korean(10_000 + n)}) for n in range(30)]
+    (recipe.parent / "in" / "docs-9.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    second = go(recipe)
+    assert second.accounting["stages"]["docs"]["in"] == first.accounting["stages"]["docs"]["in"] + 30
+    assert measured(second)["language"] == 30
+
+
+def test_a_touched_file_is_read_again(recipe: Path) -> None:
+    go(recipe)
+    path = recipe.parent / "in" / "docs-1.jsonl"
+    path.write_text(path.read_text("utf-8").replace("도서관", "박물관"), "utf-8")
+    second = go(recipe)
+    assert not second.did_nothing
+    assert 0 < measured(second)["language"] <= 60
+
+
+def test_a_lost_part_is_made_again(recipe: Path) -> None:
+    first = go(recipe)
+    for name in ("documents", "records", "selection"):
+        shutil.rmtree(recipe.parent / "run" / name)
+    second = go(recipe)
+    assert second.accounting["digest"] == first.accounting["digest"]
+
+
+def test_plan_says_what_is_cached_and_why_it_runs(recipe: Path) -> None:
+    go(recipe)
+    store = Store(str(recipe.parent / "run"))
+    assert not any(pending(make_plan(load_pipeline(recipe), store)).values())
+    todo = pending(make_plan(load_pipeline(recipe, ["stages.rules.keep=word_count >= 5"]), store))
+    assert {name for name, count in todo.items() if count} == {"mixture", "shards", "selection"}
+
+
+def test_ray_and_local_and_any_number_of_workers_agree(recipe: Path, ray_session: None) -> None:
+    alone = go(recipe)
+    on_ray = go(recipe, folder="ray", local=False)
+    assert on_ray.accounting["digest"] == alone.accounting["digest"]
+    assert ShardSet.open(str(on_ray.shards)).digest == ShardSet.open(str(alone.shards)).digest
+
+
+def test_the_order_of_partitions_does_not_matter_to_what_is_kept(recipe: Path) -> None:
+    before = set(go(recipe).documents().select("text").collect().get_column("text"))
+    folder = recipe.parent / "in"
+    (folder / "docs-0.jsonl").rename(folder / "zzz.jsonl")
+    after = set(go(recipe, folder="renamed").documents().select("text").collect().get_column("text"))
+    assert after == before
+
+
+def test_a_run_on_another_filesystem_is_the_same(recipe: Path) -> None:
+    alone = go(recipe)
+    remote = winnow.run(recipe, folder="memory://elsewhere", local=True, progress=Progress(quiet=True))
+    assert remote.accounting["digest"] == alone.accounting["digest"]
+
+
+def test_a_finished_run_opens_without_its_inputs(recipe: Path) -> None:
+    run = go(recipe)
+    shutil.rmtree(recipe.parent / "in")
+    again = open_run(recipe.parent / "run")
+    assert again.documents().collect().equals(run.documents().collect())
+
+
+def test_too_many_failures_stop_the_run(recipe: Path) -> None:
+    with pytest.raises(RunError, match=r"1 of 241 records failed, more than max_failures 0\.001"):
+        go(recipe, "max_failures=0.001")
+
+
+def test_a_stage_that_drops_more_than_its_guard_stops_the_run_with_figures(recipe: Path) -> None:
+    with pytest.raises(RunError, match=r"stage 'rules' keeps 160 of 200 rows \(max_drop 0.1; dropped by rules.word_count 40"):
+        go(recipe, "stages.rules.max_drop=0.1")
+    assert not (recipe.parent / "run" / "shards").exists()
+
+
+def test_a_wipe_out_stops_the_run(recipe: Path) -> None:
+    with pytest.raises(RunError, match=r"stage 'language' keeps 0 of 240 rows"):
+        go(recipe, "stages.language.keep=label = 'xx'")
+
+
+def test_no_input_is_one_sentence(recipe: Path) -> None:
+    with pytest.raises(ValueError, match=r"sources\.docs\.paths: no file matches '.*nothing.*'"):
+        go(recipe, "sources.docs.paths=[nothing/*.jsonl]")
+
+
+def test_two_runs_in_one_folder_do_not_mix(recipe: Path) -> None:
+    import fcntl
+
+    folder = recipe.parent / "run"
+    folder.mkdir()
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match="another run is at work"):
+            go(recipe)

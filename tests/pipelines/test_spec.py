@@ -1,0 +1,136 @@
+"""The declaration: what it resolves to, and that everything wrong is refused with file, line and the nearest name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from winnow.filters.languages import languages
+from winnow.pipelines.spec import kinds, load_pipeline
+from winnow.pipelines.yaml_source import SpecError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write(folder: Path, text: str, name: str = "p.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+def child(folder: Path, text: str) -> Path:
+    return write(folder, f"extends: {ROOT / 'pipelines' / 'web.yaml'}\nname: child\nlanguage: ko\n{text}")
+
+
+@pytest.mark.parametrize("recipe", ["ko", "en", "ja", "web"])
+def test_the_shipped_recipes_resolve(recipe: str) -> None:
+    pipeline = load_pipeline(ROOT / "pipelines" / f"{recipe}.yaml")
+    assert pipeline.language == ("en" if recipe == "web" else recipe)
+    assert pipeline.terminal() is not None
+    assert [n.name for n in pipeline.raw()] == ["screen", "extract"]
+
+
+@pytest.mark.parametrize("language", languages())
+def test_any_language_with_a_pack_runs_the_neutral_recipe(language: str) -> None:
+    pipeline = load_pipeline(ROOT / "pipelines" / "web.yaml", [f"language={language}", f"name={language}"])
+    label = next(c for c in pipeline.nodes["language"].clauses if c.name == "language.label")
+    assert label.threshold == f"= '{language}'"
+
+
+def test_korean_is_one_dag_over_two_branches() -> None:
+    nodes = load_pipeline(ROOT / "pipelines" / "ko.yaml").nodes
+    assert list(nodes) == ["screen", "extract", "language", "rules", "quality", "toxicity", "dedup", "domain", "mixture", "shards"]
+    assert nodes["rules"].over == nodes["dedup"].over == ("language",)
+    assert nodes["domain"].over == ("toxicity", "dedup")
+    assert nodes["shards"].over == tuple(nodes)[:-1]
+    assert nodes["mixture"].stage.settings.tokens == "shards.tokens"
+
+
+def test_a_child_inserts_stages_where_it_writes_them(tmp_path: Path) -> None:
+    path = child(tmp_path, "stages:\n  language: {}\n  second: {use: langid, keep: true}\n  dedup: null\n")
+    assert list(load_pipeline(path).nodes) == ["screen", "extract", "language", "second", "rules", "shards"]
+
+
+def test_another_kind_replaces_the_parents_settings(tmp_path: Path) -> None:
+    path = child(tmp_path, "stages:\n  dedup: {use: rules, over: language}\n")
+    assert load_pipeline(path).nodes["dedup"].stage.kind == "rules"
+
+
+def test_set_overrides_and_disables(tmp_path: Path) -> None:
+    path = child(tmp_path, "")
+    pipeline = load_pipeline(path, ["stages.screen.enabled=false", "stages.rules.keep.too_short=word_count >= 7", "seed=3"])
+    assert "screen" not in pipeline.nodes
+    assert pipeline.seed == 3
+    rules = {c.name: c for c in pipeline.nodes["rules"].clauses}
+    assert rules["rules.too_short"].threshold == ">= 7"
+    assert len(rules) > 5, "the other clauses of the language pack stay"
+
+
+def test_a_string_replaces_every_default_clause_and_true_removes_one(tmp_path: Path) -> None:
+    path = child(tmp_path, "stages:\n  rules: {keep: 'word_count >= 7'}\n")
+    assert [c.name for c in load_pipeline(path).nodes["rules"].clauses] == ["rules.word_count"]
+    before = len(load_pipeline(child(tmp_path, "")).nodes["rules"].clauses)
+    assert len(load_pipeline(path, ["stages.rules.keep={too_short: true}"]).nodes["rules"].clauses) == before - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stages:\n  rules: {pakcs: [gopher]}\n", ["p.yaml:5", "stages.rules.pakcs", "nearest: 'packs'"]),
+        ("stages:\n  language: {use: langidd}\n", ["p.yaml:5", "nearest: 'langid'"]),
+        ("stages:\n  dedup: {bands: x}\n", ["p.yaml:5", "stages.dedup.bands", "integer", "'x'"]),
+        ("stages:\n  language: {over: dedup}\n", ["runs in a circle", "dedup"]),
+        ("stages:\n  rules: {over: langage}\n", ["no stage 'langage'", "nearest: 'language'"]),
+        ("stages:\n  rules: {keep: 'wordcount >= 5'}\n", ["'wordcount'", "'word_count'"]),
+        ("stages:\n  dedup: {keep: 'rules.word_count > 5'}\n", ["'rules.word_count'", "neither it nor an ancestor"]),
+        ("stages:\n  shards: {keep: 'tokens > 5'}\n", ["the last stage decides nothing"]),
+        ("stages:\n  Bad: {use: rules}\n", ["lower-case"]),
+        ("stages:\n  crawl: {use: rules}\n", ["a source has that name"]),
+        ("stages:\n  extract: null\n", ["raw pages", "extract stage"]),
+        ("stages:\n  more: {use: tokenize}\n", ["second terminal"]),
+        ("language: kk\n", ["twice"]),
+        ("langauge: ko\n", ["langauge", "nearest: 'language'"]),
+        ("max_failures: lots\n", ["max_failures", "'lots'"]),
+        ("sources: {crawl: {paths: 3}}\n", ["sources.crawl.paths", "list"]),
+        ("sources: {crawl: {use: wrac}}\n", ["nearest: 'warc'"]),
+        ("stages: [a]\n", ["stages", "dictionary"]),
+        ("x: !!python/object/apply:os.system ['true']\n", ["p.yaml:4"]),
+        ("stages: {rules: [\n", ["not valid YAML"]),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_file_and_line(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(SpecError) as error:
+        load_pipeline(child(tmp_path, text))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_mistake_in_the_parent_names_the_parent(tmp_path: Path) -> None:
+    write(tmp_path, "name: a\nlanguage: ko\nsources: {}\nstages: {x: {use: nothing}}\n", "parent.yaml")
+    with pytest.raises(SpecError, match=r"parent\.yaml:4: stages\.x\.use"):
+        load_pipeline(write(tmp_path, "extends: parent.yaml\nname: b\n"))
+
+
+def test_extends_in_a_circle(tmp_path: Path) -> None:
+    write(tmp_path, "extends: b.yaml\n", "a.yaml")
+    with pytest.raises(SpecError, match="circle"):
+        load_pipeline(write(tmp_path, "extends: a.yaml\n", "b.yaml"))
+
+
+def test_a_missing_file_lists_its_neighbours(tmp_path: Path) -> None:
+    write(tmp_path, "", "other.yaml")
+    with pytest.raises(SpecError, match=r"no such declaration; there are other\.yaml"):
+        load_pipeline(tmp_path / "p.yaml")
+
+
+@pytest.mark.parametrize("assignment", ["foo", "=1", "a..b=1", "stages.rules.packs.x=1", "stages.rules.packs=[", "stagess.x=1"])
+def test_a_bad_set_is_refused(assignment: str) -> None:
+    with pytest.raises(SpecError, match="--set"):
+        load_pipeline(ROOT / "pipelines" / "ko.yaml", [assignment])
+
+
+def test_every_stage_file_is_a_kind() -> None:
+    import winnow.stages
+
+    assert kinds(winnow.stages) == ["extract", "fasttext", "langid", "minhash", "mixture", "prescreen", "rules", "tokenize"]
