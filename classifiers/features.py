@@ -16,9 +16,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = 1
-"""Raised whenever the same text and `Features` would give other lines; models fitted before are then refused."""
-
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
 _RUN = re.compile(r"(\S)\1{2,}")
 
@@ -28,19 +25,20 @@ class Features(BaseModel):
 
     `chars`: how many code points of a document are read. `window`: words per line, 0 for one line per document.
     `top`: share of a document's windows, from the highest, whose mean is its score (at least one window);
-    1.0 is the mean of all.
+    1.0 is the mean of all. `version` is raised whenever the same text and `Features` would give other lines, so that
+    models fitted before are refused.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[1] = VERSION
-    chars: int = Field(4000, ge=1)
+    version: Literal[1] = 1
+    chars: int = Field(default=4000, ge=1)
     lower: bool = True
     mask: bool = True
     punctuation: bool = True
     squeeze: bool = True
-    window: int = Field(0, ge=0)
-    top: float = Field(1.0, gt=0.0, le=1.0)
+    window: int = Field(default=0, ge=0)
+    top: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
 PLAIN = Features(lower=False, mask=False, punctuation=False, squeeze=False)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TextIO
 
 from winnow.classifiers.recipe import RecipeError, SourceSpec
 
@@ -66,7 +66,7 @@ def hangul_share(text: str) -> float:
     return sum("가" <= char <= "힣" for char in text) / letters if letters else 0.0
 
 
-def _open(path: Path, encoding: str) -> io.TextIOBase:
+def _open(path: Path, encoding: str) -> TextIO:
     if path.suffix == ".gz":
         return io.TextIOWrapper(gzip.open(path), encoding=encoding, newline="")
     if path.suffix == ".zst":
@@ -78,7 +78,7 @@ def _open(path: Path, encoding: str) -> io.TextIOBase:
 
 def _table(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
     # Only comma-separated files quote their fields; in the others a quotation mark is part of the text.
-    quoting = csv.QUOTE_MINIMAL if spec.delimiter == "," else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if spec.delimiter == "," else csv.QUOTE_NONE
     with _open(path, spec.encoding) as stream:
         names = list(spec.columns) or None
         yield from csv.DictReader(stream, fieldnames=names, delimiter=spec.delimiter, quoting=quoting)

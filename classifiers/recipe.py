@@ -18,7 +18,6 @@ from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
 from winnow.classifiers.features import Features
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -69,7 +68,7 @@ class SourceSpec(_Part):
     labels: dict[str, str] = {}
     join: tuple[int, int] | None = None
     limit: int | None = None
-    repeat: int = Field(1, ge=1)
+    repeat: int = Field(default=1, ge=1)
     split: Literal["text", "group", "train", "test"] = "text"
     least_chars: int = 1
     hangul: float = 0.0  # least share of Hangul among the letters
@@ -110,9 +109,9 @@ class Recipe(_Part):
     positive: str | None = None
     features: Features = Features()
     train: Train = Train()
-    holdout: int = Field(10, ge=1, le=50)  # percent of texts (or groups) held out by hash
+    holdout: int = Field(default=10, ge=1, le=50)  # percent of texts (or groups) held out by hash
     seed: int = 0
-    balance: float = Field(0.0, ge=0.0, le=1.0)
+    balance: float = Field(default=0.0, ge=0.0, le=1.0)
     sources: tuple[SourceSpec, ...]
     junk: Junk | None = None
 

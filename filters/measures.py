@@ -71,8 +71,8 @@ MEASURES = (
     ),
     Measure("dup_paragraphs", "share", TABLE_A1, "paragraphs equal to an earlier one / paragraphs; as datatrove"),
     Measure("dup_paragraph_chars", "share", TABLE_A1, "characters of paragraphs equal to an earlier one / char_count"),
-    Measure("unique_words", "share", OWN, "distinct words / words"),
-    Measure("top_word_share", "share", OWN, "occurrences of the most frequent word / words"),
+    Measure("unique_words", "share", OWN, "distinct words / words, of those that word_count counts"),
+    Measure("top_word_share", "share", OWN, "occurrences of the most frequent word / words, likewise"),
     *(
         Measure(
             f"top_{n}gram_share",

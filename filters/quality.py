@@ -40,6 +40,7 @@ def quality(words: Words) -> npt.NDArray[np.float64]:
         words.word_offsets,
         words.word_start,
         words.word_end,
+        words.word_classes,
         words.line_offsets,
         words.line_start,
         words.line_end,
@@ -53,12 +54,15 @@ _LONGS = types.int64[::1]
 
 @njit(
     types.float64[:, ::1](
-        types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, _LONGS, _LONGS, _LONGS, types.int32[::1]
+        *(types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, types.uint8[::1]),
+        *(_LONGS, _LONGS, _LONGS, types.int32[::1]),
     ),
     cache=True,
     nogil=True,
 )
-def _quality(codes, classes, word_offsets, word_start, word_end, line_offsets, line_start, line_end, bullets):  # type: ignore[no-untyped-def]
+def _quality(  # type: ignore[no-untyped-def]
+    codes, classes, word_offsets, word_start, word_end, word_classes, line_offsets, line_start, line_end, bullets
+):
     texts = len(word_offsets) - 1
     out = np.zeros((texts, 12), np.float64)
     for row in range(texts):
@@ -70,10 +74,7 @@ def _quality(codes, classes, word_offsets, word_start, word_end, line_offsets, l
         alphabetic = 0
         hashes = 0
         for w in range(word_offsets[row], word_offsets[row + 1]):
-            seen = np.uint8(0)
-            for c in range(word_start[w], word_end[w]):
-                seen |= classes[c]
-                hashes += codes[c] == 0x23
+            seen = word_classes[w]
             if seen & CONTENT:
                 real += 1
                 length += word_end[w] - word_start[w]
@@ -98,6 +99,7 @@ def _quality(codes, classes, word_offsets, word_start, word_end, line_offsets, l
                     break
             dots = 0
             for c in range(start, end):
+                hashes += codes[c] == 0x23
                 if codes[c] == 0x2E:
                     dots += 1
                     if dots == 3:

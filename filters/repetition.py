@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
-from winnow.filters.words import Words
+from winnow.filters.words import CONTENT, Words
 
 COLUMNS = (
     "dup_lines",
@@ -39,6 +39,7 @@ def repetition(words: Words, by_character: bool) -> npt.NDArray[np.float64]:
         words.word_start,
         words.word_end,
         words.word_hash,
+        words.word_classes,
         words.line_offsets,
         words.line_start,
         words.line_end,
@@ -72,13 +73,14 @@ _HASHES = types.uint64[::1]
 
 @njit(
     types.float64[:, ::1](
-        _LONGS, _LONGS, _LONGS, _HASHES, _LONGS, _LONGS, _LONGS, _HASHES, _LONGS, types.int64
+        *(_LONGS, _LONGS, _LONGS, _HASHES, types.uint8[::1]),
+        *(_LONGS, _LONGS, _LONGS, _HASHES, _LONGS, types.int64),
     ),
     cache=True,
     nogil=True,
-)  # fmt: skip
+)
 def _repetition(  # type: ignore[no-untyped-def]
-    word_offsets, word_start, word_end, word_hash,
+    word_offsets, word_start, word_end, word_hash, word_classes,
     line_offsets, line_start, line_end, line_hash, line_block, joiner,
 ):  # fmt: skip
     texts = len(word_offsets) - 1
@@ -155,12 +157,15 @@ def _repetition(  # type: ignore[no-untyped-def]
             keys[:size] = 0
             counts[:size] = 0
             distinct = 0
+            real = 0
             for k in range(active):
                 i = places[k]
                 grams[i] = (grams[i] ^ word_hash[base + i + n - 1]) * prime
                 wanted = (grams[i] ^ (grams[i] >> np.uint64(31))) | one
                 slot = _slot(keys, size - 1, wanted)
-                distinct += counts[slot] == 0
+                if n == 1 and word_classes[base + i] & CONTENT:
+                    real += 1
+                    distinct += counts[slot] == 0
                 keys[slot] = wanted
                 counts[slot] += 1
                 slots[i] = slot
@@ -170,12 +175,12 @@ def _repetition(  # type: ignore[no-untyped-def]
                 i = places[k]
                 count = counts[slots[i]]
                 again[i] = count > 1
-                if count > top:
+                if count > top and (n > 1 or word_classes[base + i] & CONTENT):
                     top = count
                     leader = i
             if n == 1:
-                out[row, 4] = distinct / tokens
-                out[row, 5] = top / tokens
+                out[row, 4] = distinct / real if real else 0.0
+                out[row, 5] = top / real if real else 0.0
             elif n <= 4 and leader >= 0:
                 span = before[leader + n] - before[leader] + (n - 1) * joiner
                 out[row, 4 + n] = min(1.0, span * top / whole)

@@ -61,6 +61,7 @@ class Words:
     word_start: Ints
     word_end: Ints
     word_hash: Hashes
+    word_classes: Bytes  # of all its characters together
     line_offsets: Ints
     line_start: Ints  # of the trimmed line
     line_end: Ints
@@ -108,7 +109,7 @@ def split(offsets: Ints, data: Bytes, by_character: bool) -> Words:
 
 _LONGS = types.int64[::1]
 _COLUMNS = (
-    *(types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, types.uint64[::1]),
+    *(types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, types.uint64[::1], types.uint8[::1]),
     *(_LONGS, _LONGS, _LONGS, types.uint64[::1], _LONGS),
 )
 
@@ -137,6 +138,7 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
     word_start = np.empty(most_words, np.int64)
     word_end = np.empty(most_words, np.int64)
     word_hash = np.empty(most_words, np.uint64)
+    word_classes = np.empty(most_words, np.uint8)
     line_offsets = np.zeros(texts + 1, np.int64)
     line_start = np.empty(breaks + texts, np.int64)
     line_end = np.empty(breaks + texts, np.int64)
@@ -156,6 +158,7 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
         word_single = False
         line_open = False
         blank = False
+        seen = np.uint8(0)
         h = basis
         lh = basis
         while i <= stop:
@@ -200,6 +203,7 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
                 h *= np.uint64(0xBF58476D1CE4E5B9)
                 h ^= h >> np.uint64(32)
                 word_hash[words] = h
+                word_classes[words] = seen
                 # The place within the line enters too, so that lines differ where only their spacing does.
                 lh = (lh ^ (h + np.uint64(word_start[words] - line_start[lines]))) * prime
                 lh ^= lh >> np.uint64(32)
@@ -218,8 +222,10 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
                     in_word = True
                     word_start[words] = at
                     word_single = single
+                    seen = np.uint8(0)
                     h = basis
                 h = (h ^ np.uint64(code)) * prime
+                seen |= bits
             elif code == 10:
                 if line_open:
                     line_hash[lines] = lh
@@ -240,6 +246,7 @@ def _split(offsets, data, table, by_character):  # type: ignore[no-untyped-def]
         word_start[:words].copy(),
         word_end[:words].copy(),
         word_hash[:words].copy(),
+        word_classes[:words].copy(),
         line_offsets,
         line_start[:lines].copy(),
         line_end[:lines].copy(),

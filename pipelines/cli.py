@@ -28,9 +28,11 @@ KNOWN = (SpecError, StageError, StoreError, RunError, ModelError, RecipeError, S
 """Errors that already are one clear sentence."""
 
 app = typer.Typer(
-    help="Curate a pretraining corpus: measure documents, select them, hand shards to a trainer.", no_args_is_help=True
+    pretty_exceptions_enable=False,
+    help="Curate a pretraining corpus: measure documents, select them, hand shards to a trainer.",
+    no_args_is_help=True,
 )
-fit_app = typer.Typer(help="Fit the artifacts that stages use.", no_args_is_help=True)
+fit_app = typer.Typer(pretty_exceptions_enable=False, help="Fit the artifacts that stages use.", no_args_is_help=True)
 app.add_typer(fit_app, name="fit")
 
 Declaration = Annotated[Path, typer.Argument(help="The declaration, such as pipelines/ko.yaml.")]

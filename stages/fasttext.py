@@ -6,10 +6,11 @@ probability. Which of the two, and how text is prepared, comes from the sidecar 
 
 from __future__ import annotations
 
+from typing import cast
+
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
-
 from winnow.classifiers.artifacts import ModelError, resolve
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
 from winnow.stages.stage import Artifact, Map, Settings, StageError
@@ -21,7 +22,7 @@ class FasttextSettings(Settings):
     a two-label model without a sidecar."""
 
     model: str
-    chars: int | None = Field(None, ge=1)
+    chars: int | None = Field(default=None, ge=1)
     positive: str | None = None
 
 
@@ -48,7 +49,7 @@ class Fasttext(Map):
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         scorer = self.scorer()
         texts = pc.utf8_slice_codeunits(documents.column("text"), 0, scorer.features.chars)
-        labels, scores = scorer.score(texts.to_pylist())
+        labels, scores = scorer.score(cast(list[str], texts.to_pylist()))
         return pa.RecordBatch.from_arrays(
             [pa.array(labels, pa.string()), pa.array(scores, pa.float32())], names=["label", "score"]
         )

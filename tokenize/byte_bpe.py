@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -41,6 +40,11 @@ WINNOW = (
 )
 PATTERNS = {"gpt2": GPT2, "llama3": LLAMA3, "qwen2": QWEN2, "winnow": WINNOW}
 """Split patterns that read the same in both engines. Each matches every character, so none is lost between matches."""
+
+
+LONG = 500_000
+"""Characters from which on tiktoken's regex may give up: its stack holds a million states and a run of white space takes
+one a character. `encode_to_numpy` then raises, `encode_ordinary` would panic."""
 
 
 class NotEqual(Exception):
@@ -191,9 +195,7 @@ class ByteBpe:
         """Ids of one text, uint32. Raises ValueError where the regex engine gives up (runs of a million spaces)."""
         if self._nfc is not None and not (text.isascii() or surely_composed(text)):
             text = self._nfc.normalize_str(text)
-        # Through a list: encode_to_numpy looks for control tokens first, and takes half as long again.
+        if len(text) > LONG:
+            return self._ids[self._engine.encode_to_numpy(text, disallowed_special=())]
+        # encode_to_numpy takes half as long again for looking after control tokens.
         return self._ids[np.array(self._engine.encode_ordinary(text), np.uint32)]
-
-    def encode_all(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
-        """Ids of each text."""
-        return [self.encode(text) for text in texts]

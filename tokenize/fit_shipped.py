@@ -162,8 +162,8 @@ It is small, for samples, tests and small models; fit your own for a large run: 
 """
 
 
-def fit_shipped(recipe: Recipe, data: Path) -> FitReport:
-    """Fits one recipe and writes models/NAME with its card. Raises TokenizerError where a source is missing."""
+def fit_shipped(recipe: Recipe, data: Path, models: Path = MODELS) -> FitReport:
+    """Fits one recipe and writes `models`/NAME with its card. Raises TokenizerError where a source is missing."""
     rows: list[str] = []
 
     def texts() -> Iterator[str]:
@@ -175,7 +175,7 @@ def fit_shipped(recipe: Recipe, data: Path) -> FitReport:
                 yield text
             rows.append(f"| {source.folder}: {source.what} | {count:,} | {characters:,} | {source.licence} |")
 
-    out = MODELS / recipe.name
+    out = models / recipe.name
     report = fit_tokenizer(texts(), recipe.vocab_size, out, recipe.name)
     fertility: list[str] = []
     for source in recipe.held_out:

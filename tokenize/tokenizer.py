@@ -17,7 +17,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -166,21 +166,34 @@ class Tokenizer:
         self.vocab_size = max(self._slow.get_vocab(with_added_tokens=True).values()) + 1
         self.eos = self._id(file.eos)
         self.bos = self._id(file.bos)
-        self.why_slow: str | None = None
-        self._fast: ByteBpe | None = None
-        if engine != "tokenizers":
-            try:
-                self._fast = ByteBpe(content)
-                self._probe(self._fast)
-            except NotEqual as error:
-                if engine == "tiktoken":
-                    raise TokenizerError(f"{file.path}: not proven equal under tiktoken: {error}") from None
-                self._fast, self.why_slow = None, str(error)
+        self._content = content
+        self._wish = engine
+        if engine == "tiktoken" and self.why_slow:
+            raise TokenizerError(f"{file.path}: not proven equal under tiktoken: {self.why_slow}")
+
+    @cached_property
+    def _proven(self) -> tuple[ByteBpe | None, str | None]:
+        """The fast engine, or why there is none. Proven on first use: a manifest needs the vocabulary alone."""
+        if self._wish == "tokenizers":
+            return None, "tokenizers was asked for"
+        try:
+            fast = ByteBpe(self._content)
+        except NotEqual as error:
+            return None, str(error)
+        for text in PROBES:
+            if fast.encode(text).tolist() != self._slow.encode(text, add_special_tokens=False).ids:
+                return None, f"the engines differ on the probe {text!r}"
+        return fast, None
 
     @property
     def engine(self) -> Literal["tiktoken", "tokenizers"]:
-        """The library that encodes. `why_slow` says what kept tiktoken out, None where it is in."""
-        return "tokenizers" if self._fast is None else "tiktoken"
+        """The library that encodes."""
+        return "tokenizers" if self._proven[0] is None else "tiktoken"
+
+    @property
+    def why_slow(self) -> str | None:
+        """What keeps tiktoken out, None where it is in."""
+        return self._proven[1]
 
     def identity(self, eos: bool = True, bos: bool = False) -> TokenizerIdentity:
         """What a manifest says about it, with the control tokens that are written around documents."""
@@ -196,13 +209,14 @@ class Tokenizer:
         """Ids of `texts` one after the other, each with BOS before and EOS behind it where asked. One thread.
 
         Raises TokenizerError where EOS or BOS is asked of a tokenizer that has none."""
+        fast, _ = self._proven
         before = [np.array([self._wanted("BOS", self.bos)], np.uint32)] if bos else []
         behind = [np.array([self._wanted("EOS", self.eos)], np.uint32)] if eos else []
         pieces: list[npt.NDArray[np.uint32]] = []
         lengths = np.zeros(len(texts), np.int64)
         errors: dict[int, str] = {}
-        for row, ids in enumerate(self._bodies(texts)):
-            if self._fast is None and len(self._control) and np.isin(ids, self._control).any():
+        for row, ids in enumerate(self._bodies(texts, fast)):
+            if fast is None and len(self._control) and np.isin(ids, self._control).any():
                 # Unigram models hold control tokens as pieces that a text can spell.
                 errors[row] = f"the text spells a control token of '{self.file.name}', which has no other encoding"
                 continue
@@ -210,22 +224,17 @@ class Tokenizer:
             lengths[row] = len(ids) + bos + eos
         return Encoded(np.concatenate(pieces) if pieces else np.empty(0, np.uint32), lengths, errors)
 
-    def _bodies(self, texts: Sequence[str]) -> list[npt.NDArray[np.uint32]]:
-        if self._fast is None:
+    def _bodies(self, texts: Sequence[str], fast: ByteBpe | None) -> list[npt.NDArray[np.uint32]]:
+        if fast is None:
             rows = self._slow.encode_batch_fast(list(texts), add_special_tokens=False)
             return [np.array(row.ids, np.uint32) for row in rows]
         bodies = []
         for text in texts:
             try:
-                bodies.append(self._fast.encode(text))
+                bodies.append(fast.encode(text))
             except ValueError:  # its regex engine gives up on runs of a million spaces; the other does not
                 bodies.append(np.array(self._slow.encode(text, add_special_tokens=False).ids, np.uint32))
         return bodies
-
-    def _probe(self, fast: ByteBpe) -> None:
-        for text in PROBES:
-            if fast.encode(text).tolist() != self._slow.encode(text, add_special_tokens=False).ids:
-                raise NotEqual(f"the engines differ on the probe {text!r}")
 
     def _id(self, token: str | None) -> int | None:
         if token is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
@@ -45,24 +46,32 @@ class StepBatch:
     epoch: int
 
 
-def sample(shards: ShardSet, block: Block, length: int, mask_documents: bool) -> tuple[Integers, Integers, Integers]:
+def has_prefixes(shards: ShardSet) -> bool:
+    """Whether any document of a data set begins with metadata that carries no loss."""
+    longest = pc.max(shards.documents().column("prefix_len")).as_py()
+    return bool(longest)
+
+
+def sample(
+    shards: ShardSet, block: Block, length: int, mask_documents: bool, prefixes: bool = True
+) -> tuple[Integers, Integers, Integers]:
     """Inputs, labels and positions, int64 [length] each, of one block.
 
     With `mask_documents` each document is on its own: positions count from its start (from the block's start for the
-    one that began before), and its first token is nobody's label. Tokens of a metadata prefix never are.
+    one that began before), and its first token is nobody's label. Tokens of a metadata prefix never are; `prefixes`
+    says that there may be some.
     """
     tokens = shards.block(block.block, length).astype(np.int64)
     inputs, labels = tokens[:-1], tokens[1:].copy()
-    labels[shards.masked(block.block, length)[1:]] = IGNORED
+    if prefixes:
+        labels[shards.masked(block.block, length)[1:]] = IGNORED
     positions = np.arange(length, dtype=np.int64)
     if mask_documents:
         starts = shards.boundaries(block.block, length)
-        inner = starts[(starts > 0) & (starts <= length)]
+        inner = starts[starts > 0]  # up to `length`, the position of the last label
         labels[inner - 1] = IGNORED
-        begins = np.zeros(length, dtype=np.int64)
-        inside = inner[inner < length]
-        begins[inside] = inside
-        positions -= np.maximum.accumulate(begins)
+        edges = np.concatenate(([0], inner[inner < length], [length]))
+        positions -= np.repeat(edges[:-1], np.diff(edges))
     return inputs, labels, positions
 
 
@@ -72,6 +81,7 @@ class Loader:
     def __init__(self, plan: Plan, rank: int, world: int, micro: int, mask_documents: bool) -> None:
         self._plan, self._rank, self._world, self._micro = plan, rank, world, micro
         self._mask = mask_documents
+        self._prefixes = [has_prefixes(shards) for shards in plan.shards]
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="winnow-loader")
         self._ahead: dict[int, Future[StepBatch]] = {}
 
@@ -88,7 +98,7 @@ class Loader:
         """The batch of `step`, read by the calling thread; one thread at a time."""
         plan = self._plan
         blocks = plan.blocks(step, self._rank, self._world)
-        rows = [sample(plan.shards[b.source], b, plan.length, self._mask) for b in blocks]
+        rows = [sample(plan.shards[b.source], b, plan.length, self._mask, self._prefixes[b.source]) for b in blocks]
         inputs, labels, positions = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
         micros = [
             MicroBatch(inputs[i : i + self._micro], labels[i : i + self._micro], positions[i : i + self._micro])

@@ -40,6 +40,8 @@ def launch(config: TrainConfig, *, processes: int | None = None) -> int:
     """
     preflight(config)
     on_gpu, visible = _devices(config)
+    if not on_gpu and config.attention == "flex_attention":
+        raise TrainError("attention is 'flex_attention', which trains on GPUs only; use sdpa on a CPU")
     count = processes or config.processes or max(1, visible)
     if on_gpu and count > visible:
         raise TrainError(f"processes is {count}, but there are {visible} visible GPUs")

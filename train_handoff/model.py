@@ -124,7 +124,9 @@ def build(config: TrainConfig, plan: Plan, mesh: DeviceMesh, device: torch.devic
     and reduces gradients in fp32."""
     declared = model_config(config, plan)
     with torch.device("meta"):
-        causal = cast(Any, AutoModelForCausalLM).from_config(declared, attn_implementation=config.attention, dtype=torch.float32)
+        causal = cast(Any, AutoModelForCausalLM).from_config(
+            declared, attn_implementation=config.attention, dtype=torch.float32
+        )
         trainee = Trainee(causal, config.loss_chunk)
     if config.activation_checkpointing:
         cast(Any, causal).activation_checkpointing_enable({"use_reentrant": False})

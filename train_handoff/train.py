@@ -125,6 +125,8 @@ def join(config: TrainConfig, plan: Plan) -> Process:
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if on_gpu and not torch.cuda.is_available():
         raise TrainError("device is 'cuda', but torch sees no GPU; use device=cpu or auto")
+    if not on_gpu and config.attention == "flex_attention":
+        raise TrainError("attention is 'flex_attention', which trains on GPUs only; use sdpa on a CPU")
     world = int(os.environ["WORLD_SIZE"])
     if plan.batch % world:
         raise TrainError(f"a global batch of {plan.batch} sequences cannot be shared by {world} processes equally")

@@ -78,9 +78,8 @@ def scaled(records: int) -> dict[str, int]:
     while (short := records - sum(counts.values())) > 0:
         for name in by_rest[:short]:
             counts[name] += 1
-    while (extra := sum(counts.values()) - records) > 0:
-        for name in sorted(COUNTS, key=lambda name: -counts[name])[:extra]:
-            counts[name] -= 1
+    while sum(counts.values()) > records:
+        counts[max(COUNTS, key=lambda name: (counts[name], name))] -= 1
     return counts
 
 
@@ -179,8 +178,8 @@ def _junk(counts: dict[str, int], seed: int) -> Iterator[Case]:
 
 def _technical(counts: dict[str, int]) -> Iterator[Case]:
     for name in TECHNICAL:
-        if name.startswith("status"):
-            why = "status"
+        if name.startswith("status") or name == "empty":
+            why = name.partition("_")[0]
         else:
             why = "mime" if name in ("pdf", "json", "image", "stylesheet") else "extract"
         for number in range(counts[name]):

@@ -6,7 +6,8 @@ A line of the truth describes one response record, by its `url`:
 
 - `category`, `language`, `domain`, `template`, `encoding`, `charset_true`: what was made
 - `keep_for`: by language code, whether a pipeline for it should keep the page; `keep` is that of the language asked for
-- `why`: the stage that a Korean pipeline should drop it in; null where it should be kept
+- `why`: the stage that a Korean pipeline should drop it in (`status`, `mime` and `empty`: the source's clause); null
+  where it should be kept
 - `either`: keeping and dropping are both right (a page half Korean, half English; one that parsers give up on)
 - `group`, `group_kind`: duplicates of each other share `group`, of which one member should survive
 - `title`, `gold`: title and main text, paragraphs one per line; `personal`: spans of personal data in `gold`
@@ -32,6 +33,8 @@ from winnow.pipelines.sample.warc import Response, request, response, revisit, w
 FILE, TRUTH = "sample.warc.gz", "truth.jsonl"
 OLD = ("tables", "gnuboard", "notice", "forum")
 """Templates of the sites that still serve legacy encodings."""
+COMMON = (*TEMPLATES, *(name for name in TEMPLATES if name != "tables"))
+"""Pages laid out in tables are half as common as the others."""
 REASONS = {200: "OK", 301: "Moved Permanently", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error"}
 SERVERS = ("nginx", "Apache", "Apache/2.4.6 (CentOS)", "Microsoft-IIS/8.5", "openresty", "cloudfront")
 MIMES = {"pdf": "application/pdf", "json": "application/json", "image": "image/png", "stylesheet": "text/css"}
@@ -103,8 +106,8 @@ def _templates(case: Case) -> tuple[str, ...]:
     if case.category in ("abuse", "chatter"):
         return ("forum", "gnuboard", "seblog")
     if case.text.domain == "documentation":
-        return ("manual", "manual", "wiki", "diary", "gnuboard", "tables")
-    return tuple(TEMPLATES)
+        return ("manual", "manual", "wiki", "diary", "gnuboard", "notice")
+    return COMMON
 
 
 def _path(template: str, number: int, dice: Dice) -> str:

@@ -27,7 +27,7 @@ def judge(truth: pl.DataFrame, decided: pl.DataFrame, *, language: str = "ko") -
     - `pages`, `should_keep`, `kept`, `right`: counts; `undecided`: pages that `decided` does not mention, never right
     - `precision`, `recall`: of keeping: right keeps / keeps, right keeps / pages that should be kept
     - `drop_precision`, `drop_recall`: the same of dropping
-    - `expected_stage`: share of the right drops made by the stage that the truth names (null for other languages)
+    - `expected_stage`: share of the right drops made by the stage or clause that the truth names (null for others than ko)
     - `text_recall`: mean share of the gold text's 5-character grams found in the extracted text, over right keeps
 
     A share of nothing is null. Two rules make the comparison fair. Of a group of duplicates any one member may
@@ -79,7 +79,8 @@ def _figures(language: str) -> list[pl.Expr]:
     should, kept = pl.col("should"), pl.col("kept")
     right_keep, right_drop = counted & should & kept, counted & ~should & ~kept
     right = right_keep | right_drop | (pl.col("either") & kept.is_not_null())
-    as_told = (right_drop & (pl.col("stage") == pl.col("why"))).sum() if language == "ko" else pl.lit(None)
+    told = (pl.col("why") == pl.col("stage")) | (pl.col("why") == pl.col("clause"))
+    as_told = (right_drop & told.fill_null(False)).sum() if language == "ko" else pl.lit(None)
     return [
         pl.len().alias("pages"),
         (should & ~pl.col("either")).sum().alias("should_keep"),

@@ -20,23 +20,31 @@ def _code(dice: Dice) -> str:
     return "".join("abcdefghjkmnpqrstuvwxyz23456789"[dice.below(31)] for _ in range(6))
 
 
+def _written(rows: Sequence[str], dice: Dice) -> list[str]:
+    """Half of such pages end their lines as sentences and group them, so that punctuation alone betrays no page."""
+    if dice.chance(0.5):
+        return list(rows)
+    marked = [row + dice.pick((".", ".", "!", "!!", "?")) for row in rows]
+    return [" ".join(marked[at : at + 3]) for at in range(0, len(marked), 3)]
+
+
 def spam(key: str, dice: Dice) -> Junk:
     """A page stuffed with one or two keywords."""
     words = dice.sample(lines("ko-keywords"), 2)
     rows = [dice.pick(lines("ko-spam")).format(k=dice.pick(words)) for _ in range(dice.between(10, 24))]
-    return _text(key, f"{words[0]} {words[0]} 추천 {words[1]} 가격", rows), None
+    return _text(key, f"{words[0]} {words[0]} 추천 {words[1]} 가격", _written(rows, dice)), None
 
 
 def gambling(key: str, dice: Dice) -> Junk:
     """Advertising for gambling and adult services."""
     rows = [row.format(c=_code(dice)) for row in dice.sample(lines("ko-gambling"), dice.between(7, 13))]
-    return _text(key, rows[0][:24], rows), None
+    return _text(key, rows[0][:24], _written(rows, dice)), None
 
 
 def abuse(key: str, dice: Dice) -> Junk:
     """A post made of insults."""
     rows = dice.sample(lines("ko-abuse"), dice.between(9, 14))
-    return _text(key, " ".join(rows[0].split()[:4]), rows), None
+    return _text(key, " ".join(rows[0].split()[:4]), _written(rows, dice)), None
 
 
 def links(key: str, dice: Dice) -> Junk:
@@ -81,6 +89,7 @@ def garbled(key: str, dice: Dice) -> Junk:
             )
             for _ in range(5)
         ]
+        rows = _written(rows, dice)
     elif way == 1:
         rows = [
             " ".join("占쏙옙" * dice.between(1, 3) if dice.chance(0.7) else word for word in paragraph.split())

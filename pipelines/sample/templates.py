@@ -68,7 +68,7 @@ def diary(article: Article, here: Site, dice: Dice, charset: str) -> str:
 {top(here, dice)}<div id="wrap"><section class="container"><div class="post-cover"><h1>{text(article.title)}</h1>
 <span class="meta">by {article.author} {article.date}</span></div>
 <div class="entry-content"><div class="tt_article_useless_p_margin contents_style">{paragraphs(article, '<p data-ke-size="size16">')}</div>
-<div class="container_postbtn">{share(here, dice)}</div><div class="another_category"><h4>{here.label("category")}</h4><table>{others}</table></div></div>
+<div class="container_postbtn">{share(here, dice)}</div></div><div class="another_category"><h4>{here.label("category")}</h4><table>{others}</table></div>
 {comments(article, here, dice)}</section><aside class="sidebar">{related(article, here, dice, "popular")}{ads(here, dice, 2)}</aside></div>
 {here.footer}{payload(here, dice)}</body></html>"""
 
@@ -78,15 +78,16 @@ def forum(article: Article, here: Site, dice: Dice, charset: str) -> str:
     rows = "".join(
         f'<tr><td>{dice.below(99999)}</td><td class="subject"><a href="?no={dice.below(99999)}">{text(t)}</a> [{dice.below(30)}]</td>'
         f"<td>user{dice.below(999)}</td><td>{article.date[5:]}</td><td>{dice.below(5000)}</td></tr>"
-        for t in article.related
+        for t in article.related[:5]
     )
+    below = f'<table class="bbs_list"><tbody>{rows}</tbody></table>' if dice.chance(0.3) else ""
     return f"""<!DOCTYPE html>
 <html lang="{here.language}"><head>{head(article, here, charset)}</head><body>{top(here, dice)}
 <div class="board"><div class="view_head"><h3 class="title">{text(article.title)}</h3>
 <p class="nick">{article.author} | {article.date} | {here.label("views")} {dice.below(9000)} | {here.label("comments")} {len(article.comments)}</p></div>
 <div class="view_content"><div class="xe_content">{paragraphs(article, "<p>", "</p><p>&nbsp;</p>")}</div></div>
 <div class="vote"><button>{here.label("like")} {dice.below(300)}</button></div>{comments(article, here, dice)}
-<table class="bbs_list"><tbody>{rows}</tbody></table></div>{ads(here, dice, 2)}{here.footer}{payload(here, dice)}</body></html>"""
+{below}</div>{ads(here, dice, 2)}{here.footer}{payload(here, dice)}</body></html>"""
 
 
 def manual(article: Article, here: Site, dice: Dice, charset: str) -> str:
@@ -135,15 +136,26 @@ def wiki(article: Article, here: Site, dice: Dice, charset: str) -> str:
 
 
 def notice(article: Article, here: Site, dice: Dice, charset: str) -> str:
-    """A public office's notice: text in the cell of a table."""
+    """A public office's notice: text in the cell of a table on older sites, in blocks on newer ones."""
     return f"""<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
 <html xmlns="http://www.w3.org/1999/xhtml" xml:lang="{here.language}" lang="{here.language}"><head>{head(article, here, charset)}</head>
-<body>{top(here, dice)}<div id="sub_container"><div class="lnb">{menu(here, dice, depth=1, tag="div")}</div>
-<div id="contents"><table class="view_table" summary=""><tbody><tr><th scope="row">{here.label("dept")}</th><td>{here.name}</td>
+<body>{top(here, dice)}<div id="sub_container"><div class="lnb">{menu(here, dice, depth=1)}</div>
+<div id="contents">{(_notice_table if dice.chance(0.3) else _notice_blocks)(article, here, dice)}
+<div class="btns"><a href="./list.do">{here.label("list")}</a> <a href="#" onclick="print()">{here.label("print")}</a></div></div></div>{here.footer}</body></html>"""
+
+
+def _notice_table(article: Article, here: Site, dice: Dice) -> str:
+    return f"""<table class="view_table" summary=""><tbody><tr><th scope="row">{here.label("dept")}</th><td>{here.name}</td>
 <th scope="row">{here.label("date")}</th><td>{article.date}</td></tr><tr><td colspan="4" class="subject"><h4>{text(article.title)}</h4></td></tr>
 <tr><td colspan="4" class="view_con"><div class="con">{paragraphs(article)}</div></td></tr>
-<tr><th>{here.label("file")}</th><td colspan="3"><a href="/download?f={dice.below(9999)}">attach_{dice.below(99)}.hwp</a></td></tr></tbody></table>
-<div class="btns"><a href="./list.do">{here.label("list")}</a> <a href="#" onclick="print()">{here.label("print")}</a></div></div></div>{here.footer}</body></html>"""
+<tr><th>{here.label("file")}</th><td colspan="3"><a href="/download?f={dice.below(9999)}">attach_{dice.below(99)}.hwp</a></td></tr></tbody></table>"""
+
+
+def _notice_blocks(article: Article, here: Site, dice: Dice) -> str:
+    return f"""<div class="bbs_view"><h4 class="subject">{text(article.title)}</h4>
+<ul class="info"><li>{here.label("dept")} {here.name}</li><li>{here.label("date")} {article.date}</li></ul>
+<div class="view_con">{paragraphs(article)}</div>
+<div class="file"><a href="/download?f={dice.below(9999)}">attach_{dice.below(99)}.hwp</a></div></div>"""
 
 
 def magazine(article: Article, here: Site, dice: Dice, charset: str) -> str:

@@ -15,6 +15,7 @@ LINE_LIMIT = 9000
 """No first line of a head is longer, in bytes."""
 
 _END = re.compile(rb"\n\r*\n")
+_SPACED = re.compile(rb"^([^:\s]+)[ \t]+:", re.MULTILINE)
 _FOLD = re.compile(rb"\r*\n[ \t]+")
 _VERSION = re.compile(rb"WARC/\d\.\d+[ \t\r]*\n")
 _ARC = re.compile(
@@ -54,8 +55,8 @@ def _warc(head: bytes) -> Head | None:
     version = _VERSION.match(head)
     if version is None:
         return None
-    fields = parse_fields(head[version.end() :])
-    length, kind = fields.get(b"content-length", b""), fields.get(b"warc-type", b"unknown")
+    fields = Fields(head)
+    length, kind = fields.get(b"content-length") or b"", fields.get(b"warc-type") or b"unknown"
     if not length.isdigit() or len(length) > 15:
         return None
     url = fields.get(b"warc-target-uri")
@@ -68,7 +69,7 @@ def _warc(head: bytes) -> Head | None:
         date=_text(fields.get(b"warc-date")),
         mime=_text(fields.get(b"content-type")),
         arc=False,
-        clipped=b"warc-truncated" in fields,
+        clipped=fields.get(b"warc-truncated") is not None,
     )
 
 
@@ -87,16 +88,27 @@ def _arc(line: re.Match[bytes]) -> Head:
     )
 
 
-def parse_fields(lines: bytes) -> dict[bytes, bytes]:
-    """Named fields, names in lower case, folded lines joined, the first of several kept."""
-    if b"\n " in lines or b"\n\t" in lines:
-        lines = _FOLD.sub(b" ", lines)
-    fields: dict[bytes, bytes] = {}
-    for line in lines.split(b"\n"):
-        key, colon, value = line.partition(b":")
-        if colon:
-            fields.setdefault(key.strip().lower(), value.strip())
-    return fields
+class Fields:
+    """The named fields of a head, which starts with its version or status line. The first of several counts."""
+
+    __slots__ = ("_lower", "_raw")
+
+    def __init__(self, head: bytes) -> None:
+        if b"\n " in head or b"\n\t" in head:
+            head = _FOLD.sub(b" ", head)
+        if b" :" in head or b"\t:" in head:
+            head = _SPACED.sub(rb"\1:", head)
+        self._raw = head
+        self._lower = head.lower()
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of a field, whose name is given in lower case; None where there is no such field."""
+        at = self._lower.find(b"\n" + name + b":")
+        if at < 0:
+            return None
+        at += len(name) + 2
+        end = self._raw.find(b"\n", at)
+        return self._raw[at : end if end >= 0 else None].strip()
 
 
 def arc_date(digits: str) -> str | None:

@@ -7,7 +7,7 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from winnow.stages.sources.heads import parse_fields
+from winnow.stages.sources.heads import Fields
 
 _END = re.compile(rb"\n\r*\n")
 _STATUS = re.compile(rb"[A-Z]{3,5}(?:/\d(?:\.\d)?)?[ \t]+(\d{1,3})(?!\d)")
@@ -28,19 +28,19 @@ class Response:
     """A response head, and where its body starts in the block."""
 
     status: int
-    fields: dict[bytes, bytes]
+    fields: Fields
     start: int
 
     @property
     def mime(self) -> str | None:
         """Media type as declared, lower case, without parameters; None where none is declared."""
-        value = self.fields.get(b"content-type", b"").partition(b";")[0].partition(b",")[0].strip()
+        value = (self.fields.get(b"content-type") or b"").partition(b";")[0].partition(b",")[0].strip()
         return value.decode("latin-1").lower() or None
 
     @property
     def charset(self) -> str | None:
         """Charset parameter of the Content-Type as declared, or None."""
-        found = _CHARSET.search(self.fields.get(b"content-type", b""))
+        found = _CHARSET.search(self.fields.get(b"content-type") or b"")
         return None if found is None else found[1].decode("latin-1")
 
 
@@ -53,8 +53,8 @@ def parse_response(block: bytes | memoryview) -> Response:
     if end is None:
         if len(block) >= HEAD_LIMIT:
             raise Undecodable(f"HTTP head is longer than {HEAD_LIMIT} bytes")
-        return Response(int(status[1]), parse_fields(bytes(block)), len(block))
-    return Response(int(status[1]), parse_fields(bytes(block[: end.start()])), end.end())
+        return Response(int(status[1]), Fields(bytes(block)), len(block))
+    return Response(int(status[1]), Fields(bytes(block[: end.start()])), end.end())
 
 
 def decode_body(response: Response, block: bytes | memoryview, limit: int, clipped: bool) -> bytes:
@@ -64,12 +64,11 @@ def decode_body(response: Response, block: bytes | memoryview, limit: int, clipp
     Crawlers often store bodies decoded and leave the header that says otherwise: a body that does not begin like
     its coding and is HTML is taken as it stands. Raises Undecodable, naming the coding."""
     body = bytes(block[response.start :])
-    if b"content-encoding" not in response.fields and b"transfer-encoding" not in response.fields:
-        return body if len(body) <= limit else body[: limit + 1]
     codings = [
         coding.strip()
         for field in (b"content-encoding", b"transfer-encoding")
-        for coding in response.fields.get(field, b"").decode("latin-1").lower().split(",")
+        if (value := response.fields.get(field)) is not None
+        for coding in value.decode("latin-1").lower().split(",")
     ]
     for coding in reversed(codings):
         if coding in _IDENTITY or not body:

@@ -54,7 +54,7 @@ class Codec:
 
 def gzip_codec() -> Codec:
     """gzip, RFC 1952."""
-    return Codec("gzip", GZIP_MAGIC, 1 << 16, lambda: isal_zlib.decompressobj(31), lambda: zlib.decompressobj(31))
+    return Codec("gzip", GZIP_MAGIC, 1 << 15, lambda: isal_zlib.decompressobj(31), lambda: zlib.decompressobj(31))
 
 
 def zstd_codec(window: Window) -> Codec:
@@ -129,9 +129,7 @@ class Member:
     def _piece(self) -> bytes:
         window, size = self._window, self._codec.piece
         index = window.hold(self._at, size)
-        # A piece that ends where the next member starts leaves the codec no unused bytes to copy.
-        border = window.data.find(self._codec.magic, index + 18, index + size)
-        piece = window.data[index : border if border >= 0 else index + size]
+        piece = window.data[index : index + size]
         if not piece:
             raise Broken(self.offset, f"{self._codec.name} member is truncated by the end of the file")
         return piece

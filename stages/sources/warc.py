@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import xxhash
 from pydantic import Field
 from winnow.stages.sources.archives import read_range
+from winnow.stages.sources.heads import Fields
 from winnow.stages.sources.http import HEAD_LIMIT, Response, Undecodable, decode_body, is_html, parse_response
 from winnow.stages.sources.members import Broken
 from winnow.stages.sources.records import Record
@@ -92,7 +93,7 @@ def _response(record: Record) -> Response:
     head = record.head
     mime = (head.mime or "").partition(";")[0].strip().lower()
     if bytes(record.body[:4]).upper() != b"HTTP" and not (head.url or "").startswith(("http:", "https:")):
-        return Response(200, {b"content-type": mime.encode()} if mime else {}, 0)
+        return Response(200, Fields(f"\ncontent-type: {mime}".encode()), 0)
     return parse_response(record.body)
 
 

@@ -1,6 +1,6 @@
 """Documents per second of the `rules` measures and of datatrove's same filters, in one process and one run.
 
-    python tests/bench/bench_rules.py [--documents 2000] [--subsample 40] FILES.jsonl.gz...
+    python tests/bench/bench_rules.py [--documents 1500] [--subsample 40] FILES.jsonl.gz...
 
 FILES hold one document per row in `gold_text` or `text`, with its `lang`; without FILES the crawl set beside the
 checkout is read. datatrove runs Gopher repetition, Gopher quality and FineWeb with thresholds that drop nothing, so
@@ -40,12 +40,12 @@ def texts(paths: Sequence[Path], language: str, most: int) -> list[str]:
 
 
 def rate(work: Callable[[], object], count: int, rounds: int) -> float:
-    """Best of `rounds`, in documents per second."""
+    """Best of `rounds`, in documents per second of this process's CPU time (what else runs on the machine counts less)."""
     best = float("inf")
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return count / best
 
 
@@ -111,7 +111,7 @@ def split_at_white_space(filters: list[Any]) -> Callable[[], None]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("files", nargs="*", type=Path, default=[CRAWL])
-    parser.add_argument("--documents", type=int, default=2000)
+    parser.add_argument("--documents", type=int, default=1500)
     parser.add_argument("--subsample", type=int, default=40)
     options = parser.parse_args()
     start = time.perf_counter()
@@ -132,7 +132,7 @@ def main() -> None:
         print(f"  winnow rules, all measures        {ours:10,.0f} docs/s")
         filters = datatrove_filters(theirs)
         undo = split_at_white_space(filters)
-        sample = documents[: min(len(documents), 10 * options.subsample)]
+        sample = documents[: min(len(documents), 5 * options.subsample)]
         plain = rate(lambda f=filters, s=sample: datatrove(f, s), len(sample), 2)
         undo()
         print(f"  datatrove, white space            {plain:10,.1f} docs/s   ratio {ours / plain:8,.1f}")
@@ -140,7 +140,11 @@ def main() -> None:
         ours_sample = rate(
             lambda s=sample, p=pack: measure(pa.array(s, pa.large_string()), lexicon(p), False), len(sample), 20
         )
-        datatrove(filters, sample[:1])
+        try:
+            datatrove(filters, sample[:1])
+        except ImportError as error:
+            print(f"  datatrove, default tokenizer      not measured: {error}")
+            continue
         default = rate(lambda f=filters, s=sample: datatrove(f, s), len(sample), 1)
         print(
             f"  datatrove, default tokenizer      {default:10,.1f} docs/s   ratio {ours_sample / default:8,.1f} "

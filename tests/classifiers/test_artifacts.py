@@ -36,6 +36,18 @@ def test_an_unknown_model_is_one_clear_error(name: str, message: str) -> None:
         resolve(name)
 
 
+def test_a_hub_model_that_cannot_be_had_is_one_clear_error(tmp_path: Path) -> None:
+    code = (
+        "from winnow.classifiers.artifacts import ModelError, resolve\n"
+        "try:\n    resolve('hub:no-owner/no-repo/model.bin@main')\n"
+        "except ModelError as error:\n    print(error)"
+    )
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=offline, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("model 'hub:no-owner/no-repo/model.bin@main' cannot be fetched")
+    assert done.stdout.count("\n") == 1
+
+
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "shared"))
     monkeypatch.delenv("WINNOW_CACHE", raising=False)

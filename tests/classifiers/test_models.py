@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from winnow.classifiers.artifacts import resolve
 from winnow.classifiers.evaluate import area_under_curve, evaluate, f1_score
 from winnow.classifiers.examples import examples
@@ -55,7 +54,7 @@ def test_held_out_figures_are_those_of_the_card(name: str) -> None:
     held_out = [one for one in examples(load_recipe(name), DATA) if one.test]
     figures = evaluate(scorer(name), held_out)
     card = resolve(name).path.with_suffix(".md").read_text("utf-8")
-    stated = re.search(r"accuracy ([\d.]+), (?:macro-)?F1 ([\d.]+)", card)
+    stated = re.search(r"accuracy (\d\.\d+), (?:macro-)?F1 (\d\.\d+)", card)
     assert stated is not None
     assert figures.accuracy > float(stated[1]) - 0.01
     assert figures.f1 > float(stated[2]) - 0.01

@@ -47,8 +47,8 @@ def reference(text: str, stop_words: tuple[str, ...]) -> dict[str, float]:
         "line_punctuation": sum(ends_sentence(line) for line in lines) / len(lines),
         "short_lines": sum(len(line) <= 30 for line in lines) / len(lines),
         "newline_ratio": whole.count("\n") / len(words),
-        "unique_words": len(set(words)) / len(words),
-        "top_word_share": Counter(words).most_common(1)[0][1] / len(words),
+        "unique_words": len(set(real)) / len(real) if real else 0.0,
+        "top_word_share": max(Counter(real).values(), default=0) / max(1, len(real)),
     }
     count, characters = find_duplicates(lines)
     measures["dup_lines"] = count / len(lines)

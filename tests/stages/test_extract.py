@@ -84,6 +84,14 @@ def test_decomposed_hangul_is_composed(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_xhtml_with_an_encoding_declaration(engine: str) -> None:
+    payload = b'<?xml version="1.0" encoding="EUC-KR"?>\n' + article("cp949")
+    row = stage(engine).extract([page(payload, "ISO-8859-1")]).to_pylist()[0]
+    assert SENTENCES[2] in row["text"]
+    assert (row["charset"], row["error"]) == ("cp949", None)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     "payload",
     [b"", b" \n ", b"\x00" * 100, b"<html></html>", b"<html><body><script>x</script></body></html>", b"\xff\xfe"],

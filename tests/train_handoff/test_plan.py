@@ -134,6 +134,7 @@ def test_the_launcher_refuses_before_starting_anything(
         "model.checkpoint=./missing": "no such folder, and not a hub id",
         "sequence_lenght=8": "did you mean 'sequence_length'?",
         "device=cuda": "device is 'cuda', but",
+        "attention=flex_attention": "trains on GPUs only; use sdpa",
     }
     for assignment, sentence in cases.items():
         assert main([str(declaration), "--set", assignment, "--processes", "2"]) == 2

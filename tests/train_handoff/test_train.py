@@ -64,9 +64,7 @@ class Training:
     def start(self, processes: int = 1) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "winnow.train_handoff.launch", str(self.declaration)]
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [*command, "--processes", str(processes)], stdout=log, stderr=subprocess.STDOUT
-            )
+            return subprocess.Popen([*command, "--processes", str(processes)], stdout=log, stderr=subprocess.STDOUT)
 
     def run(self, processes: int = 1) -> None:
         assert self.start(processes).wait(timeout=180) == 0, self.log.read_text()

@@ -28,6 +28,9 @@ OURS = {
     "chatnoir-resiliparse/clipped.warc.gz": (0, 1),  # the only record is cut; warcio hands out the rest
 }
 
+# Archives that give several records the same WARC-Record-ID.
+REPEATED = {"pywb/example-extra.warc", "warc2zim/example-revisit.warc.gz"}
+
 
 def _archives() -> list[Path]:
     folder = DATA / "warc-real"
@@ -56,8 +59,8 @@ def test_real_archives_give_at_least_what_warcio_reads(path: Path) -> None:
     items = read(path)
     pages = [item for item in items if isinstance(item, Page)]
     damage = len(items) - len(pages)
-    assert len({page.id for page in pages}) == len(pages)
     name = f"{path.parent.name}/{path.name}"
+    assert (len({page.id for page in pages}) == len(pages)) == (name not in REPEATED)
     if name in OURS:
         assert (len(pages), damage) == OURS[name]
         return

@@ -1,0 +1,96 @@
+"""Kill -9 at random moments: of the driver, and of a worker. Running again ends where an undisturbed run ends.
+
+WINNOW_KILLS says how many kills (default 4, half of each kind); the moments are drawn from a fixed seed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+KILLS = int(os.environ.get("WINNOW_KILLS", "4"))
+
+
+def start(recipe: Path, folder: Path, workers: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "winnow.pipelines.cli", "run", str(recipe), "--folder", str(folder)]
+    log = (folder.parent / f"{folder.name}.log").open("ab")
+    return subprocess.Popen([*command, "--workers", str(workers)], stdout=log, stderr=log, start_new_session=True)
+
+
+def finish(recipe: Path, folder: Path, workers: int) -> None:
+    """Run to the end; a cluster that a killed driver left behind may hold the lock for a moment."""
+    deadline = time.monotonic() + 120
+    while True:
+        child = start(recipe, folder, workers)
+        if child.wait(timeout=120) == 0:
+            return
+        log = (folder.parent / f"{folder.name}.log").read_text("utf-8", "replace")
+        assert time.monotonic() < deadline, log[-3000:]
+        time.sleep(1)
+
+
+def digests(folder: Path) -> tuple[str, str]:
+    """Digests of the selection and of the shards."""
+    last = json.loads((folder / "run.json").read_text("utf-8"))
+    selection = json.loads((folder / "selection" / last["plan"]["selection"] / "done.json").read_text("utf-8"))
+    manifest = json.loads((folder / last["shards"] / "manifest.json").read_text("utf-8"))
+    return selection["digest"], manifest["digest"]
+
+
+def workers_of(driver: int) -> list[int]:
+    """Ray worker processes that are at work on a task, below a driver."""
+    parents: dict[int, int] = {}
+    titles: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                titles[int(entry.name)] = (entry / "cmdline").read_bytes().decode("utf-8", "replace")
+
+    def below(pid: int) -> bool:
+        while pid in parents and pid != driver:
+            pid = parents[pid]
+        return pid == driver
+
+    return [pid for pid, title in titles.items() if title.startswith("ray::") and "IDLE" not in title and below(pid)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the workers")
+def test_killed_anywhere_it_ends_with_the_same_digests(recipe: Path, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    finish(recipe, tmp_path / "undisturbed", 2)
+    whole = time.monotonic() - begun
+    expected = digests(tmp_path / "undisturbed")
+    dice = random.Random(7)
+    landed = {"driver": 0, "worker": 0}
+    for number in range(KILLS):
+        folder, workers = tmp_path / f"killed-{number}", (1, 2, 4)[number % 3]
+        child = start(recipe, folder, workers)
+        if number % 2 == 0:
+            time.sleep(dice.uniform(0.2, 1.0) * whole)
+            if child.poll() is None:
+                os.kill(child.pid, signal.SIGKILL)
+                landed["driver"] += 1
+        else:
+            moment = time.monotonic() + dice.uniform(0.0, 0.3) * whole
+            while child.poll() is None:
+                victims = workers_of(child.pid)
+                if victims and time.monotonic() > moment:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(dice.choice(victims), signal.SIGKILL)
+                        landed["worker"] += 1
+                    break
+                time.sleep(0.02)
+        child.wait(timeout=120)
+        finish(recipe, folder, workers)
+        assert digests(folder) == expected, f"kill {number} with {workers} workers"
+    assert sum(landed.values()) >= KILLS // 2, f"too few kills landed: {landed}"
