@@ -35,6 +35,8 @@ def read(spec: SourceSpec, data: Path) -> Iterator[Text]:
         for fields in _READERS[spec.reader](path, spec):
             if any(str(fields.get(key)) != value for key, value in spec.where.items()):
                 continue
+            if not all(re.search(pattern, str(fields.get(key))) for key, pattern in spec.match.items()):
+                continue
             label = _label(fields, spec, path)
             if label is None:
                 continue

@@ -52,7 +52,9 @@ class Train(_Part):
 class SourceSpec(_Part):
     """One set of texts. `label` gives all of them one label, `label_column` with `labels` maps a column's values;
     values that `labels` leaves out are not used. `join` = (least, most) characters of the documents that
-    consecutive texts of the same label are joined into; without it every text is an example."""
+    consecutive texts of the same label are joined into; without it every text is an example. `where` keeps rows whose
+    column equals a value, `match` rows whose column holds a regular expression: weak labels, for want of better. A text
+    that several sources give belongs to the first."""
 
     name: str
     folder: str
@@ -63,6 +65,7 @@ class SourceSpec(_Part):
     columns: tuple[str, ...] = ()  # names, for a table without a header
     encoding: str = "utf-8"
     where: dict[str, str] = {}
+    match: dict[str, str] = {}
     label: str | None = None
     label_column: str | None = None
     labels: dict[str, str] = {}

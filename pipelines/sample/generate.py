@@ -1,4 +1,4 @@
-"""Writes the bundled sample: `sample.warc.gz` and `truth.jsonl`, the same bytes for the same seed.
+"""Writes the bundled sample: `sample.warc.gz` and `truth.jsonl`, the same bytes for the same seed and zlib.
 
     python -m winnow.pipelines.sample.generate FOLDER [--records N] [--seed N] [--language ko]
 

@@ -18,12 +18,14 @@ _END = re.compile(rb"\n\r*\n")
 _SPACED = re.compile(rb"^([^:\s]+)[ \t]+:", re.MULTILINE)
 _FOLD = re.compile(rb"\r*\n[ \t]+")
 _VERSION = re.compile(rb"WARC/\d\.\d+[ \t\r]*\n")
+_SCHEMES = rb"https?|ftps?|dns|filedesc|whois|urn|gopher|news|nntp|rtsp|mms"
+"""No scheme is the end of another, or a line cut within its scheme would pass for a head."""
 _ARC = re.compile(
-    rb"(?P<url>[a-z][a-z0-9+.\-]{1,15}:[^\r\n]{1,8000}) (?P<ip>[0-9a-fA-F.:]+|-) (?P<date>\d{8,17}) "
+    rb"(?P<url>(?:" + _SCHEMES + rb"):[^\r\n]{1,8000}) (?P<ip>[0-9a-fA-F.:]+|-) (?P<date>\d{8,17}) "
     rb"(?P<mime>[^\r\n]{0,300}?)(?: (?:\d{3}|-) \S+ \S+ \d+ \S+)? (?P<length>\d{1,15})\r?\n"
 )
 _CANDIDATE = re.compile(
-    rb"(?<![^\n])(?:WARC/\d\.\d|[a-z][a-z0-9+.\-]{1,15}:[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)"
+    rb"(?<![^\n])(?:WARC/\d\.\d|(?:" + _SCHEMES + rb"):[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)"
 )
 
 

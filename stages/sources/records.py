@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -99,6 +100,12 @@ class Text:
             if skipped == count or not self._more():
                 return skipped
 
+    def hold(self, count: int) -> bytes:
+        """What is at hand of the text from here on, after having at least `count` bytes of it at hand if they exist."""
+        while len(self._data) - self._at < count and self._more():
+            pass
+        return self._data[self._at : self._at + HEAD_LIMIT]
+
     def back(self, position: int, since: bytes | None) -> bool:
         """Returns to an earlier position. `since`: all bytes handed out from there on, None where they were not
         kept. False where that cannot be done."""
@@ -188,9 +195,13 @@ def _overrun(
     Content-Length was too long, and reading goes on there; otherwise it stands, unless it was cut short."""
     head, behind = record.head, text.tell()
     if size == len(record.body):
-        found = _inner(bytes(record.body), inside, accept)
+        # The head of a record inside may reach beyond this one's end. Damage there comes up again when it is read.
+        with contextlib.suppress(Broken):
+            text.hold(HEAD_LIMIT)
+        body = bytes(record.body)
+        found = _inner(body + padding + text.hold(0), len(body), inside, accept)
         if found is not None:
-            text.back(inside + found, bytes(record.body[found:]) + padding)
+            text.back(inside + found, body[found:] + padding)
     elif text.back(inside, None):
         found = text.tell() if text.resync(accept) and text.tell() < inside + size else None
         if found is None:
@@ -204,13 +215,13 @@ def _overrun(
     return record
 
 
-def _inner(body: bytes, position: int, accept: Callable[[int], bool]) -> int | None:
-    """Index in a block of the first record head that may be trusted."""
-    at = next_candidate(body, 0)
-    while at >= 0:
-        if parse_head(body, at) is not None and accept(position + at):
+def _inner(data: bytes, end: int, position: int, accept: Callable[[int], bool]) -> int | None:
+    """Index below `end` of the first record head that may be trusted; data[0] is at `position`."""
+    at = next_candidate(data, 0)
+    while 0 <= at < end:
+        if parse_head(data, at) is not None and accept(position + at):
             return at
-        at = next_candidate(body, at + 1)
+        at = next_candidate(data, at + 1)
     return None
 
 
