@@ -4,10 +4,10 @@
 
 FILES hold good text: `.md`, `.txt` (one document each), `.jsonl`, `.jsonl.gz`, `.parquet`, `.tsv` (one document per
 row, in the first of `--field` that the row has), `.conllu` (one sentence per `# text =` line), or folders of these.
-`--join N` joins consecutive rows of one file into documents of at least N characters, for collections of sentences. `--where` leaves stubs out of
-the good texts. For every measure it prints
-quantiles and the threshold that `--quantile` of the good text would miss; then how much of the good text and of
-`--bad` text (never joined) each clause of the language pack, and all of them together, would drop.
+`--join N` joins consecutive rows of one file into documents of at least N characters, for collections of sentences.
+`--where` leaves stubs out of the good texts. For every measure it prints quantiles and the threshold that `--quantile`
+of the good text would miss; then how much of the good text and of `--bad` text (never joined) each clause of the
+language pack, and all of them together, would drop.
 
 Why not take published values: FineWeb2's for Korean were tuned on Kiwi morphemes (974 a document where white space
 gives 422), so that none of its shares and lengths hold for whitespace words.

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from winnow.filters.languages import LanguagePack
 
+# Frozen into the machine code that numba caches for `running_text.py`: change them and that file together.
 BASIS = 0xCBF29CE484222325
 PRIME = 0x100000001B3
 _MASK = (1 << 64) - 1

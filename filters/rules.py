@@ -15,7 +15,7 @@ from winnow.filters.lexicon import Lexicon
 from winnow.filters.measures import MEASURES
 from winnow.filters.words import Bytes, Ints, split
 
-CHUNK = 4 << 20
+CHUNK = 1 << 20
 """Bytes of text cut at a time: bounds memory (about 20 bytes per byte of text) and keeps the columns in cache."""
 
 COLUMNS = (*quality.COLUMNS, *repetition.COLUMNS, *running_text.COLUMNS)

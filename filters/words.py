@@ -101,8 +101,8 @@ def class_table() -> Bytes:
 def split(offsets: Ints, data: Bytes, by_character: bool) -> Words:
     """Cuts `len(offsets) - 1` UTF-8 texts; text `i` is `data[offsets[i]:offsets[i + 1]]` (Arrow's large_string layout).
 
-    `by_character` chooses the word unit. Text that is not valid UTF-8 is
-    read without failing, its characters unspecified.
+    `by_character` chooses the word unit. Text that is not valid UTF-8 is read without failing, its
+    characters unspecified.
     """
     return Words(*_split(offsets, data, class_table(), by_character))
 

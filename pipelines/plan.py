@@ -24,7 +24,7 @@ import xxhash
 from winnow.pipelines.spec import Node, Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
-from winnow.stages.stage import Corpus, InputFile, Segment, Source, Stage, Terminal
+from winnow.stages.stage import Corpus, InputFile, Measured, Segment, Source, Stage, Terminal
 
 SMALL_FILE = 4 * 2**20
 PACK_BYTES = 16 * 2**20
@@ -122,12 +122,15 @@ def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
     facts = {name: _facts(node.stage) for name, node in pipeline.nodes.items()}
     clauses = {name: [c.text for c in node.clauses] for name, node in pipeline.nodes.items()}
     ingest = fingerprint([(facts[n.name], clauses[n.name]) for n in pipeline.raw()], language)
-    measure, coverage, corpus = {}, {}, {}
+    measure: dict[str, str] = {}
+    coverage: dict[str, str] = {}
+    corpus: dict[str, str] = {}
 
     def result(name: str) -> str:
         return corpus.get(name) or measure.get(name) or ingest
 
     for node in pipeline.measured():
+        assert isinstance(node.stage, Measured)
         if node.stage.measured() or node.stage.hidden():
             measure[node.name] = fingerprint(facts[node.name], language, ingest)
     for node in pipeline.measured():

@@ -293,7 +293,10 @@ def _check_damage(accounting: dict[str, Any], strict: bool) -> None:
 
 
 def _scan(plan: Plan, part: str, prefix: str, columns: Sequence[str] | None = None) -> pl.LazyFrame:
-    frame = pl.scan_ipc(plan.store.url(f"{part}.arrow"))
+    if plan.store.local:
+        frame = pl.scan_ipc(plan.store.path(f"{part}.arrow"))
+    else:  # the store's own filesystem knows the endpoint and the credentials
+        frame = pl.DataFrame(plan.store.read(part, columns)).lazy()
     if columns is not None:
         frame = frame.select(columns)
     return frame.select(pl.all().name.prefix(prefix)) if prefix else frame

@@ -62,7 +62,7 @@ class Store:
         """Write whole or not at all."""
         self._put(name, text.encode("utf-8"))
 
-    def read_json(self, name: str) -> Any | None:
+    def read_json(self, name: str) -> Any:
         """The value, or None where there is no such file. Raises StoreError where it is not JSON."""
         try:
             return orjson.loads(self.fs.cat_file(self.path(name)))

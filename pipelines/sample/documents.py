@@ -63,7 +63,7 @@ def composites(pool: Sequence[Text], count: int, seed: int) -> list[Text]:
     dice = Dice(seed, "composites", language, label)
     made: list[Text] = []
     taken: list[dict[tuple[int, int], int]] = []
-    for _ in range(count * 400):
+    for _ in range(count * 150):
         if len(made) == count:
             break
         sources = dice.sample(range(len(pool)), dice.between(3, 5))

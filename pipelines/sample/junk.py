@@ -28,6 +28,15 @@ def _written(rows: Sequence[str], dice: Dice) -> list[str]:
     return [" ".join(marked[at : at + 3]) for at in range(0, len(marked), 3)]
 
 
+def _paragraphs(sentences: Sequence[str], dice: Dice) -> list[str]:
+    paragraphs, at = [], 0
+    while at < len(sentences):
+        size = dice.between(2, 4)
+        paragraphs.append(" ".join(sentences[at : at + size]))
+        at += size
+    return paragraphs
+
+
 def spam(key: str, dice: Dice) -> Junk:
     """A page stuffed with one or two keywords."""
     words = dice.sample(lines("ko-keywords"), 2)
@@ -36,13 +45,19 @@ def spam(key: str, dice: Dice) -> Junk:
 
 
 def gambling(key: str, dice: Dice) -> Junk:
-    """Advertising for gambling and adult services."""
+    """Advertising for gambling and adult services, in slogans or in whole sentences."""
+    if dice.chance(0.5):
+        rows = [row.format(c=_code(dice)) for row in dice.sample(lines("ko-pitches"), dice.between(8, 13))]
+        return _text(key, " ".join(rows[0].split()[:5]), _paragraphs(rows, dice)), None
     rows = [row.format(c=_code(dice)) for row in dice.sample(lines("ko-gambling"), dice.between(7, 13))]
     return _text(key, rows[0][:24], _written(rows, dice)), None
 
 
 def abuse(key: str, dice: Dice) -> Junk:
-    """A post made of insults."""
+    """A post made of insults, thrown out or written in whole sentences."""
+    if dice.chance(0.5):
+        rows = dice.sample(lines("ko-rants"), dice.between(8, 14))
+        return _text(key, " ".join(rows[0].split()[:5]), _paragraphs(rows, dice)), None
     rows = dice.sample(lines("ko-abuse"), dice.between(9, 14))
     return _text(key, " ".join(rows[0].split()[:4]), _written(rows, dice)), None
 

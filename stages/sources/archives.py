@@ -20,6 +20,7 @@ from winnow.stages.sources.members import (
     find_anchor,
     following,
     gzip_codec,
+    is_anchor,
     zstd_codec,
 )
 from winnow.stages.sources.records import Feed, Record, Text, read_records
@@ -105,19 +106,22 @@ def _chain(window: Window, codec: Codec, start: int, end: int, limit: int) -> It
     member: Member | None = None
     try:
         if start == 0:
+            # What stands before the first anchor belongs to the first range, however short that is.
             member = following(window, codec, 0)
+            if member is not None and member.offset >= end and is_anchor(window, codec, member.offset):
+                return
         elif (at := find_anchor(window, codec, start, end)) is not None:
             member = Member(window, codec, at)
     except Broken as broken:
         yield broken
         member = _resume(window, codec, broken.offset + 1, end)
-    while member is not None and member.offset < end:
+    while member is not None:
         run = _Run(window, codec, member)
         try:
             yield from read_records(
                 Text(run.feed, head=member.head), run.place, limit, lambda position: True, lambda position: False
             )
-            member = run.next
+            member = None if run.next is None or run.next.offset >= end else run.next
         except Broken as broken:
             yield broken
             member = _resume(window, codec, broken.offset + 1, end)

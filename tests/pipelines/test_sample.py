@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import io
+import os
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,12 +179,14 @@ def test_every_record_is_a_gzip_member_and_a_valid_warc_record(folder: Path, tru
     data = (folder / FILE).read_bytes()
     kinds: dict[str, int] = {}
     urls = []
-    for record in ArchiveIterator(io.BytesIO(data), parse_http=False):
-        assert data[record.stream_pos : record.stream_pos + 2] == b"\x1f\x8b"
-        kinds[str(record.record_type)] = kinds.get(str(record.record_type), 0) + 1
-        if record.record_type == WarcRecordType.response:
-            assert record.verify_block_digest()
-            urls.append(record.headers["WARC-Target-URI"])
+    # From an open file: fastwarc reads a BytesIO forty times more slowly.
+    with (folder / FILE).open("rb") as stream:
+        for record in ArchiveIterator(stream, parse_http=False):
+            assert data[record.stream_pos : record.stream_pos + 2] == b"\x1f\x8b"
+            kinds[str(record.record_type)] = kinds.get(str(record.record_type), 0) + 1
+            if record.record_type == WarcRecordType.response:
+                assert record.verify_block_digest()
+                urls.append(record.headers["WARC-Target-URI"])
     assert kinds["response"] == FULL
     assert kinds["warcinfo"] == 1
     assert kinds["request"] > 100
@@ -223,6 +227,20 @@ def test_only_cp949_can_hold_the_rare_syllables(truth: pl.DataFrame) -> None:
     for gold in truth.filter(pl.col("encoding") == "cp949")["gold"]:
         with pytest.raises(UnicodeEncodeError):
             "".join(letter for letter in gold if "가" <= letter <= "힣").encode("iso2022_kr")
+
+
+@pytest.mark.parametrize("command", ["generate", "judge"])
+def test_the_commands_run(folder: Path, truth: pl.DataFrame, tmp_path: Path, command: str) -> None:
+    arguments = [str(tmp_path / "out"), "--records", "60", "--seed", "3", "--language", "ja"]
+    if command == "judge":
+        decide(truth).write_parquet(tmp_path / "decided.parquet")
+        arguments = [str(folder / TRUTH), str(tmp_path / "decided.parquet")]
+    done = subprocess.run(
+        [sys.executable, "-m", f"winnow.pipelines.sample.{command}", *arguments],
+        capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, check=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert FILE in done.stdout if command == "generate" else "drop_recall" in done.stdout
 
 
 def decide(truth: pl.DataFrame) -> pl.DataFrame:

@@ -120,7 +120,7 @@ _wholes: dict[str, list[Any]] = {}
 
 
 @given(name=st.sampled_from(_CUT), cuts=st.lists(st.floats(0, 1), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_any_cuts_of_real_archives(name: str, cuts: list[float]) -> None:
     path = DATA / name
     whole = _wholes.setdefault(name, read(path))
