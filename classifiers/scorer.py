@@ -80,10 +80,13 @@ class Scorer:
         self, lines: list[str], counts: list[int], labels: list[str | None], scores: npt.NDArray[np.float32]
     ) -> None:
         order = {PREFIX + label: column for column, label in enumerate(self.labels)}
-        found = np.zeros((len(lines), len(self.labels)))
-        for index, (names, values) in enumerate(self._predict(lines, -1 if self.features.window else 1)):
-            for name, value in zip(names, values, strict=True):
-                found[index, order[name]] = min(float(value), 1.0)
+        rows: list[list[float]] = []
+        for names, values in self._predict(lines, -1 if self.features.window else 1):
+            shares = [0.0] * len(self.labels)
+            for name, value in zip(names, values.tolist(), strict=True):
+                shares[order[name]] = min(value, 1.0)
+            rows.append(shares)
+        found = np.array(rows).reshape(len(lines), len(self.labels))
         start = 0
         for row, count in enumerate(counts):
             if count:

@@ -26,8 +26,8 @@ from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
 from winnow.stages.stage import Corpus, InputFile, Measured, Segment, Source, Stage, Terminal
 
-SMALL_FILE = 4 * 2**20
-PACK_BYTES = 16 * 2**20
+SMALL_FILE = 2**20
+PACK_BYTES = 8 * 2**20
 PACK_FILES = 256
 """Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
 

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Optimizer
-
 from winnow.train_handoff.checkpoint import Checkpointer
 from winnow.train_handoff.config import OptimizerConfig, TrainConfig, TrainError
 from winnow.train_handoff.data import Loader, StepBatch, micro_batch
@@ -250,7 +249,8 @@ def main(arguments: list[str]) -> int:
     try:
         train(config, stop)
     except TrainError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        if os.environ.get("RANK", "0") == "0":  # the others have nothing else to say
+            print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
     return 0
 

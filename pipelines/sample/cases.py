@@ -135,7 +135,7 @@ def _spread(count: int, seed: int) -> list[Text]:
 
 
 def _copies(prefix: str, bases: Sequence[Text], counts: dict[str, int], seed: int) -> Iterator[Case]:
-    why = "dedup" if not prefix else "prescreen"
+    why = "dedup" if not prefix else "screen"
     frame = bases[0].language
     for kind in ("exact", "near"):
         name = f"{prefix}{kind}_duplicate"
@@ -155,7 +155,7 @@ def _foreign(counts: dict[str, int], seed: int) -> Iterator[Case]:
         copies = [] if language == "zh" else list(_copies(f"{language}_", bases, counts, seed))
         groups = {case.group for case in copies}
         for text in bases:
-            yield Case(language, text, language, why="prescreen", encoding=_encoding(text, seed),
+            yield Case(language, text, language, why="screen", encoding=_encoding(text, seed),
                        group=text.id if text.id in groups else None)  # fmt: skip
         yield from copies
         for text in fresh[counts[language] - len(kept) :]:

@@ -27,12 +27,14 @@ def judge(truth: pl.DataFrame, decided: pl.DataFrame, *, language: str = "ko") -
     - `pages`, `should_keep`, `kept`, `right`: counts; `undecided`: pages that `decided` does not mention, never right
     - `precision`, `recall`: of keeping: right keeps / keeps, right keeps / pages that should be kept
     - `drop_precision`, `drop_recall`: the same of dropping
-    - `expected_stage`: share of the right drops made by the stage or clause that the truth names (null for others than ko)
+    - `expected_stage`: share of the right drops made by the stage or the clause that the truth names (null except for ko)
     - `text_recall`: mean share of the gold text's 5-character grams found in the extracted text, over right keeps
 
     A share of nothing is null. Two rules make the comparison fair. Of a group of duplicates any one member may
-    survive: its verdict is exchanged with that of the member that the truth keeps. Pages marked `either` count as
-    right whatever was decided. Raises ValueError for missing columns or a URL decided twice.
+    survive: its verdict is exchanged with that of the member that the truth keeps, whatever dropped that one.
+    Pages marked `either` count as right whatever was decided.
+
+    Raises ValueError for missing columns or a URL decided twice.
     """
     missing = {"url", "kept"} - set(decided.columns)
     if missing:
@@ -62,7 +64,7 @@ def _verdicts(rows: pl.DataFrame) -> pl.DataFrame:
     verdict = ["kept", "stage", "clause", "text"]
     table = rows.with_row_index("row")
     grouped = table.filter(pl.col("group").is_not_null())
-    lost = grouped.filter(pl.col("should") & pl.col("kept").eq(False) & pl.col("stage").fill_null("dedup").eq("dedup"))
+    lost = grouped.filter(pl.col("should") & ~pl.col("kept"))
     survivors = grouped.filter(pl.col("kept") & ~pl.col("should")).unique("group", keep="first", maintain_order=True)
     pairs = lost.select("group", pl.col("row").alias("lost")).join(
         survivors.select("group", pl.col("row").alias("survivor")), on="group"
@@ -79,7 +81,7 @@ def _figures(language: str) -> list[pl.Expr]:
     should, kept = pl.col("should"), pl.col("kept")
     right_keep, right_drop = counted & should & kept, counted & ~should & ~kept
     right = right_keep | right_drop | (pl.col("either") & kept.is_not_null())
-    told = (pl.col("why") == pl.col("stage")) | (pl.col("why") == pl.col("clause"))
+    told = (pl.col("why") == pl.col("stage")) | (pl.col("why") == pl.col("clause").str.split(".").list.last())
     as_told = (right_drop & told.fill_null(False)).sum() if language == "ko" else pl.lit(None)
     return [
         pl.len().alias("pages"),

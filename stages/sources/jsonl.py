@@ -39,10 +39,10 @@ class Jsonl(Source):
     gives = "texts"
 
     def segments(self, file: InputFile) -> list[Segment]:
-        """Byte ranges of size / 16, at least 4 MiB and at most 256 MiB; compressed files whole."""
+        """Byte ranges of size / 16, at least 1 MiB and at most 256 MiB; compressed files whole."""
         if file.url.endswith((".gz", ".zst", ".zstd")):
             return [Segment(file, 0, file.size)]
-        return [Segment(file, start, end) for start, end in pieces(file, 4 << 20, 256 << 20, 16)]
+        return [Segment(file, start, end) for start, end in pieces(file, 1 << 20, 256 << 20, 16)]
 
     def texts(self, segment: Segment) -> Iterator[pa.RecordBatch | Damage]:
         """The lines that start in the segment, at most 1,000 or 32 Mi characters to a batch. Raises StageError where

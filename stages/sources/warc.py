@@ -36,8 +36,8 @@ class Warc(Source):
     gives = "pages"
 
     def segments(self, file: InputFile) -> list[Segment]:
-        """Byte ranges of size / 16, at least 4 MiB and at most 256 MiB each."""
-        return [Segment(file, start, end) for start, end in pieces(file, 4 << 20, 256 << 20, 16)]
+        """Byte ranges of size / 16, at least 1 MiB and at most 256 MiB each."""
+        return [Segment(file, start, end) for start, end in pieces(file, 1 << 20, 256 << 20, 16)]
 
     def pages(self, segment: Segment) -> Iterator[Page | Damage]:
         """The pages whose member, frame or uncompressed record starts in the segment. Raises StageError where the

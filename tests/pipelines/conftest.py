@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from winnow.pipelines.sample.generate import generate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,3 +105,19 @@ def ray_session() -> Iterator[None]:
 def one_file_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files would share a partition; these tests are about several."""
     monkeypatch.setattr("winnow.pipelines.plan.PACK_FILES", 1)
+
+
+@pytest.fixture(scope="session")
+def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs/sample (the bundled crawl) and runs/ko (curated by the command, on a Ray of its own)."""
+    folder = tmp_path_factory.mktemp("sample")
+    generate(folder / "runs" / "sample")
+    done = subprocess.run(
+        [sys.executable, "-m", "winnow.pipelines.cli", "run", str(ROOT / "pipelines" / "ko.yaml")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    print(done.stdout)
+    return folder

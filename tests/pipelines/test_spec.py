@@ -38,11 +38,11 @@ def test_any_language_with_a_pack_runs_the_neutral_recipe(language: str) -> None
     assert label.threshold == f"= '{language}'"
 
 
-def test_korean_is_one_dag_over_two_branches() -> None:
+def test_the_korean_line() -> None:
     nodes = load_pipeline(ROOT / "pipelines" / "ko.yaml").nodes
     assert list(nodes) == ["screen", "extract", "language", "rules", "quality", "toxicity", "dedup", "domain", "mixture", "shards"]
-    assert nodes["rules"].over == nodes["dedup"].over == ("language",)
-    assert nodes["domain"].over == ("toxicity", "dedup")
+    assert nodes["rules"].over == ("language",)
+    assert nodes["dedup"].over == ("toxicity",), "the survivor of a cluster must be one that the rules keep"
     assert nodes["shards"].over == tuple(nodes)[:-1]
     assert nodes["mixture"].stage.settings.tokens == "shards.tokens"
 
@@ -83,7 +83,7 @@ def test_a_string_replaces_every_default_clause_and_true_removes_one(tmp_path: P
         ("stages:\n  language: {over: dedup}\n", ["runs in a circle", "dedup"]),
         ("stages:\n  rules: {over: langage}\n", ["no stage 'langage'", "nearest: 'language'"]),
         ("stages:\n  rules: {keep: 'wordcount >= 5'}\n", ["'wordcount'", "'word_count'"]),
-        ("stages:\n  dedup: {keep: 'rules.word_count > 5'}\n", ["'rules.word_count'", "neither it nor an ancestor"]),
+        ("stages:\n  dedup: {over: language, keep: 'rules.word_count > 5'}\n", ["'rules.word_count'", "neither it nor an ancestor"]),
         ("stages:\n  shards: {keep: 'tokens > 5'}\n", ["the last stage decides nothing"]),
         ("stages:\n  Bad: {use: rules}\n", ["lower-case"]),
         ("stages:\n  crawl: {use: rules}\n", ["a source has that name"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel
-
 from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.data import IGNORED, Loader, MicroBatch, micro_batch, sample
 from winnow.train_handoff.export import export
@@ -87,7 +87,7 @@ def test_packed_blocks_equal_documents_on_their_own(
         tokens = torch.from_numpy(shards.block(b, 64).astype(np.int64))
         masked = torch.from_numpy(shards.masked(b, 64))
         cuts = sorted({0, 65, *(int(start) for start in shards.boundaries(b, 64))})
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in pairwise(cuts):
             document, prefix = tokens[start:end], masked[start:end]
             if len(document) < 2:
                 continue

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
-
 from winnow.train_handoff.schedule import Curve, Shape, rate
 
 
@@ -18,7 +18,7 @@ def test_warms_up_to_the_peak_and_ends_at_the_final_rate(shape: Shape) -> None:
     rates = [curve(shape).at(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[4] == pytest.approx(0.5) and rates[9] == 1.0
     assert rates[-1] == pytest.approx(1.0 if shape == "constant" else 0.1)
-    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[9:]))
 
 
 def test_shapes_in_between() -> None:

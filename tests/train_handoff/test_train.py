@@ -19,7 +19,6 @@ import pytest
 import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
-
 from winnow.tokenize.reader import ShardSet
 from winnow.train_handoff.config import parse_config
 from winnow.train_handoff.data import IGNORED, sample
@@ -29,7 +28,7 @@ from winnow.train_handoff.resume import complete_checkpoints
 from .conftest import Corpus
 
 Row = dict[str, Any]
-STEPS = 14
+STEPS = 20
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def folders(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 class Training:
     """One training folder and the command that trains into it."""
 
-    def __init__(self, folders: tuple[Path, Path], out: Path, second: int = 6, **changes: Any) -> None:
+    def __init__(self, folders: tuple[Path, Path], out: Path, second: int = 12, **changes: Any) -> None:
         out.mkdir(exist_ok=True)
         self.out, self.log = out, out / "console.txt"
         self.settings: dict[str, Any] = {
@@ -97,13 +96,13 @@ def undisturbed(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFac
 def test_an_undisturbed_run_learns_and_logs_each_step_once(undisturbed: Training, folders: tuple[Path, Path]) -> None:
     rows = undisturbed.rows()
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
-    assert [row["phase"] for row in rows] == ["one"] * 8 + ["two"] * 6
+    assert [row["phase"] for row in rows] == ["one"] * 8 + ["two"] * 12
     assert rows[0]["loss"] == pytest.approx(np.log(320), abs=0.3) and rows[-1]["loss"] < rows[0]["loss"] - 1.0
     assert rows[0]["lr"] == pytest.approx(0.005) and rows[-1]["lr"] == 0.01
     blocks = ShardSet.open(folders[0]).blocks(64)
     assert 8 < blocks < 64 and max(row["epoch"] for row in rows) >= 64 // blocks
-    assert undisturbed.saved() == [12, 14]
-    assert "step 14/14" in undisturbed.log.read_text()
+    assert undisturbed.saved() == [18, 20]
+    assert "step 20/20" in undisturbed.log.read_text()
 
 
 def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
@@ -111,7 +110,7 @@ def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
 ) -> None:
     training = Training(folders, tmp_path / "out")
     running = training.start()
-    training.await_step(running, 5)
+    training.await_step(running, 4)
     os.kill(int((training.out / "lock").read_text()), signal.SIGKILL)
     assert running.wait(timeout=180) == 128 + signal.SIGKILL
     assert "was ended by SIGKILL" in training.log.read_text()
@@ -119,7 +118,7 @@ def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
     # What a kill in the middle of saving and of logging leaves behind.
     (training.out / "checkpoints" / ".step-00000099.partial").mkdir()
     (training.out / "checkpoints" / "step-00000098").mkdir()
-    beyond = max(10, training.rows()[-1]["step"] + 1)  # in phase two, and not a row of the killed run
+    beyond = max(9, training.rows()[-1]["step"] + 1)  # in phase two, and not a row of the killed run
     with (training.out / "metrics.jsonl").open("a") as metrics:
         metrics.write('{"step": 13, "los')
     running = training.start()
@@ -133,7 +132,7 @@ def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
     assert not (training.out / "model").exists()
 
     training.run()
-    assert f"resuming after step {stopped} of 14" in training.log.read_text()
+    assert f"resuming after step {stopped} of 20" in training.log.read_text()
     assert exact(training.rows()) == exact(undisturbed.rows())
 
 
@@ -141,9 +140,9 @@ def test_two_processes_then_one_agree_with_the_run_and_with_its_export(
     undisturbed: Training, folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     # One step longer than the undisturbed run, so that its last loss is that of the undisturbed run's final weights.
-    training = Training(folders, tmp_path / "out", second=7, async_checkpoint=True)
+    training = Training(folders, tmp_path / "out", second=13, async_checkpoint=True)
     running = training.start(processes=2)
-    training.await_step(running, 7)
+    training.await_step(running, 5)
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=180) == 0, training.log.read_text()
     assert training.saved()[-1] < STEPS
