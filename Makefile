@@ -21,6 +21,7 @@ KNOWN  := $(sort $(basename $(notdir $(wildcard filters/languages/*.yaml))))
 RECIPE := $(firstword $(wildcard pipelines/$(CODE).yaml) pipelines/web.yaml)
 OTHER  := $(if $(filter pipelines/web.yaml,$(RECIPE)),--set name=$(CODE) --set language=$(CODE))
 SETS   := $(OTHER) $(if $(WARC),--set 'sources.crawl.paths=["$(WARC)"]') $(foreach s,$(SET),--set '$(s)')
+ROOMS  := pipelines stages filters classifiers tokenize train_handoff
 SAMPLE := runs/sample/sample.warc.gz
 
 .DEFAULT_GOAL := help
@@ -48,7 +49,7 @@ check: $(VENV)/.installed-dev ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@mkdir -p .typing && ln -sfn .. .typing/winnow
-	cd .typing && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml -p winnow
+	cd .typing && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml $(foreach r,$(ROOMS),-p winnow.$(r))
 
 sample: $(SAMPLE) ## write the bundled sample crawl to runs/sample
 

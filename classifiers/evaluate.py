@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from winnow.classifiers.examples import Example
 from winnow.classifiers.scorer import Scorer
 

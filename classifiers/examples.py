@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
+
 from winnow.classifiers.junk import junk_documents
 from winnow.classifiers.readers import Text, read
 from winnow.classifiers.recipe import Recipe, RecipeError, SourceSpec

@@ -19,7 +19,7 @@ class LanguageIdentifier:
     """A loaded model. Top-1 only: full label lists cost as much again."""
 
     def __init__(self, file: ModelFile) -> None:
-        from fasttext.FastText import _FastText  # type: ignore[import-untyped]
+        from fasttext.FastText import _FastText
 
         try:
             # load_model() would do the same and print a warning.

@@ -18,6 +18,7 @@ from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from winnow.classifiers.features import Features
 
 FOLDER = Path(__file__).parent / "recipes"

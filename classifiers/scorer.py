@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
+
 from winnow.classifiers.artifacts import ModelError, digest
 from winnow.classifiers.fasttext_file import check_model
 from winnow.classifiers.features import PLAIN, Features, top_count, windows
@@ -133,7 +134,7 @@ def content_digest(model: Path) -> str:
 @cache
 def load_scorer(path: Path, digest: str, positive: str | None = None, chars: int | None = None) -> Scorer:
     """The scorer of a model file, once per process for the same content (`digest`) and settings. Raises ModelError."""
-    import fasttext  # type: ignore[import-untyped]
+    import fasttext
 
     check_model(path)
     sidecar = read_sidecar(path)

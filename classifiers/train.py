@@ -43,7 +43,7 @@ def train(lines: Iterable[str], settings: Train, model: Path) -> None:
 
 
 def _run(corpus: str, model: str, settings: Train) -> None:
-    import fasttext  # type: ignore[import-untyped]
+    import fasttext
 
     trained = fasttext.train_supervised(
         corpus,

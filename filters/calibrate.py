@@ -29,6 +29,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from winnow.filters.languages import LanguagePack, language_pack
 from winnow.filters.lexicon import lexicon
 from winnow.filters.measures import MEASURES

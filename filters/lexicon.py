@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+
 from winnow.filters.languages import LanguagePack
 
 # Frozen into the machine code that numba caches for `running_text.py`: change them and that file together.

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
+
 from winnow.filters.folding import DIGIT, DROP, LIMIT, SPACE, fold_table
 
 Words = npt.NDArray[np.uint64]

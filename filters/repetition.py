@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
+
 from winnow.filters.words import CONTENT, Words
 
 COLUMNS = (

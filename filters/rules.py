@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
 from winnow.filters import quality, repetition, running_text
 from winnow.filters.lexicon import Lexicon
 from winnow.filters.measures import MEASURES

@@ -14,6 +14,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
 from winnow.filters.charset import LIKELY, decode, disguised, utf8_wins
 
 RANGES: dict[str, tuple[tuple[int, int], ...]] = {

@@ -10,6 +10,7 @@ from typing import Annotated
 import polars as pl
 import typer
 from rich.console import Console
+
 from winnow.classifiers.artifacts import ModelError
 from winnow.classifiers.recipe import RecipeError
 from winnow.pipelines import report

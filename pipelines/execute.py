@@ -65,9 +65,7 @@ class OnRay:
         if not calls or (light and not self.started):
             yield from (task(self.plan, *call) for call in calls)
             return
-        import ray
-
-        self._start()
+        ray = self._start()
         remote = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(task)
         limit = max(2, AHEAD * int(ray.cluster_resources().get("CPU", 1)))
         waiting = list(reversed(calls))
@@ -94,13 +92,13 @@ class OnRay:
 
             ray.shutdown()
 
-    def _start(self) -> None:
-        if self.started:
-            return
+    def _start(self) -> Any:
         for name in ONE_THREAD:  # one task per CPU: its libraries must not start a pool each
             os.environ.setdefault(name, "1")
         import ray
 
+        if self.started:
+            return ray
         if not ray.is_initialized():
             self.mine = True
             address = os.environ.get("RAY_ADDRESS")
@@ -117,6 +115,7 @@ class OnRay:
                 raise RunError(f"cannot start {where}: {str(error).splitlines()[0]}") from error
         self.reference = ray.put(self.plan)
         self.started = True
+        return ray
 
 
 def _result(ray: Any, reference: Any, name: str, call: tuple[Any, ...]) -> Any:

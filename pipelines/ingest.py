@@ -6,12 +6,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from winnow.pipelines.plan import Partition, Plan
 from winnow.pipelines.selection import DROPPED, FAILED, KEPT, explain, verdict
 from winnow.pipelines.spec import Node
@@ -81,7 +83,7 @@ class Ingest:
                 writer.write(table)
                 view.put(name, table)
             self.count += wide.num_rows
-            yield view, lambda documents=documents: documents
+            yield view, partial(_given, documents)
 
     def close(self) -> None:
         """Make it all visible; the records come last, and with them the partition counts as ingested."""
@@ -180,9 +182,9 @@ class Ingest:
             frame = frame.with_columns(pl.Series(k, v) for k, v in signals.items())
             keep = self._verdict(node, frame, measured.get(f"{node.name}/error"), live, rows)
             live = [row for row, k in zip(live, keep, strict=True) if k]
-            mask = pa.array(keep)
+            mask = pa.array(keep, pa.bool_())
             measured = {name: column.filter(mask) for name, column in measured.items()}
-            frame = frame.filter(pl.Series(keep))
+            frame = frame.filter(pl.Series(keep, dtype=pl.Boolean))
         columns = [[p.id for p in pages], [p.url for p in pages], [p.date for p in pages]]
         self.records.append(
             pa.RecordBatch.from_pydict(
@@ -256,3 +258,7 @@ class Ingest:
                 else:
                     columns[name] = measured[name].cast(f.type)
         return pa.RecordBatch.from_pydict(columns)
+
+
+def _given(documents: pa.RecordBatch) -> pa.RecordBatch:
+    return documents

@@ -21,6 +21,7 @@ from typing import Any
 
 import fsspec
 import xxhash
+
 from winnow.pipelines.spec import Node, Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError

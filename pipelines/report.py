@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console
 from rich.table import Table
+
 from winnow.pipelines.plan import Plan, changes, pending
 from winnow.pipelines.run import Run
 from winnow.pipelines.selection import DROPPED, FAILED, KEPT
@@ -220,6 +221,7 @@ def failures(run: Run, console: Console, most: int = 20) -> None:
 def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
     """Shards, tokens and digest of a hand-off, and the beginning of its first documents."""
     from tokenizers import Tokenizer
+
     from winnow.tokenize.reader import ShardSet
 
     found = ShardSet.open(folder, verify=verify)

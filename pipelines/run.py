@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import yaml
+
 from winnow.pipelines import work
 from winnow.pipelines.execute import Executor, Local, OnRay, RunError
 from winnow.pipelines.plan import Plan, make_plan, pending

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 import winnow.stages
 import winnow.stages.sources
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
 from winnow.pipelines.selection import Clause, ClauseError, compile_clauses, nearest
 from winnow.pipelines.yaml_source import Marked, SpecError, load, override

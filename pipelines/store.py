@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import fsspec
 import orjson
@@ -168,7 +168,7 @@ class PartWriter:
 class _Hashed:
     """A binary sink that hashes what passes through, so that no part is read again to be recorded."""
 
-    def __init__(self, inner: IO[bytes]) -> None:
+    def __init__(self, inner: Any) -> None:
         self.inner, self.bytes, self.hash, self.closed = inner, 0, xxhash.xxh3_128(), False
 
     def write(self, data: Any) -> int:

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 import pyarrow as pa
+
 from winnow.pipelines.plan import Partition, Plan
 from winnow.pipelines.selection import KEPT, verdict
 from winnow.pipelines.spec import Node

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+
 from winnow.filters.rounding import realise
 from winnow.pipelines.ingest import Ingest, Tally
 from winnow.pipelines.plan import Partition, Plan
@@ -40,8 +42,8 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
     writers = {n.name: plan.store.writer(plan.signals(n.name, partition), _schema(n)) for n in nodes}
     before = {n.name: _measured_before(plan, n, partition) for n in nodes} if record else {}
     fresh = {n.name for n in nodes if before.get(n.name) is None}
-    ingest = Ingest(plan, partition, tally) if record is None else None
-    for view, text in ingest.stretches() if ingest else _stored(plan, partition, record):
+    ingest = None if record else Ingest(plan, partition, tally)
+    for view, text in ingest.stretches() if ingest else _stored(plan, partition, record or {}):
         for node in nodes:
             begun = time.perf_counter()
             table, count = _measure(node, view, text, before.get(node.name))
@@ -144,7 +146,7 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
         why = explain(node.clauses, view.frame([s for c in node.clauses for s in c.signals]), first)
         why = why.with_columns(
             pl.when(pl.Series(at == FAILED))
-            .then(pl.from_arrow(view.table(node.name).column(ERROR)))
+            .then(pl.Series(view.table(node.name).column(ERROR)))
             .otherwise("value")
             .alias("value")
         )
@@ -264,7 +266,7 @@ def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterato
     loaded: dict[str, pa.Table] = {}
     for number, start in enumerate(range(0, record["documents"], BATCH_ROWS)):
         view = View(plan, partition, start, min(BATCH_ROWS, record["documents"] - start), loaded)
-        yield view, lambda number=number: text(number)
+        yield view, partial(text, number)
 
 
 def _parts(plan: Plan, node: Node) -> list[PartView]:
@@ -290,7 +292,8 @@ def _copies(plan: Plan, view: View, status: np.ndarray, multiplicity: np.ndarray
     if (multiplicity == 1).all():
         return (status == KEPT).astype(np.uint16)
     ids = plan.store.read(plan.documents(view.partition), ["id"]).column("id").combine_chunks()
-    return np.where(status == KEPT, realise(multiplicity, ids, plan.pipeline.seed), 0).astype(np.uint16)
+    copies: np.ndarray = np.where(status == KEPT, realise(multiplicity, ids, plan.pipeline.seed), 0).astype(np.uint16)
+    return copies
 
 
 def _tokens(plan: Plan, view: View, copies: np.ndarray) -> int:

@@ -107,7 +107,7 @@ def _plain(node: yaml.Node, key: Key, path: Path, marks: dict[Key, str]) -> Any:
         return [_plain(item, (*key, str(n)), path, marks) for n, item in enumerate(node.value)]
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node, deep=True)
     except yaml.constructor.ConstructorError as error:
         raise SpecError(f"{path}:{node.start_mark.line + 1}: {error.problem}") from None
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
+
 from winnow.stages.guard import Work, guard
 from winnow.stages.stage import Extract, Page, Settings
 
@@ -86,6 +87,7 @@ def trafilatura_worker(favour: str, likely: str | None) -> Callable[[bytes, str 
     import trafilatura
     from trafilatura.metadata import extract_title
     from trafilatura.settings import Extractor, use_config
+
     from winnow.filters.charset import decode
 
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
@@ -113,6 +115,7 @@ def resiliparse_worker(favour: str, likely: str | None) -> Callable[[bytes, str 
     """The same by Resiliparse, which has no `favour`."""
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
+
     from winnow.filters.charset import decode
 
     def extract(payload: bytes, charset: str | None) -> Extracted:

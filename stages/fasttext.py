@@ -11,6 +11,7 @@ from typing import cast
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
+
 from winnow.classifiers.artifacts import ModelError, resolve
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
 from winnow.stages.stage import Artifact, Map, Settings, StageError

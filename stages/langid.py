@@ -13,6 +13,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
+
 from winnow.classifiers.artifacts import ModelError, resolve
 from winnow.classifiers.language_codes import language_code
 from winnow.stages.stage import Artifact, Map, Settings, StageError

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
+
 from winnow.stages.stage import Corpus, Part, Settings, StageError
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
+
 from winnow.filters import allocation
 from winnow.filters.rounding import MOST
 from winnow.stages.stage import Corpus, Part, Settings, StageError

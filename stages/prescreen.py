@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 from pydantic import Field
+
 from winnow.stages.stage import Page, Screen, Settings, StageError
 
 

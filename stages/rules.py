@@ -6,6 +6,7 @@ import difflib
 from typing import Literal, cast
 
 import pyarrow as pa
+
 from winnow.filters.measures import MEASURES
 from winnow.stages.stage import Map, Settings, StageError
 

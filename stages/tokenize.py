@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
+
 from winnow.stages.stage import Artifact, Part, Settings, StageError, Terminal
 from winnow.tokenize.shard import (
     BATCH_TOKENS,
@@ -186,7 +187,7 @@ class Tokenize(Terminal):
         missing = np.flatnonzero((lengths.is_null().to_numpy(zero_copy_only=False)) & (copies > 0))
         if len(missing):
             raise StageError(f"{self.name}: row {missing[0]} of partition {part.index} is selected but was not encoded")
-        return lengths.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.asarray(lengths.fill_null(0).to_numpy(zero_copy_only=False), np.int64)
 
     def _rows(self, plan: ShardPlan, parts: Sequence[Part]) -> Iterator[pa.RecordBatch]:
         """The shard's rows, one partition in memory at a time."""

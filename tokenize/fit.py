@@ -18,6 +18,7 @@ from typing import Any, TextIO, cast
 
 import orjson
 import zstandard
+
 from winnow.tokenize.byte_bpe import WINNOW, byte_alphabet
 from winnow.tokenize.shard import TOKENIZER
 from winnow.tokenize.tokenizer import CONFIG, TokenizerError, find, load

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 import tokenizers
+
 from winnow.tokenize.fit import FitReport, fit_tokenizer, read_texts
 from winnow.tokenize.tokenizer import MODELS, TokenizerError, find, load
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import ValidationError
+
 from winnow.tokenize.shard import (
     MANIFEST,
     Manifest,

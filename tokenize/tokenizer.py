@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from winnow.tokenize.byte_bpe import ByteBpe, NotEqual
 from winnow.tokenize.shard import TOKENIZER, TokenizerIdentity
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
+
 from winnow.tokenize.shard import (
     BATCH_TOKENS,
     COLUMNS,

@@ -15,6 +15,7 @@ from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_di
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import async_save, save
 from torch.optim import Optimizer
+
 from winnow.train_handoff.model import Trainee
 from winnow.train_handoff.resume import FOLDER, STATE, Checkpoint, checkpoint_name, complete_checkpoints
 

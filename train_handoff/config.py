@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from winnow.train_handoff.schedule import Shape
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
+
 from winnow.tokenize.reader import ShardSet
 from winnow.train_handoff.order import Block
 from winnow.train_handoff.plan import Plan

@@ -12,6 +12,7 @@ import torch.distributed as dist
 from huggingface_hub import save_torch_state_dict
 from torch import Tensor
 from torch.distributed.tensor import DTensor
+
 from winnow.tokenize.reader import ShardSet
 from winnow.train_handoff.model import Trainee, weights
 

@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any
 
 import yaml
+
 from winnow.train_handoff.config import TrainConfig, TrainError, parse_config, with_values
 from winnow.train_handoff.plan import Plan, check_vocabulary, make_plan
 from winnow.train_handoff.resume import check_resume, newest_checkpoint

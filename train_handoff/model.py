@@ -17,6 +17,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Qwen3Config
+
 from winnow.train_handoff.config import TrainConfig, TrainError
 from winnow.train_handoff.data import IGNORED
 from winnow.train_handoff.plan import Plan

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Optimizer
+
 from winnow.train_handoff.checkpoint import Checkpointer
 from winnow.train_handoff.config import OptimizerConfig, TrainConfig, TrainError
 from winnow.train_handoff.data import Loader, StepBatch, micro_batch

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
 from winnow.pipelines.sample.cases import FULL, JUDGED, TECHNICAL, Case, cases
 from winnow.pipelines.sample.dice import Dice
 from winnow.pipelines.sample.encode import ENCODINGS, broken, encode, http_head, nested, truncated, wire

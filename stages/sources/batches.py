@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import xxhash
+
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 ROWS = 1_000

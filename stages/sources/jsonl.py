@@ -8,6 +8,7 @@ from typing import Any, cast
 import orjson
 import pyarrow as pa
 from pydantic import Field
+
 from winnow.stages.sources.batches import Batch, identity
 from winnow.stages.sources.lines import Line, plain_lines, unpacked_lines
 from winnow.stages.sources.members import GZIP_MAGIC, ZSTD_MAGIC, Broken, Codec, gzip_codec, zstd_codec

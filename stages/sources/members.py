@@ -17,6 +17,7 @@ from typing import Any
 
 import zstandard
 from isal import isal_zlib
+
 from winnow.stages.sources.heads import HEAD_LIMIT, Head, parse_head
 from winnow.stages.sources.window import BLOCK, Window
 

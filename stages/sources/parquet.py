@@ -12,6 +12,7 @@ import fsspec.core
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
+
 from winnow.stages.sources.batches import ROWS, Batch, identity
 from winnow.stages.sources.window import basename
 from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import xxhash
 from pydantic import Field
+
 from winnow.stages.sources.archives import read_range
 from winnow.stages.sources.heads import Fields
 from winnow.stages.sources.http import HEAD_LIMIT, Response, Undecodable, decode_body, is_html, parse_response

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import IO
 
 import fsspec.core
+
 from winnow.stages.stage import InputFile, StageError
 
 BLOCK = 1 << 20

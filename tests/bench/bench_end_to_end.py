@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WARC = ROOT.parent / "shared" / "data" / "crawl" / "web-mixed.warc.gz"
 WORKERS = 2
 
-PEER = '''
+PEER = """
 import sys
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
@@ -63,7 +63,7 @@ go([JsonlReader(f"{out}/kept"), MinhashDedupSignature(f"{out}/signatures", confi
 go([MinhashDedupBuckets(f"{out}/signatures", f"{out}/buckets", config=config)], 14)
 go([MinhashDedupCluster(f"{out}/buckets", f"{out}/remove", config=config)], 1)
 go([JsonlReader(f"{out}/kept"), MinhashDedupFilter(f"{out}/remove"), JsonlWriter(f"{out}/final")], workers)
-'''
+"""
 
 
 def cut(warc: Path, folder: Path, pieces: int) -> int:
@@ -116,12 +116,22 @@ def main() -> None:
             seconds = {"winnow": timed(ours)}
             for words in ("whitespace", "Kiwi"):
                 out = folder / f"peer-{words}"
-                peer = [sys.executable, str(folder / "peer.py"), str(folder / "cut"), str(out), model, words, str(WORKERS)]
+                peer = [
+                    sys.executable,
+                    str(folder / "peer.py"),
+                    str(folder / "cut"),
+                    str(out),
+                    model,
+                    words,
+                    str(WORKERS),
+                ]
                 seconds[f"datatrove, {words} words"] = timed(peer)
                 shutil.rmtree(out)
             for who, spent in seconds.items():
                 ratio = spent / seconds["winnow"]
-                print(f"round {number}: {who}: {spent:.1f} s, {records / spent:.1f} records/s, winnow is {ratio:.1f}x as fast")
+                print(
+                    f"round {number}: {who}: {spent:.1f} s, {records / spent:.1f} records/s, winnow is {ratio:.1f}x as fast"
+                )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
+
 from winnow.filters.languages import language_pack
 from winnow.stages.extract import KIND, resiliparse_worker, trafilatura_worker
 from winnow.stages.stage import Page

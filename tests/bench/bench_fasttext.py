@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+
 from winnow.classifiers.features import windows
 from winnow.filters.languages import language_pack
 from winnow.stages.fasttext import KIND

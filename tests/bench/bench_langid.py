@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from fasttext.FastText import _FastText
+
 from winnow.filters.languages import language_pack
 from winnow.stages.langid import KIND
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
 from winnow.tokenize.shard import COLUMNS, TokenizerIdentity, manifest_of
 from winnow.tokenize.writer import write_bytes, write_manifest, write_shard
 from winnow.train_handoff.config import TrainConfig, parse_config
@@ -114,6 +115,7 @@ def training(plan: Plan, config: TrainConfig, folder: Path) -> float:
     import torch
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
+
     from winnow.train_handoff.data import Loader
     from winnow.train_handoff.model import build
     from winnow.train_handoff.train import adamw, optimize

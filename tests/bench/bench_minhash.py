@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
 from winnow.filters.components import Forest, equal_key_edges
 from winnow.filters.languages import language_pack
 from winnow.filters.minhash import Scheme, band_keys

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cchardet
 from fastwarc.warc import ArchiveIterator, WarcRecordType
+
 from winnow.filters.languages import language_pack
 from winnow.stages.prescreen import KIND
 from winnow.stages.stage import Page

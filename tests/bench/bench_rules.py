@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
 from winnow.filters.languages import language_pack
 from winnow.filters.lexicon import lexicon
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
 from winnow.tokenize.reader import ShardSet
 from winnow.tokenize.shard import COLUMNS, SHARD_BYTES, TokenizerIdentity, manifest_of, shard_name
 from winnow.tokenize.writer import write_bytes, write_manifest, write_shard

@@ -14,6 +14,7 @@ from pathlib import Path
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pyarrow as pa
+
 from winnow.filters.languages import language_pack
 from winnow.stages.stage import DOCUMENT_SCHEMA
 from winnow.stages.tokenize import Tokenize

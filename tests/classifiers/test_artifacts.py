@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from winnow.classifiers.artifacts import ModelError, cache_folder, digest, main, resolve, shipped
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.classifiers.features import PLAIN, Features, normalize, top_count, windows
 
 RICH = Features(window=7, chars=300)

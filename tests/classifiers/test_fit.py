@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from winnow.classifiers.fit import fit_classifier
 from winnow.classifiers.recipe import RecipeError, load_recipe, recipes
 from winnow.classifiers.scorer import content_digest, load_scorer, read_sidecar

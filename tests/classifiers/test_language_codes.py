@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from winnow.classifiers.language_codes import CODES, language_code
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from winnow.classifiers.artifacts import resolve
 from winnow.classifiers.evaluate import area_under_curve, evaluate, f1_score
 from winnow.classifiers.examples import examples

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from winnow.filters.calibrate import UnreadableText, documents, drops, main, measured, proposals
 from winnow.filters.languages import language_pack
 

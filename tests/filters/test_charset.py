@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.filters.charset import LIKELY, codec, declared, decode, disguised
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

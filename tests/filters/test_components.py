@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
 from winnow.filters import components
 from winnow.filters.components import Forest, equal_key_edges, row_type
 

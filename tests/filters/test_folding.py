@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+
 from winnow.filters.folding import DIGIT, DROP, LIMIT, SPACE, fold_table
 
 

@@ -6,6 +6,7 @@ import unicodedata
 
 import polars as pl
 import pytest
+
 from winnow.filters.languages import UnknownLanguage, language_pack, languages
 from winnow.filters.lexicon import key
 from winnow.filters.measures import MEASURES

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.filters.minhash import Scheme, band_keys, coefficients, signatures
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.filters.languages import language_pack
 from winnow.filters.lexicon import lexicon
 from winnow.filters.measures import MEASURES

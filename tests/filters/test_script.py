@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from winnow.filters.charset import decode
 from winnow.filters.script import RANGES, UnknownScript, count_script, membership
 

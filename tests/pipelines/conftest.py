@@ -15,12 +15,81 @@ from winnow.pipelines.sample.generate import generate
 
 ROOT = Path(__file__).resolve().parents[2]
 
-WORDS = (
-    "오늘 마을 도서관 에서는 어린이 들과 함께 새로운 책을 읽고 이야기를 나누는 시간을 가졌다 참가자 대부분은 다음 모임에도 "
-    "오겠다고 말했으며 담당자는 내년부터 행사를 두 배로 늘릴 계획이라고 밝혔다 시장 골목에는 오래된 가게가 많고 주인들은 손님의 "
-    "취향을 잘 기억한다 강가를 따라 걷다 보면 작은 다리와 공원이 나오고 저녁에는 등불이 켜진다 연구진은 여러 해 동안 자료를 모아 "
-    "결과를 발표했다 학생들은 실험을 통해 원리를 배우고 기록하는 방법도 익혔다 농부는 비가 오기 전에 밭을 갈고 씨앗을 심었다"
-).split()
+WORDS = [
+    "오늘",
+    "마을",
+    "도서관",
+    "에서는",
+    "어린이",
+    "들과",
+    "함께",
+    "새로운",
+    "책을",
+    "읽고",
+    "이야기를",
+    "나누는",
+    "시간을",
+    "가졌다",
+    "참가자",
+    "대부분은",
+    "다음",
+    "모임에도",
+    "오겠다고",
+    "말했으며",
+    "담당자는",
+    "내년부터",
+    "행사를",
+    "두",
+    "배로",
+    "늘릴",
+    "계획이라고",
+    "밝혔다",
+    "시장",
+    "골목에는",
+    "오래된",
+    "가게가",
+    "많고",
+    "주인들은",
+    "손님의",
+    "취향을",
+    "잘",
+    "기억한다",
+    "강가를",
+    "따라",
+    "걷다",
+    "보면",
+    "작은",
+    "다리와",
+    "공원이",
+    "나오고",
+    "저녁에는",
+    "등불이",
+    "켜진다",
+    "연구진은",
+    "여러",
+    "해",
+    "동안",
+    "자료를",
+    "모아",
+    "결과를",
+    "발표했다",
+    "학생들은",
+    "실험을",
+    "통해",
+    "원리를",
+    "배우고",
+    "기록하는",
+    "방법도",
+    "익혔다",
+    "농부는",
+    "비가",
+    "오기",
+    "전에",
+    "밭을",
+    "갈고",
+    "씨앗을",
+    "심었다",
+]
 
 
 def prose(seed: int, words: int = 60) -> str:
@@ -33,7 +102,26 @@ def prose(seed: int, words: int = 60) -> str:
 def english(seed: int) -> str:
     """Invented English prose."""
     dice = random.Random(seed)
-    words = "the river runs past old houses and people walk along it every evening with their children and dogs".split()
+    words = [
+        "the",
+        "river",
+        "runs",
+        "past",
+        "old",
+        "houses",
+        "and",
+        "people",
+        "walk",
+        "along",
+        "it",
+        "every",
+        "evening",
+        "with",
+        "their",
+        "children",
+        "and",
+        "dogs",
+    ]
     return " ".join(dice.choice(words) for _ in range(60)) + "."
 
 
@@ -45,8 +133,21 @@ def write_corpus(folder: Path, files: int = 4, rows: int = 60) -> None:
         for row in range(rows):
             seed = number * rows + row
             kind = row % 6
-            text = prose(seed) if kind < 3 else english(seed) if kind == 3 else prose(seed // 12) if kind == 4 else prose(seed, 8)
-            lines.append(json.dumps({"id": f"{number}-{row}", "url": f"https://example.org/{number}/{row}", "text": text}, ensure_ascii=False))
+            text = (
+                prose(seed)
+                if kind < 3
+                else english(seed)
+                if kind == 3
+                else prose(seed // 12)
+                if kind == 4
+                else prose(seed, 8)
+            )
+            lines.append(
+                json.dumps(
+                    {"id": f"{number}-{row}", "url": f"https://example.org/{number}/{row}", "text": text},
+                    ensure_ascii=False,
+                )
+            )
         if number == 0:
             lines.insert(3, "{not json")
         (folder / f"docs-{number}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")

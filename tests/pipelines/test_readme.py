@@ -28,7 +28,9 @@ def test_the_declaration_shown_is_the_one_that_ships() -> None:
 
 @pytest.mark.parametrize("line", MAKE)
 def test_make_knows_every_target_shown(line: str, tmp_path: Path) -> None:
-    done = subprocess.run([*shlex.split(line), "--dry-run", f"VENV={tmp_path}/venv"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [*shlex.split(line), "--dry-run", f"VENV={tmp_path}/venv"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0 or "no finished run" in done.stderr, done.stderr
 
 
@@ -54,8 +56,12 @@ def test_every_winnow_command_runs(sample_run: Path) -> None:
 
 
 def test_the_python_shown_runs(sample_run: Path) -> None:
-    shown = next(block for kind, block in BLOCKS if kind == "python").replace('"pipelines/ko.yaml"', repr(str(ROOT / "pipelines/ko.yaml")))
-    code = shown.replace("run.documents()", "print(run.documents().collect().height)").replace("winnow.run(", "winnow.run(local=True, path=")
+    shown = next(block for kind, block in BLOCKS if kind == "python").replace(
+        '"pipelines/ko.yaml"', repr(str(ROOT / "pipelines/ko.yaml"))
+    )
+    code = shown.replace("run.documents()", "print(run.documents().collect().height)").replace(
+        "winnow.run(", "winnow.run(local=True, path="
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=sample_run, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 100

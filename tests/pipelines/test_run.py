@@ -41,7 +41,13 @@ def test_rows_reconcile_and_every_drop_has_its_reason(recipe: Path) -> None:
     everything = run.documents(kept_only=False).collect()
     assert len(everything) == 240
     dropped = everything.filter(pl.col("selection.status") == 2)
-    assert dropped.select("selection.stage", "selection.clause", "selection.value", "selection.threshold").null_count().sum_horizontal().item() == 0
+    assert (
+        dropped.select("selection.stage", "selection.clause", "selection.value", "selection.threshold")
+        .null_count()
+        .sum_horizontal()
+        .item()
+        == 0
+    )
     short = dropped.filter(pl.col("selection.clause") == "rules.word_count")
     assert short.get_column("selection.threshold").unique().to_list() == [">= 20"]
     assert (short.get_column("selection.value").cast(pl.Int64) < 20).all()
@@ -171,7 +177,9 @@ def test_too_many_failures_stop_the_run(recipe: Path) -> None:
 
 
 def test_a_stage_that_drops_more_than_its_guard_stops_the_run_with_figures(recipe: Path) -> None:
-    with pytest.raises(RunError, match=r"stage 'rules' keeps 160 of 200 rows \(max_drop 0.1; dropped by rules.word_count 40"):
+    with pytest.raises(
+        RunError, match=r"stage 'rules' keeps 160 of 200 rows \(max_drop 0.1; dropped by rules.word_count 40"
+    ):
         go(recipe, "stages.rules.max_drop=0.1")
     assert not (recipe.parent / "run" / "shards").exists()
 

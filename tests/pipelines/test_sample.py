@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+
 from winnow.pipelines.sample.cases import COUNTS, ENCODED, FULL, JUNK_COUNTS, TECHNICAL, scaled
 from winnow.pipelines.sample.documents import MOST_SHARED, NEAR, composites, overlap
 from winnow.pipelines.sample.encode import ENCODINGS

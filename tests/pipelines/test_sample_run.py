@@ -24,7 +24,8 @@ def decisions(run: winnow.Run) -> pl.DataFrame:
     decided = run.documents(kept_only=False).select(
         "url",
         "text",
-        kept=(pl.col("selection.status") == 1) | (pl.col("selection.clause") == "mixture.multiplicity").fill_null(False),
+        kept=(pl.col("selection.status") == 1)
+        | (pl.col("selection.clause") == "mixture.multiplicity").fill_null(False),
         late_stage="selection.stage",
         late_clause="selection.clause",
     )
@@ -64,7 +65,9 @@ def test_what_should_be_kept_is_kept(judged: pl.DataFrame) -> None:
     assert figure(judged, "all", "precision") >= 0.93
 
 
-@pytest.mark.parametrize("category", ["en", "ja", "zh", "en_in_korean_frame", "links", "listing", "chatter", "abuse", "spam", "garbled"])
+@pytest.mark.parametrize(
+    "category", ["en", "ja", "zh", "en_in_korean_frame", "links", "listing", "chatter", "abuse", "spam", "garbled"]
+)
 def test_what_is_foreign_or_junk_is_dropped(judged: pl.DataFrame, category: str) -> None:
     assert figure(judged, category, "drop_recall") >= 0.97
 
@@ -75,7 +78,19 @@ def test_of_duplicates_one_survives(judged: pl.DataFrame, category: str) -> None
 
 
 @pytest.mark.parametrize(
-    "category", ["euckr_meta", "euckr_header", "cp949", "lie_header_utf8", "lie_header_latin1", "lie_meta", "utf16", "utf8_bom", "ncr", "nfd"]
+    "category",
+    [
+        "euckr_meta",
+        "euckr_header",
+        "cp949",
+        "lie_header_utf8",
+        "lie_header_latin1",
+        "lie_meta",
+        "utf16",
+        "utf8_bom",
+        "ncr",
+        "nfd",
+    ],
 )
 def test_every_charset_comes_out_as_the_same_hangul(judged: pl.DataFrame, category: str) -> None:
     assert figure(judged, category, "text_recall") >= 0.97
@@ -102,7 +117,15 @@ def test_ray_and_the_calling_process_agree_on_the_sample(sample_run: Path) -> No
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_another_language_is_data(sample_run: Path, language: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "winnow.pipelines.cli", "run", str(ROOT / "pipelines" / f"{language}.yaml"), "--set", "stages.extract.engine=resiliparse"],
+        [
+            sys.executable,
+            "-m",
+            "winnow.pipelines.cli",
+            "run",
+            str(ROOT / "pipelines" / f"{language}.yaml"),
+            "--set",
+            "stages.extract.engine=resiliparse",
+        ],
         cwd=sample_run,
         capture_output=True,
         text=True,

@@ -80,7 +80,10 @@ def test_a_clause_that_cannot_be_used_is_refused_with_one_sentence(stage: str, k
 
 def test_null_does_not_keep_and_says_so() -> None:
     clauses = compile_clauses("language", "label = 'ko' and score >= 0.65", KNOWN)
-    frame = pl.DataFrame({"language.label": [None, "ko"], "language.score": [0.9, None]}, {"language.label": pl.String, "language.score": pl.Float32})
+    frame = pl.DataFrame(
+        {"language.label": [None, "ko"], "language.score": [0.9, None]},
+        {"language.label": pl.String, "language.score": pl.Float32},
+    )
     status, first = verdict(clauses, frame, np.ones(2, bool), np.zeros(2, bool))
     assert status.tolist() == [DROPPED, DROPPED]
     reasons = explain(clauses, frame, first)
@@ -123,7 +126,9 @@ def test_verdict_is_what_the_clauses_say_row_by_row(values: list[tuple[str | Non
 
 
 @given(rows, st.integers(0, 30))
-def test_verdict_does_not_depend_on_the_batch(values: list[tuple[str | None, float | None, bool, bool]], cut: int) -> None:
+def test_verdict_does_not_depend_on_the_batch(
+    values: list[tuple[str | None, float | None, bool, bool]], cut: int
+) -> None:
     clauses = compile_clauses("language", "label = 'ko' or score > 0.6", KNOWN)
     frame = pl.DataFrame(
         {"language.label": [v[0] for v in values], "language.score": [v[1] for v in values]},

@@ -40,7 +40,18 @@ def test_any_language_with_a_pack_runs_the_neutral_recipe(language: str) -> None
 
 def test_the_korean_line() -> None:
     nodes = load_pipeline(ROOT / "pipelines" / "ko.yaml").nodes
-    assert list(nodes) == ["screen", "extract", "language", "rules", "quality", "toxicity", "dedup", "domain", "mixture", "shards"]
+    assert list(nodes) == [
+        "screen",
+        "extract",
+        "language",
+        "rules",
+        "quality",
+        "toxicity",
+        "dedup",
+        "domain",
+        "mixture",
+        "shards",
+    ]
     assert nodes["rules"].over == ("language",)
     assert nodes["dedup"].over == ("toxicity",), "the survivor of a cluster must be one that the rules keep"
     assert nodes["shards"].over == tuple(nodes)[:-1]
@@ -59,7 +70,9 @@ def test_another_kind_replaces_the_parents_settings(tmp_path: Path) -> None:
 
 def test_set_overrides_and_disables(tmp_path: Path) -> None:
     path = child(tmp_path, "")
-    pipeline = load_pipeline(path, ["stages.screen.enabled=false", "stages.rules.keep.too_short=word_count >= 7", "seed=3"])
+    pipeline = load_pipeline(
+        path, ["stages.screen.enabled=false", "stages.rules.keep.too_short=word_count >= 7", "seed=3"]
+    )
     assert "screen" not in pipeline.nodes
     assert pipeline.seed == 3
     rules = {c.name: c for c in pipeline.nodes["rules"].clauses}
@@ -83,7 +96,10 @@ def test_a_string_replaces_every_default_clause_and_true_removes_one(tmp_path: P
         ("stages:\n  language: {over: dedup}\n", ["runs in a circle", "dedup"]),
         ("stages:\n  rules: {over: langage}\n", ["no stage 'langage'", "nearest: 'language'"]),
         ("stages:\n  rules: {keep: 'wordcount >= 5'}\n", ["'wordcount'", "'word_count'"]),
-        ("stages:\n  dedup: {over: language, keep: 'rules.word_count > 5'}\n", ["'rules.word_count'", "neither it nor an ancestor"]),
+        (
+            "stages:\n  dedup: {over: language, keep: 'rules.word_count > 5'}\n",
+            ["'rules.word_count'", "neither it nor an ancestor"],
+        ),
         ("stages:\n  shards: {keep: 'tokens > 5'}\n", ["the last stage decides nothing"]),
         ("stages:\n  Bad: {use: rules}\n", ["lower-case"]),
         ("stages:\n  crawl: {use: rules}\n", ["a source has that name"]),
@@ -124,7 +140,9 @@ def test_a_missing_file_lists_its_neighbours(tmp_path: Path) -> None:
         load_pipeline(tmp_path / "p.yaml")
 
 
-@pytest.mark.parametrize("assignment", ["foo", "=1", "a..b=1", "stages.rules.packs.x=1", "stages.rules.packs=[", "stagess.x=1"])
+@pytest.mark.parametrize(
+    "assignment", ["foo", "=1", "a..b=1", "stages.rules.packs.x=1", "stages.rules.packs=[", "stagess.x=1"]
+)
 def test_a_bad_set_is_refused(assignment: str) -> None:
     with pytest.raises(SpecError, match="--set"):
         load_pipeline(ROOT / "pipelines" / "ko.yaml", [assignment])
@@ -133,4 +151,13 @@ def test_a_bad_set_is_refused(assignment: str) -> None:
 def test_every_stage_file_is_a_kind() -> None:
     import winnow.stages
 
-    assert kinds(winnow.stages) == ["extract", "fasttext", "langid", "minhash", "mixture", "prescreen", "rules", "tokenize"]
+    assert kinds(winnow.stages) == [
+        "extract",
+        "fasttext",
+        "langid",
+        "minhash",
+        "mixture",
+        "prescreen",
+        "rules",
+        "tokenize",
+    ]

@@ -109,7 +109,9 @@ def test_a_killed_writer_leaves_nothing_that_counts(tmp_path: Path) -> None:
 def test_rebatching_keeps_every_row_in_order(sizes: list[int], rows: int) -> None:
     batches, at = [], 0
     for size in sizes:
-        batches.append(pa.RecordBatch.from_pydict({"a": list(range(at, at + size))}, schema=pa.schema({"a": pa.int64()})))
+        batches.append(
+            pa.RecordBatch.from_pydict({"a": list(range(at, at + size))}, schema=pa.schema({"a": pa.int64()}))
+        )
         at += size
     out = list(rebatched(batches, rows))
     assert [v for b in out for v in b.column(0).to_pylist()] == list(range(at))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from pydantic import ValidationError
+
 from winnow.filters.languages import language_pack
 from winnow.stages.extract import KIND
 from winnow.stages.stage import Page

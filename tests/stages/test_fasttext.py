@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.classifiers.artifacts import resolve
 from winnow.filters.languages import language_pack
 from winnow.stages.fasttext import KIND

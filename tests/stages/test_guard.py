@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from winnow.stages.guard import Guard, Outcome, Work, close_all, guard
 from winnow.stages.stage import StageError
 

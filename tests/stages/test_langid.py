@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
+
 from winnow.classifiers.language_codes import language_code
 from winnow.filters.languages import language_pack
 from winnow.stages.extract import KIND as EXTRACT

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from winnow.filters.languages import language_pack
 from winnow.stages import minhash
 from winnow.stages.minhash import MinHash

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from winnow.filters.languages import language_pack
 from winnow.filters.rounding import realise
 from winnow.stages.mixture import Mixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
+
 from winnow.filters.languages import LanguagePack, language_pack
 from winnow.stages.prescreen import KIND
 from winnow.stages.stage import Page, StageError

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+
 from winnow.filters.languages import language_pack
 from winnow.stages.rules import KIND
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError

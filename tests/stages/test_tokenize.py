@@ -14,6 +14,7 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.filters.languages import language_pack
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 from winnow.stages.tokenize import KIND, Tokenize

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 from transformers import AutoTokenizer
+
 from winnow.tokenize.fit import fit_tokenizer, read_texts
 from winnow.tokenize.fit_shipped import RECIPES, Recipe, fit_shipped
 from winnow.tokenize.tokenizer import MODELS, TokenizerError, find, load

@@ -11,6 +11,7 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, pre_tokenizers
+
 from winnow.tokenize.byte_bpe import CJK, CONTRACTIONS, PATTERNS
 
 BYTES = {bytes([byte]): byte for byte in range(256)}

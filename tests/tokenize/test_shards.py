@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.tokenize.reader import ShardSet, read_manifest
 from winnow.tokenize.shard import (
     COLUMNS,

@@ -13,6 +13,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
+
 from winnow.tokenize.byte_bpe import LLAMA3, QWEN2, ByteBpe, NotEqual, surely_composed
 from winnow.tokenize.tokenizer import MODELS, PROBES, Tokenizer, TokenizerError, find, load, shipped
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
 from winnow.tokenize.shard import COLUMNS, Manifest, TokenizerIdentity, manifest_of
 from winnow.tokenize.writer import write_bytes, write_manifest, write_shard
 

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel
+
 from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.data import IGNORED, Loader, MicroBatch, micro_batch, sample
 from winnow.train_handoff.export import export

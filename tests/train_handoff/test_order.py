@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.train_handoff.order import RESOLUTION, Interleave, Shuffle, SourceOrder, parts_of
 
 PARTS = st.lists(st.integers(1, 40), min_size=1, max_size=6).map(tuple)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from winnow.tokenize.reader import ShardSet
 from winnow.train_handoff.config import TrainConfig, TrainError, parse_config, with_values
 from winnow.train_handoff.launch import main

@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
+
 from winnow.train_handoff.schedule import Curve, Shape, rate
 
 

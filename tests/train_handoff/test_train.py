@@ -19,6 +19,7 @@ import pytest
 import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from winnow.tokenize.reader import ShardSet
 from winnow.train_handoff.config import parse_config
 from winnow.train_handoff.data import IGNORED, sample

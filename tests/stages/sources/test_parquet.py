@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from winnow.stages.sources.parquet import KIND, Settings
 from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, InputFile, Segment, StageError
 

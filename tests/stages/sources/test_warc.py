@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from winnow.stages.sources.warc import KIND, Settings
 from winnow.stages.stage import Damage, InputFile, Page, Segment, StageError
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from winnow.stages.stage import Damage, Page
 
 from .archives_built import http, warc, wrap

@@ -12,6 +12,7 @@ import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from winnow.stages.sources.warc import KIND, Settings
 from winnow.stages.stage import Damage, InputFile, Page, Segment
 
