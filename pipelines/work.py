@@ -292,7 +292,9 @@ def _copies(plan: Plan, view: View, status: np.ndarray, multiplicity: np.ndarray
     if (multiplicity == 1).all():
         return (status == KEPT).astype(np.uint16)
     ids = plan.store.read(plan.documents(view.partition), ["id"]).column("id").combine_chunks()
-    copies: np.ndarray = np.where(status == KEPT, realise(multiplicity, ids, plan.pipeline.seed), 0).astype(np.uint16)
+    copies = np.zeros(view.rows, np.uint16)
+    kept = status == KEPT
+    copies[kept] = realise(multiplicity, ids, plan.pipeline.seed)[kept]
     return copies
 
 

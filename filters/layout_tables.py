@@ -1,0 +1,215 @@
+"""Tables that only place things on a page, told from tables of data and turned into blocks and paragraphs.
+
+Pages of about 1996 to 2006, and many boards and public notices since, put the article into the cell of a table and
+end its paragraphs by <br><br>. Main-text extractors take every table for data: the article comes out as one line
+between pipes, with the menu in the next cell. The marks of a layout table follow the HTML standard's table of them
+(https://html.spec.whatwg.org/multipage/tables.html, "Possible values that indicate layout/non-layout tables": role,
+no caption, no th, no scope or headers) and what browsers do to tell assistive software (nested tables, one row or one
+column), with one of our own: a cell that holds running text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+Element = Any
+"""An lxml element: the extractors' trees are `lxml.html.HtmlElement`, which lxml leaves untyped."""
+
+PARAGRAPH = 40
+"""Characters outside links that make a block, or what stands between two double line breaks, a paragraph."""
+RUNNING = 200
+"""Characters outside links, in two paragraphs or more, that make a cell running text."""
+ALONE = 300
+"""Characters outside links that make a cell running text even in one paragraph, when it dominates its table."""
+DOMINANT = 0.6
+"""Share of its table's characters from which a cell dominates."""
+
+CELLS = frozenset(("td", "th"))
+BLOCKS = frozenset(
+    "address article aside blockquote center dd details dir div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 "
+    "header hr li main menu nav ol p pre section table td th tr ul".split()
+)
+FRAMES = frozenset(("center", "div"))
+SILENT = frozenset(("script", "style", "noscript", "select", "textarea"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell and what it holds outside nested tables. `chars` leaves out the text of links, `linked` counts that."""
+
+    element: Element
+    row: int
+    chars: int
+    linked: int
+    paragraphs: int
+    nests: bool
+
+    @property
+    def running(self) -> bool:
+        """Whether it holds running text."""
+        return self.paragraphs >= 2 and self.chars >= RUNNING
+
+
+def flatten(tree: Element) -> int:
+    """Turns the layout tables of a parsed page into <div>, in place, and the text of their cells into <p>.
+
+    Returns how many tables that were. Tables of data stay as they are, also inside layout tables.
+    """
+    layouts = [table for table in tree.iter("table") if is_layout(table)]
+    if not layouts:
+        return 0
+    etree.strip_tags(tree, "font")
+    frames: list[Element] = []
+    for table in layouts:
+        for part in _own_parts(table):
+            if part.tag in CELLS:
+                frames.append(part)
+            part.tag = "div"
+    for frame in frames:
+        for block in _frames(frame):
+            _break_into_paragraphs(block)
+    return len(layouts)
+
+
+def is_layout(table: Element) -> bool:
+    """Whether a <table> only places things."""
+    if (table.get("role") or "").strip().lower() in ("presentation", "none"):
+        return True
+    cells: list[Cell] = []
+    row, widest, width, headed = 0, 0, 0, False
+    for part in _own_parts(table):
+        tag = part.tag
+        if tag == "tr":
+            row, width = row + 1, 0
+        elif tag in CELLS:
+            width += 1
+            widest = max(widest, width)
+            headed = headed or tag == "th" or part.get("scope") is not None or part.get("headers") is not None
+            cells.append(_measure(part, row))
+        elif tag in ("caption", "thead"):
+            headed = True
+    if not cells:
+        return False
+    total = sum(cell.chars + cell.linked for cell in cells)
+    if headed:
+        return any(cell.running and cell.chars >= DOMINANT * total for cell in cells)
+    return (
+        row <= 1
+        or widest == 1
+        or any(cell.nests or cell.running for cell in cells)
+        or any(cell.chars >= ALONE and cell.chars >= DOMINANT * total for cell in cells)
+    )
+
+
+def _own_parts(table: Element) -> Iterator[Element]:
+    """A table, its groups, rows and cells, in document order, without what is inside the cells."""
+    stack = [table]
+    while stack:
+        part = stack.pop()
+        yield part
+        if part.tag not in CELLS:
+            stack.extend(child for child in reversed(part) if child.tag != "table" and isinstance(child.tag, str))
+
+
+def _measure(cell: Element, row: int) -> Cell:
+    if len(cell) == 0:
+        size = len((cell.text or "").strip())
+        return Cell(cell, row, size, 0, int(size >= PARAGRAPH), False)
+    chars = linked = paragraphs = run = breaks = links = 0
+    nests = False
+    walk = etree.iterwalk(cell, events=("start", "end"))
+    for event, element in walk:
+        tag = element.tag
+        if event == "start":
+            if tag == "br":
+                breaks += 1
+            elif tag == "a":
+                links += 1
+            text = element.text
+            if tag == "table" and element is not cell:
+                nests = True
+                text = None
+                walk.skip_subtree()
+            elif tag in SILENT or not isinstance(tag, str):
+                text = None
+                walk.skip_subtree()
+        else:
+            if tag == "a":
+                links -= 1
+            text = element.tail if element is not cell else None
+        if breaks > 1 or tag in BLOCKS:
+            paragraphs += run >= PARAGRAPH
+            run = 0
+        size = len(text.strip()) if text else 0
+        if size:
+            breaks = 0
+            if links:
+                linked += size
+            else:
+                chars += size
+                run += size
+    return Cell(cell, row, chars, linked, paragraphs + (run >= PARAGRAPH), nests)
+
+
+def _frames(frame: Element) -> Iterator[Element]:
+    """A former cell and the plain blocks in it, down to tables and to former cells, which come by themselves."""
+    stack = [frame]
+    while stack:
+        block = stack.pop()
+        yield block
+        stack.extend(child for child in block if child.tag in FRAMES)
+
+
+def _break_into_paragraphs(block: Element) -> None:
+    """Puts text and inline elements that stand bare in a block into <p>, a new one after a double line break."""
+    for line_break in [element for element in block.iterchildren("span") if element.find("br") is not None]:
+        line_break.drop_tag()
+    children = list(block)
+    lead = block.text
+    if not any(text and text.strip() for text in (lead, *(child.tail for child in children))):
+        return
+    block.text = None
+    paragraph: Element = None
+    breaks: list[Element] = []
+    pieces: list[tuple[Element, str | None]] = [(None, lead)]
+    for child in children:
+        pieces.append((child, child.tail))
+        block.remove(child)
+        child.tail = None
+    for element, text in pieces:
+        if element is None:
+            pass
+        elif element.tag == "br":
+            breaks.append(element)
+        elif _is_block(element):
+            block.append(element)
+            paragraph, breaks = None, []
+        else:
+            paragraph = _paragraph(block, paragraph, breaks)
+            breaks = []
+            paragraph.append(element)
+        if text and text.strip():
+            paragraph = _paragraph(block, paragraph, breaks)
+            breaks = []
+            if len(paragraph):
+                paragraph[-1].tail = text
+            else:
+                paragraph.text = text
+        elif text and paragraph is not None and len(paragraph) and not breaks:
+            paragraph[-1].tail = text
+
+
+def _paragraph(block: Element, paragraph: Element, breaks: list[Element]) -> Element:
+    """The paragraph to go on writing in: a new one after a double line break."""
+    if paragraph is None or len(breaks) > 1:
+        return etree.SubElement(block, "p")
+    paragraph.extend(breaks)
+    return paragraph
+
+
+def _is_block(element: Element) -> bool:
+    return element.tag in BLOCKS or (len(element) > 0 and next(element.iter(*BLOCKS), None) is not None)
