@@ -28,6 +28,9 @@ ALONE = 300
 DOMINANT = 0.6
 """Share of its table's characters from which a cell dominates."""
 
+MAIN = 0.8
+"""Share of the characters in a page's paragraphs from which a table or cell is the page's article."""
+
 CELLS = frozenset(("td", "th"))
 BLOCKS = frozenset(
     "address article aside blockquote center dd details dir div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 "
@@ -38,71 +41,113 @@ SILENT = frozenset(("script", "style", "noscript", "select", "textarea"))
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell and what it holds outside nested tables. `chars` leaves out the text of links, `linked` counts that."""
+class Measure:
+    """What an element holds outside the tables in it. `chars` leaves out the text of links, `linked` counts that;
+    `prose` counts the characters of `chars` that are in paragraphs."""
 
-    element: Element
-    row: int
     chars: int
     linked: int
+    prose: int
     paragraphs: int
     nests: bool
 
     @property
     def running(self) -> bool:
-        """Whether it holds running text."""
+        """Whether that is running text."""
         return self.paragraphs >= 2 and self.chars >= RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A <table> with its own cells, and whether it only places things."""
+
+    element: Element
+    cells: tuple[tuple[Element, Measure], ...]
+    layout: bool
 
 
 def flatten(tree: Element) -> int:
     """Turns the layout tables of a parsed page into <div>, in place, and the text of their cells into <p>.
 
-    Returns how many tables that were. Tables of data stay as they are, also inside layout tables.
+    The innermost of them that holds nearly all of the page's prose becomes <article>, unless the page has one: what
+    marks the main text for extractors, which would otherwise have to find it among cells that all look alike. Tables
+    of data stay as they are, also inside layout tables. Returns how many layout tables there were.
     """
-    layouts = [table for table in tree.iter("table") if is_layout(table)]
+    tables = [read_table(element) for element in tree.iter("table")]
+    layouts = [table for table in tables if table.layout]
     if not layouts:
         return 0
+    article = _article(tree, tables)
+    apart = {table.element for table in layouts}
     etree.strip_tags(tree, "font")
-    frames: list[Element] = []
     for table in layouts:
-        for part in _own_parts(table):
-            if part.tag in CELLS:
-                frames.append(part)
+        for part in list(_own_parts(table.element)):
             part.tag = "div"
-    for frame in frames:
-        for block in _frames(frame):
-            _break_into_paragraphs(block)
+        for cell, _ in table.cells:
+            for block in list(_plain_blocks(cell, apart)):
+                _break_into_paragraphs(block)
+    if article is not None:
+        article.tag = "article"
     return len(layouts)
 
 
-def is_layout(table: Element) -> bool:
-    """Whether a <table> only places things."""
-    if (table.get("role") or "").strip().lower() in ("presentation", "none"):
-        return True
-    cells: list[Cell] = []
-    row, widest, width, headed = 0, 0, 0, False
+def read_table(table: Element) -> Table:
+    """Measures a table's cells and judges it."""
+    cells: list[tuple[Element, Measure]] = []
+    rows, widest, width, headed = 0, 0, 0, False
     for part in _own_parts(table):
         tag = part.tag
         if tag == "tr":
-            row, width = row + 1, 0
+            rows, width = rows + 1, 0
         elif tag in CELLS:
             width += 1
             widest = max(widest, width)
             headed = headed or tag == "th" or part.get("scope") is not None or part.get("headers") is not None
-            cells.append(_measure(part, row))
+            cells.append((part, _measure(part)))
         elif tag in ("caption", "thead"):
             headed = True
-    if not cells:
-        return False
-    total = sum(cell.chars + cell.linked for cell in cells)
-    if headed:
-        return any(cell.running and cell.chars >= DOMINANT * total for cell in cells)
-    return (
-        row <= 1
-        or widest == 1
-        or any(cell.nests or cell.running for cell in cells)
-        or any(cell.chars >= ALONE and cell.chars >= DOMINANT * total for cell in cells)
-    )
+    role = (table.get("role") or "").strip().lower()
+    measures = [measure for _, measure in cells]
+    total = sum(measure.chars + measure.linked for measure in measures)
+    if not cells or role in ("presentation", "none"):
+        layout = bool(cells)
+    elif headed:
+        layout = any(measure.running and measure.chars >= DOMINANT * total for measure in measures)
+    else:
+        layout = (
+            rows <= 1
+            or widest == 1
+            or any(measure.nests or measure.running for measure in measures)
+            or any(measure.chars >= ALONE and measure.chars >= DOMINANT * total for measure in measures)
+        )
+    return Table(table, tuple(cells), layout)
+
+
+def _article(tree: Element, tables: list[Table]) -> Element:
+    """The innermost layout table or cell of one that holds the page's prose, or None."""
+    if next(tree.iter("article", "main"), None) is not None:
+        return None
+    layouts = {table.element for table in tables if table.layout}
+    prose: dict[Element, int] = {}
+    for table in tables:
+        prose.setdefault(table.element, 0)
+        for cell, measure in table.cells:
+            if table.layout:
+                prose.setdefault(cell, 0)
+            if measure.prose:
+                for holder in (cell, *cell.iterancestors("table", "td", "th")):
+                    prose[holder] = prose.get(holder, 0) + measure.prose
+    kept = sum(measure.prose for table in tables for _, measure in table.cells)
+    if kept < RUNNING:
+        return None
+    body = tree.find("body")
+    total = kept + (_measure(body).prose if body is not None else 0)
+    owners = {cell: table.layout for table in tables for cell, _ in table.cells}
+    main = None
+    for element, mass in prose.items():
+        if mass >= MAIN * total and (element in layouts or owners.get(element, False)):
+            main = element
+    return main
 
 
 def _own_parts(table: Element) -> Iterator[Element]:
@@ -115,11 +160,11 @@ def _own_parts(table: Element) -> Iterator[Element]:
             stack.extend(child for child in reversed(part) if child.tag != "table" and isinstance(child.tag, str))
 
 
-def _measure(cell: Element, row: int) -> Cell:
+def _measure(cell: Element) -> Measure:
     if len(cell) == 0:
         size = len((cell.text or "").strip())
-        return Cell(cell, row, size, 0, int(size >= PARAGRAPH), False)
-    chars = linked = paragraphs = run = breaks = links = 0
+        return Measure(size, 0, size * (size >= PARAGRAPH), int(size >= PARAGRAPH), False)
+    chars = linked = prose = paragraphs = run = breaks = links = 0
     nests = False
     walk = etree.iterwalk(cell, events=("start", "end"))
     for event, element in walk:
@@ -142,7 +187,9 @@ def _measure(cell: Element, row: int) -> Cell:
                 links -= 1
             text = element.tail if element is not cell else None
         if breaks > 1 or tag in BLOCKS:
-            paragraphs += run >= PARAGRAPH
+            if run >= PARAGRAPH:
+                paragraphs += 1
+                prose += run
             run = 0
         size = len(text.strip()) if text else 0
         if size:
@@ -152,16 +199,19 @@ def _measure(cell: Element, row: int) -> Cell:
             else:
                 chars += size
                 run += size
-    return Cell(cell, row, chars, linked, paragraphs + (run >= PARAGRAPH), nests)
+    if run >= PARAGRAPH:
+        paragraphs += 1
+        prose += run
+    return Measure(chars, linked, prose, paragraphs, nests)
 
 
-def _frames(frame: Element) -> Iterator[Element]:
-    """A former cell and the plain blocks in it, down to tables and to former cells, which come by themselves."""
+def _plain_blocks(frame: Element, apart: set[Element]) -> Iterator[Element]:
+    """A former cell and the plain blocks in it, down to the former tables in it, whose cells come by themselves."""
     stack = [frame]
     while stack:
         block = stack.pop()
         yield block
-        stack.extend(child for child in block if child.tag in FRAMES)
+        stack.extend(child for child in block if child.tag in FRAMES and child not in apart)
 
 
 def _break_into_paragraphs(block: Element) -> None:

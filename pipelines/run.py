@@ -93,11 +93,14 @@ def run(
     if not any(pending(plan).values()):
         accounting = store.read_json(plan.selection_done)
         _check_damage(accounting, strict)
+        _guard(plan, accounting["stages"])
+        _point_to(plan)
         return Run(plan, accounting, True)
     with _lock(store), Local(plan) if local else OnRay(plan, workers) as executor, show:
         store.sweep()
-        store.write_text("pipeline.yaml", yaml.safe_dump(pipeline.tree, allow_unicode=True, sort_keys=False))
-        return Run(plan, _Driver(plan, executor, show, strict).run(), False)
+        accounting = _Driver(plan, executor, show, strict).run()
+        _point_to(plan)
+        return Run(plan, accounting, False)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -107,8 +110,7 @@ def open_run(folder: str | Path) -> Run:
     last = store.read_json("run.json")
     if last is None:
         raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
-    with store.fs.open(store.path("pipeline.yaml"), "rb") as file:
-        pipeline = resolve_pipeline(yaml.safe_load(file), f"{root}/pipeline.yaml")
+    pipeline = resolve_pipeline(last["declaration"], f"{root}/run.json")
     plan = Plan.restore(pipeline, store, last["plan"])
     return Run(plan, store.read_json(plan.selection_done), True)
 
@@ -139,7 +141,6 @@ class _Driver:
         accounting["work"] = {"seconds": self.seconds, "rows": self.measured, "tasks": self.wall}
         accounting["wall"] = time.perf_counter() - self.started
         self._history()
-        plan.store.write_json("run.json", {"shards": plan.shards, "facts": plan.facts, "plan": plan.saved()})
         return accounting
 
     def _measure(self, wave: int) -> None:
@@ -185,7 +186,7 @@ class _Driver:
         self.light = documents <= LIGHT_DOCUMENTS
         _reconcile(stages)
         _check_damage(total, self.strict)
-        self._guard(stages)
+        _guard(self.plan, stages)
         return total
 
     def _select(self, ingested: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +199,7 @@ class _Driver:
         for result in sorted(results, key=lambda r: int(r["index"])):
             _add(stages, result["stages"])
         _reconcile(stages)
-        self._guard(stages)
+        _guard(plan, stages)
         totals = {key: sum(r[key] for r in results) for key in ("kept", "copies", "tokens", "documents")}
         if totals["documents"] != ingested["documents"]:
             raise RunError(
@@ -224,29 +225,6 @@ class _Driver:
             manifest = node.stage.manifest(sorted(entries, key=lambda e: str(e["file"])))
             plan.store.write_json(name, manifest)
         return dict(plan.store.read_json(name))
-
-    def _guard(self, stages: dict[str, Any]) -> None:
-        """Raises RunError where a stage drops more than it may, or too many rows failed."""
-        pipeline = self.plan.pipeline
-        for name, account in stages.items():
-            node = pipeline.nodes.get(name)
-            limit = node.max_drop if node else 1.0
-            dropped = sum(account["dropped"].values())
-            wiped = account["in"] >= WIPE_OUT_ROWS and account["kept"] == 0
-            if wiped or (account["in"] and dropped / account["in"] > limit):
-                clauses = ", ".join(f"{c} {n}" for c, n in sorted(account["dropped"].items(), key=lambda x: -x[1])[:5])
-                raise RunError(
-                    f"stage '{name}' keeps {account['kept']:,} of {account['in']:,} rows (max_drop {limit:g}; dropped by "
-                    f"{clauses or 'nothing'}; failed {account['failed']:,}): nothing after it was run"
-                )
-        failed = sum(account["failed"] for account in stages.values())
-        records = sum(stages[s]["in"] for s in pipeline.sources if s in stages)
-        allowed = pipeline.max_failures if pipeline.max_failures >= 1 else pipeline.max_failures * records
-        if failed > allowed:
-            raise RunError(
-                f"{failed:,} of {records:,} records failed, more than max_failures {pipeline.max_failures:g} allows; "
-                "see `winnow inspect` for the causes"
-            )
 
     def _took(self, result: dict[str, Any]) -> None:
         self.wall += result["wall"]
@@ -282,6 +260,38 @@ def _reconcile(stages: dict[str, Any]) -> None:
         out = account["kept"] + account["failed"] + sum(account["dropped"].values())
         if account["in"] != out:
             raise RunError(f"rows do not reconcile at stage '{name}': {account['in']:,} in, {out:,} accounted for")
+
+
+def _guard(plan: Plan, stages: dict[str, Any]) -> None:
+    """Raises RunError where a stage drops more than it may, or too many rows failed."""
+    pipeline = plan.pipeline
+    for name, account in stages.items():
+        node = pipeline.nodes.get(name)
+        limit = node.max_drop if node else 1.0
+        dropped = sum(account["dropped"].values())
+        wiped = account["in"] >= WIPE_OUT_ROWS and account["kept"] == 0
+        if wiped or (account["in"] and dropped / account["in"] > limit):
+            clauses = ", ".join(f"{c} {n}" for c, n in sorted(account["dropped"].items(), key=lambda x: -x[1])[:5])
+            raise RunError(
+                f"stage '{name}' keeps {account['kept']:,} of {account['in']:,} rows (max_drop {limit:g}; dropped by "
+                f"{clauses or 'nothing'}; failed {account['failed']:,}): nothing after it was run"
+            )
+    failed = sum(account["failed"] for account in stages.values())
+    records = sum(stages[s]["in"] for s in pipeline.sources if s in stages)
+    allowed = pipeline.max_failures if pipeline.max_failures >= 1 else pipeline.max_failures * records
+    if failed > allowed:
+        raise RunError(
+            f"{failed:,} of {records:,} records failed, more than max_failures {pipeline.max_failures:g} allows; "
+            "see `winnow inspect` for the causes"
+        )
+
+
+def _point_to(plan: Plan) -> None:
+    """Make this the run that the folder shows: one file, replaced at once, so that it never names half of two runs."""
+    tree = plan.pipeline.tree
+    plan.store.write_text("pipeline.yaml", yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
+    now = {"declaration": tree, "shards": plan.shards, "facts": plan.facts, "plan": plan.saved()}
+    plan.store.write_json("run.json", now)
 
 
 def _check_damage(accounting: dict[str, Any], strict: bool) -> None:

@@ -290,7 +290,7 @@ def _first_reason(reasons: pl.DataFrame, why: pl.DataFrame, where: np.ndarray) -
 
 def _copies(plan: Plan, view: View, status: np.ndarray, multiplicity: np.ndarray) -> np.ndarray:
     if (multiplicity == 1).all():
-        return (status == KEPT).astype(np.uint16)
+        return np.asarray(status == KEPT, np.uint16)
     ids = plan.store.read(plan.documents(view.partition), ["id"]).column("id").combine_chunks()
     copies = np.zeros(view.rows, np.uint16)
     kept = status == KEPT

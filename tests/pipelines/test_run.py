@@ -94,6 +94,19 @@ def test_a_looser_threshold_measures_only_what_it_lets_in(recipe: Path) -> None:
     assert measured(loose) == {"shards": more, "mixture": loose.accounting["stages"]["mixture"]["in"]}
 
 
+def test_going_back_to_an_earlier_declaration_points_the_folder_at_it(recipe: Path) -> None:
+    first = go(recipe)
+    go(recipe, "stages.rules.keep=word_count >= 55")
+    assert go(recipe).did_nothing
+    assert open_run(recipe.parent / "run").shards == first.shards
+
+
+def test_a_guard_holds_when_there_is_nothing_to_do(recipe: Path) -> None:
+    go(recipe)
+    with pytest.raises(RunError, match=r"max_drop 0\.1"):
+        go(recipe, "stages.rules.max_drop=0.1")
+
+
 def test_an_edited_run_equals_a_fresh_one(recipe: Path) -> None:
     go(recipe)
     edited = go(recipe, "stages.rules.keep=word_count >= 5")

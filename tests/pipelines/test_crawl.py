@@ -1,0 +1,151 @@
+"""Real crawls through the machine: what reaches the Korean corpus, damaged archives, pages that break the extractor."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import winnow
+from winnow.pipelines.progress import Progress
+from winnow.pipelines.run import open_run
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
+
+
+def command(folder: Path, warc: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    words = [
+        "run",
+        str(ROOT / "pipelines" / "ko.yaml"),
+        "--folder",
+        str(folder),
+        "--set",
+        f'sources.crawl.paths=["{warc}"]',
+    ]
+    return subprocess.run(
+        [sys.executable, "-m", "winnow.pipelines.cli", *words, *more],
+        capture_output=True,
+        text=True,
+        env={**os.environ},
+    )
+
+
+def hangul(text: str | None) -> int:
+    return len(re.findall("[가-힣]", text or ""))
+
+
+@needs_data
+def test_the_real_korean_pages_reach_the_corpus_and_no_english_one_does(tmp_path: Path) -> None:
+    done = command(tmp_path / "run", DATA / "crawl" / "web-mixed.warc.gz")
+    assert done.returncode == 0, done.stderr
+    documents = (
+        open_run(tmp_path / "run").documents(kept_only=False).select("url", "text", "language.label", "selection.stage")
+    )
+    korean = {
+        row["url"]: row["text"]
+        for row in documents.collect().iter_rows(named=True)
+        if row["language.label"] == "ko" and row["selection.stage"] != "language"
+    }
+    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as file:
+        truth: list[dict[str, Any]] = [json.loads(line) for line in file]
+    expected = [
+        t["uri"] for t in truth if t.get("lang") == "ko" and (t.get("gold_text") is None or hangul(t["gold_text"]) > 0)
+    ]
+    reached = [uri for uri in expected if hangul(korean.get(uri)) >= 20]
+    print(f"{len(reached)} of {len(expected)} Korean pages reach the corpus\n{done.stdout}")
+    assert len(reached) >= 0.97 * len(expected)
+    assert not [t["uri"] for t in truth if t.get("lang") == "en" and t["uri"] in korean]
+    assert not [uri for uri in reached if korean[uri].count("\ufffd") > 0.01 * len(korean[uri])]
+
+
+@needs_data
+@pytest.mark.parametrize(("copy", "least"), [("corrupt-middle", 580), ("truncated", 335), ("single-member", 585)])
+def test_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path, copy: str, least: int) -> None:
+    warc = DATA / "warc-ko-built" / f"ko-built.{copy}.warc.gz"
+    done = command(tmp_path / "run", warc, "--local", "--set", "stages.extract.engine=resiliparse")
+    assert done.returncode == 0, done.stderr
+    accounting = open_run(tmp_path / "run").accounting
+    for name, account in accounting["stages"].items():
+        assert account["in"] == account["kept"] + account["failed"] + sum(account["dropped"].values()), name
+    assert accounting["stages"]["crawl"]["in"] >= least
+    warned = re.search(rf"warning: .*ko-built\.{copy}\.warc\.gz: damaged at byte [\d,]+: ", done.stdout)
+    assert bool(warned) == (copy != "single-member"), done.stdout
+    again = command(tmp_path / "run", warc, "--local", "--set", "stages.extract.engine=resiliparse", "--strict")
+    assert again.returncode == (copy != "single-member"), again.stderr
+    if copy != "single-member":
+        assert "--strict" in again.stderr and f"{copy}.warc.gz at byte" in again.stderr
+        assert len(again.stderr.strip().splitlines()[-1]) < 400
+
+
+def record(url: str, body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    lines = ["WARC/1.0", "WARC-Type: response", f"WARC-Target-URI: {url}", "WARC-Date: 2026-01-01T00:00:00Z"]
+    lines += [f"WARC-Record-ID: <urn:x:{url}>", "Content-Type: application/http; msgtype=response"]
+    lines += [f"Content-Length: {len(head) + len(body)}", "", ""]
+    return gzip.compress("\r\n".join(lines).encode() + head + body + b"\r\n\r\n", mtime=0)
+
+
+def test_a_page_that_takes_too_long_is_one_failed_row(tmp_path: Path) -> None:
+    sentence = "<p>오늘 마을 도서관에서는 어린이들과 함께 새로운 책을 읽고 이야기를 나누는 시간을 가졌다.</p>"
+    pages = [
+        record(f"https://x.example/{n}", f"<html><body><article>{sentence * 8}{n}</article></body></html>".encode())
+        for n in range(30)
+    ]
+    monster = "<html><body>" + "<div>가나다 " * 200_000 + sentence + "</body></html>"
+    pages.insert(15, record("https://x.example/monster", monster.encode()))
+    (tmp_path / "x.warc.gz").write_bytes(b"".join(pages))
+    sets = [
+        f'sources.crawl.paths=["{tmp_path}/x.warc.gz"]',
+        "stages.extract.engine=resiliparse",
+        "stages.extract.page_seconds=1",
+        "stages.rules.keep=true",
+        "stages.dedup=null",
+    ]
+    run = winnow.run(
+        ROOT / "pipelines" / "web.yaml",
+        [*sets, "language=ko"],
+        folder=tmp_path / "run",
+        local=True,
+        progress=Progress(quiet=True),
+    )
+    extract = run.accounting["stages"]["extract"]
+    assert (extract["in"], extract["failed"]) == (31, 1)
+    records = pl.DataFrame(run.plan.store.read(run.plan.records(run.plan.partitions[0])))
+    (failed,) = records.filter(pl.col("status") == 3).iter_rows(named=True)
+    assert failed["url"] == "https://x.example/monster"
+    assert failed["stage"] == "extract" and failed["value"]
+    assert run.accounting["kept"] == 30
+
+
+def test_pages_of_every_kind_reconcile_in_one_file_split_in_many(tmp_path: Path) -> None:
+    """Three megabytes of members in one file: several partitions, each record once."""
+    filler = os.urandom(30_000).hex()
+    pages = [
+        record(
+            f"https://x.example/{n}", f"<html><body><p>{'가나다 ' * 60}{n}</p><!-- {filler} --></body></html>".encode()
+        )
+        for n in range(100)
+    ]
+    (tmp_path / "x.warc.gz").write_bytes(b"".join(pages))
+    sets = [
+        f'sources.crawl.paths=["{tmp_path}/x.warc.gz"]',
+        "stages.rules.keep=true",
+        "stages.dedup=null",
+        "language=ko",
+    ]
+    run = winnow.run(
+        ROOT / "pipelines" / "web.yaml", sets, folder=tmp_path / "run", local=True, progress=Progress(quiet=True)
+    )
+    assert len(run.plan.partitions) >= 3
+    assert run.accounting["stages"]["crawl"]["in"] == 100
+    assert run.documents(kept_only=False).select(pl.col("url").n_unique()).collect().item() == 100
