@@ -21,7 +21,7 @@ Element = Any
 
 PARAGRAPH = 40
 """Characters outside links that make a block, or what stands between two double line breaks, a paragraph."""
-RUNNING = 200
+RUNNING = 120
 """Characters outside links, in two paragraphs or more, that make a cell running text."""
 ALONE = 300
 """Characters outside links that make a cell running text even in one paragraph, when it dominates its table."""
@@ -32,12 +32,17 @@ MAIN = 0.8
 """Share of the characters in a page's paragraphs from which a table or cell is the page's article."""
 
 CELLS = frozenset(("td", "th"))
-BLOCKS = frozenset(
-    "address article aside blockquote center dd details dir div dl dt fieldset figure footer form h1 h2 h3 h4 h5 h6 "
-    "header hr li main menu nav ol p pre section table td th tr ul".split()
-)
+BLOCKS = frozenset((
+    "address", "article", "aside", "blockquote", "center", "dd", "details", "dir", "div", "dl", "dt", "fieldset",
+    "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "menu", "nav", "ol",
+    "p", "pre", "section", "table", "td", "th", "tr", "ul",
+))  # fmt: skip
+PARTS = frozenset(("table", "caption", "colgroup", "col", "thead", "tbody", "tfoot", "tr", "td", "th"))
 FRAMES = frozenset(("center", "div"))
-SILENT = frozenset(("script", "style", "noscript", "select", "textarea"))
+SILENT = frozenset(("aside", "footer", "nav", "noscript", "script", "select", "style", "textarea"))
+"""Not prose of the page."""
+MUTE = SILENT | {"a", "br", "img"}
+"""What does not make the inline content of a block a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +76,20 @@ def flatten(tree: Element) -> int:
 
     The innermost of them that holds nearly all of the page's prose becomes <article>, unless the page has one: what
     marks the main text for extractors, which would otherwise have to find it among cells that all look alike. Tables
-    of data stay as they are, also inside layout tables. Returns how many layout tables there were.
+    of data stay as they are, also inside layout tables, and so does a page without prose in its layout tables (a list
+    of links). Returns how many tables were turned.
     """
     tables = [read_table(element) for element in tree.iter("table")]
     layouts = [table for table in tables if table.layout]
-    if not layouts:
+    if sum(measure.prose for table in layouts for _, measure in table.cells) < RUNNING:
         return 0
     article = _article(tree, tables)
     apart = {table.element for table in layouts}
     etree.strip_tags(tree, "font")
     for table in layouts:
         for part in list(_own_parts(table.element)):
-            part.tag = "div"
+            if part.tag in PARTS:
+                part.tag = "div"
         for cell, _ in table.cells:
             for block in list(_plain_blocks(cell, apart)):
                 _break_into_paragraphs(block)
@@ -124,43 +131,41 @@ def read_table(table: Element) -> Table:
 
 
 def _article(tree: Element, tables: list[Table]) -> Element:
-    """The innermost layout table or cell of one that holds the page's prose, or None."""
+    """The innermost layout table, or cell of one, that holds nearly all prose of the page; None where there is none
+    or the page names its article itself."""
     if next(tree.iter("article", "main"), None) is not None:
         return None
-    layouts = {table.element for table in tables if table.layout}
-    prose: dict[Element, int] = {}
+    holders: dict[Element, int] = {}
     for table in tables:
-        prose.setdefault(table.element, 0)
+        if table.layout:
+            holders.update(dict.fromkeys((table.element, *(cell for cell, _ in table.cells)), 0))
+    inside = 0
+    for table in tables:
         for cell, measure in table.cells:
-            if table.layout:
-                prose.setdefault(cell, 0)
             if measure.prose:
+                inside += measure.prose
                 for holder in (cell, *cell.iterancestors("table", "td", "th")):
-                    prose[holder] = prose.get(holder, 0) + measure.prose
-    kept = sum(measure.prose for table in tables for _, measure in table.cells)
-    if kept < RUNNING:
-        return None
+                    if holder in holders:
+                        holders[holder] += measure.prose
     body = tree.find("body")
-    total = kept + (_measure(body).prose if body is not None else 0)
-    owners = {cell: table.layout for table in tables for cell, _ in table.cells}
-    main = None
-    for element, mass in prose.items():
-        if mass >= MAIN * total and (element in layouts or owners.get(element, False)):
-            main = element
-    return main
+    outside = _measure(body).prose if body is not None else 0
+    # Holders come outermost first, and two that each hold most of the prose are one inside the other.
+    return next((holder for holder in reversed(holders) if holders[holder] >= MAIN * (inside + outside)), None)
 
 
 def _own_parts(table: Element) -> Iterator[Element]:
-    """A table, its groups, rows and cells, in document order, without what is inside the cells."""
+    """A table, its rows and cells, in document order, without what is inside the cells. Forms and other elements that
+    old pages open between rows and that parsers leave there come too."""
     stack = [table]
     while stack:
         part = stack.pop()
         yield part
-        if part.tag not in CELLS:
+        if part.tag not in CELLS and part.tag not in SILENT:
             stack.extend(child for child in reversed(part) if child.tag != "table" and isinstance(child.tag, str))
 
 
 def _measure(cell: Element) -> Measure:
+    """Reads a cell, or the body, once; a paragraph ends at a block's edge and at a double line break."""
     if len(cell) == 0:
         size = len((cell.text or "").strip())
         return Measure(size, 0, size * (size >= PARAGRAPH), int(size >= PARAGRAPH), False)
@@ -215,42 +220,51 @@ def _plain_blocks(frame: Element, apart: set[Element]) -> Iterator[Element]:
 
 
 def _break_into_paragraphs(block: Element) -> None:
-    """Puts text and inline elements that stand bare in a block into <p>, a new one after a double line break."""
-    for line_break in [element for element in block.iterchildren("span") if element.find("br") is not None]:
-        line_break.drop_tag()
+    """Puts text and inline elements that stand bare in a block into <p>, a new one after a double line break.
+
+    Leaves a block alone whose only bare content is links and pictures: as a paragraph, a menu would pass for prose.
+    """
+    for span in block.findall("span"):
+        if span.find("br") is not None:
+            span.drop_tag()
     children = list(block)
-    lead = block.text
-    if not any(text and text.strip() for text in (lead, *(child.tail for child in children))):
+    if not _says(block.text) and not any(_says(child.tail) or _speaks(child) for child in children):
         return
+    pieces: list[tuple[Element, str | None]] = [(None, block.text), *((child, child.tail) for child in children)]
     block.text = None
-    paragraph: Element = None
-    breaks: list[Element] = []
-    pieces: list[tuple[Element, str | None]] = [(None, lead)]
     for child in children:
-        pieces.append((child, child.tail))
         block.remove(child)
         child.tail = None
+    paragraph: Element = None
+    breaks: list[Element] = []
     for element, text in pieces:
-        if element is None:
-            pass
-        elif element.tag == "br":
+        if element is not None and element.tag == "br":
             breaks.append(element)
-        elif _is_block(element):
+        elif element is not None and _is_block(element):
             block.append(element)
             paragraph, breaks = None, []
-        else:
-            paragraph = _paragraph(block, paragraph, breaks)
-            breaks = []
+        elif element is not None:
+            paragraph, breaks = _paragraph(block, paragraph, breaks), []
             paragraph.append(element)
-        if text and text.strip():
-            paragraph = _paragraph(block, paragraph, breaks)
-            breaks = []
+        if _says(text):
+            paragraph, breaks = _paragraph(block, paragraph, breaks), []
             if len(paragraph):
                 paragraph[-1].tail = text
             else:
                 paragraph.text = text
         elif text and paragraph is not None and len(paragraph) and not breaks:
             paragraph[-1].tail = text
+
+
+def _says(text: str | None) -> bool:
+    return text is not None and text != "" and not text.isspace()
+
+
+def _speaks(element: Element) -> bool:
+    """Whether an element is inline and has text of its own outside links."""
+    if element.tag in MUTE or _is_block(element):
+        return False
+    return _says(element.text) or any(_speaks(child) or _says(child.tail) for child in element)
 
 
 def _paragraph(block: Element, paragraph: Element, breaks: list[Element]) -> Element:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from winnow.pipelines.plan import Plan
 
 RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
+
+CONNECT_SECONDS = 10
 
 AHEAD = 4
 """Tasks handed to Ray per CPU at a time: enough to keep it busy, few enough to stop soon after a failure."""
@@ -109,13 +112,21 @@ class OnRay:
                 options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
                 options |= {"object_store_memory": 256 * 2**20}
             try:
+                _reachable(address)
                 ray.init(**options)
-            except (ConnectionError, RuntimeError, ValueError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 where = f"the cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
                 raise RunError(f"cannot start {where}: {str(error).splitlines()[0]}") from error
         self.reference = ray.put(self.plan)
         self.started = True
         return ray
+
+
+def _reachable(address: str | None) -> None:
+    """Raises OSError at once where nobody listens at host:port; Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition("/")[2].rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _result(ray: Any, reference: Any, name: str, call: tuple[Any, ...]) -> Any:

@@ -110,7 +110,7 @@ def open_run(folder: str | Path) -> Run:
     last = store.read_json("run.json")
     if last is None:
         raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
-    pipeline = resolve_pipeline(last["declaration"], f"{root}/run.json")
+    pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json")
     plan = Plan.restore(pipeline, store, last["plan"])
     return Run(plan, store.read_json(plan.selection_done), True)
 
@@ -288,9 +288,9 @@ def _guard(plan: Plan, stages: dict[str, Any]) -> None:
 
 def _point_to(plan: Plan) -> None:
     """Make this the run that the folder shows: one file, replaced at once, so that it never names half of two runs."""
-    tree = plan.pipeline.tree
-    plan.store.write_text("pipeline.yaml", yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
-    now = {"declaration": tree, "shards": plan.shards, "facts": plan.facts, "plan": plan.saved()}
+    declaration = yaml.safe_dump(plan.pipeline.tree, allow_unicode=True, sort_keys=False)  # its order is meant
+    plan.store.write_text("pipeline.yaml", declaration)
+    now = {"declaration": declaration, "shards": plan.shards, "facts": plan.facts, "plan": plan.saved()}
     plan.store.write_json("run.json", now)
 
 

@@ -39,7 +39,7 @@ class ExtractStage(Extract):
 
     __slots__ = ()
     kind = "extract"
-    version = 1
+    version = 2
     Settings = ExtractSettings
 
     def signals(self) -> dict[str, pa.DataType]:
@@ -89,6 +89,7 @@ def trafilatura_worker(favour: str, likely: str | None) -> Callable[[bytes, str 
     from trafilatura.settings import Extractor, use_config
 
     from winnow.filters.charset import decode
+    from winnow.filters.layout_tables import flatten
 
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     options: Any = Extractor(
@@ -105,6 +106,7 @@ def trafilatura_worker(favour: str, likely: str | None) -> Callable[[bytes, str 
         if tree is None:
             return None, "", page.charset
         title = extract_title(tree)
+        flatten(tree)
         text = trafilatura.extract(tree, options=options)
         return _clean(title) or None, _clean(text), page.charset
 

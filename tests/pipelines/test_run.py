@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +164,34 @@ def test_ray_and_local_and_any_number_of_workers_agree(recipe: Path, ray_session
     on_ray = go(recipe, folder="ray", local=False)
     assert on_ray.accounting["digest"] == alone.accounting["digest"]
     assert ShardSet.open(str(on_ray.shards)).digest == ShardSet.open(str(alone.shards)).digest
+
+
+def test_a_cluster_is_used_through_its_address_and_nothing_else_changes(recipe: Path, ray_session: None) -> None:
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    words = ["run", str(recipe), "--folder", str(recipe.parent / "cluster")]
+    done = subprocess.run(
+        [sys.executable, "-m", "winnow.pipelines.cli", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RAY_ADDRESS": address, "RAY_AUTH_MODE": "disabled"},
+    )
+    assert done.returncode == 0, done.stderr
+    shards = ShardSet.open(str(open_run(recipe.parent / "cluster").shards))
+    assert shards.digest == ShardSet.open(str(go(recipe).shards)).digest, "though its files shared one partition"
+
+
+def test_an_address_without_a_cluster_is_one_sentence(recipe: Path) -> None:
+    words = ["run", str(recipe), "--folder", str(recipe.parent / "cluster")]
+    done = subprocess.run(
+        [sys.executable, "-m", "winnow.pipelines.cli", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1", "RAY_AUTH_MODE": "disabled"},
+    )
+    assert done.returncode == 1
+    assert "cannot start the cluster at RAY_ADDRESS=127.0.0.1:1" in done.stderr
 
 
 def test_the_order_of_partitions_does_not_matter_to_what_is_kept(recipe: Path) -> None:

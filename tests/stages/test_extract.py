@@ -147,6 +147,48 @@ def test_settings_are_checked() -> None:
             KIND.Settings.model_validate(bad)
 
 
+def old_page() -> bytes:
+    """A page of about 2001: nested tables, <font>, paragraphs ended by <br><br>, in a legacy encoding."""
+    menu = "".join(f"<tr><td bgcolor=#eeeecc><a href=p{n}.html>차림표{n}</a></td></tr>" for n in range(9))
+    text = f"""<HTML><HEAD><TITLE>어촌의 가을</TITLE></HEAD><BODY BGCOLOR=white><center>
+    <table width=760 border=0><tr><td colspan=2><img src=top.gif></td></tr>
+    <tr><td width=150 valign=top><table width=140>{menu}</table></td>
+    <td valign=top><table width=590 cellpadding=8><tr><td><font size=4><b>어촌의 가을</b></font><hr noshade>
+    <font size=2>{"<br><br>".join(f"{sentence} {sentence[::-1]}" for sentence in SENTENCES)}</font></td></tr></table>
+    </td></tr><tr><td colspan=2 align=center><font size=1>무단 전재 금지<br>webmaster</font></td></tr></table></center></BODY></HTML>"""
+    return text.encode("cp949")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_article_laid_out_in_tables_comes_out_in_paragraphs(engine: str) -> None:
+    lines = stage(engine).extract([page(old_page())]).to_pylist()[0]["text"].splitlines()
+    assert [line for line in lines if line.startswith(tuple(SENTENCES))] == [f"{s} {s[::-1]}" for s in SENTENCES]
+    assert not [line for line in lines if "|" in line]
+    if engine == "trafilatura":
+        assert [line for line in lines if "차림표" in line or "webmaster" in line] == []
+
+
+def test_a_notice_in_the_cell_of_a_table_with_headers() -> None:
+    paragraphs = "".join(f"<p>{sentence} {sentence[::-1]}</p>" for sentence in SENTENCES)
+    payload = f"""<html><body><div id=wrap><table class=view><tbody><tr><th scope=row>담당부서</th><td>총무과</td>
+    <th scope=row>등록일</th><td>2019-03-02</td></tr><tr><td colspan=4><div>{paragraphs}</div></td></tr>
+    <tr><th>첨부</th><td colspan=3><a href=/f>a.hwp</a></td></tr></tbody></table></div></body></html>""".encode()
+    text = stage().extract([page(payload)]).to_pylist()[0]["text"]
+    assert text.splitlines() == [f"{sentence} {sentence[::-1]}" for sentence in SENTENCES]
+
+
+def test_a_table_of_data_stays_a_table() -> None:
+    data = "".join(f"<tr><td>{year}</td><td>{year * 7 % 1000} 톤</td></tr>" for year in range(2001, 2006))
+    table = f"<table><tr><th>해</th><th>어획량</th></tr>{data}</table>"
+    for payload in (article().replace(b"</article>", table.encode() + b"</article>"), old_page()):
+        payload = payload.replace(
+            b"</font></td></tr></table>", b"</font>" + table.encode("cp949") + b"</td></tr></table>"
+        )
+        text = stage().extract([page(payload)]).to_pylist()[0]["text"]
+        assert SENTENCES[3] in text
+        assert re.search(r"^\| 2003 \| 21 톤 \|", text, re.MULTILINE)
+
+
 def words_f1(text: str, gold: str) -> float:
     ours, theirs = Counter(re.findall(r"\w+", text)), Counter(re.findall(r"\w+", gold))
     return 2 * sum((ours & theirs).values()) / max(1, ours.total() + theirs.total())
