@@ -36,7 +36,7 @@ def card(recipe: Recipe, fitted: Sequence[Example], figures: Figures, digest: st
         name = f"{spec.name} ({spec.attribution})" if spec.attribution else spec.name
         lines.append(f"| {name} | {spec.folder} | {spec.licence} | {counts[spec.name]:,} | {tests[spec.name]:,} |")
     for source in sorted(name for name in counts if name.startswith("made: ")):
-        lines.append(f"| {source} (from words of the above) | | as above | {counts[source]:,} | {tests[source]:,} |")
+        lines.append(f"| {source} ({_made_of(source, recipe)}) | | as above | {counts[source]:,} | {tests[source]:,} |")
     auc = f", AUC {figures.auc:.3f}" if figures.auc is not None else ""
     lines += [
         "",
@@ -56,3 +56,11 @@ def card(recipe: Recipe, fitted: Sequence[Example], figures: Figures, digest: st
         )
     lines += ["", "## Limits", "", recipe.limits.strip(), ""]
     return "\n".join(lines)
+
+
+def _made_of(source: str, recipe: Recipe) -> str:
+    if source == "made: seeds":
+        return f"words of {recipe.lexicon}, written for this project, among texts of the above"
+    if source == "made: adverts" and recipe.junk is not None:
+        return f"sentences of {recipe.junk.adverts}, written for this project"
+    return "from words of the above"

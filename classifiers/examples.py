@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xxhash
 
 from winnow.classifiers.junk import junk_documents
+from winnow.classifiers.lexicon import is_background, load_lexicon, seeded, weak_label
 from winnow.classifiers.readers import Text, read
 from winnow.classifiers.recipe import Recipe, RecipeError, SourceSpec
 
@@ -46,6 +48,8 @@ def examples(recipe: Recipe, data: Path) -> list[Example]:
     """Every example of a recipe: sources in order, then the made ones. Repeats are not applied here.
     Raises RecipeError when a label has no example to fit on."""
     found: list[Example] = []
+    lexicon = load_lexicon(recipe.lexicon) if recipe.lexicon else None
+    backgrounds: list[str] = []
     seen: set[str] = set()
     for spec in recipe.sources:
         texts: list[Text] = []
@@ -55,14 +59,17 @@ def examples(recipe: Recipe, data: Path) -> list[Example]:
                 texts.append(text)
         for test in (False, True):
             side = [text for text in texts if held_out(text, spec, recipe) is test]
+            if spec.weak and lexicon is not None:
+                if not test:
+                    backgrounds += [text.text for text in side if is_background(text.text, lexicon)]
+                labelled = [(text, weak_label(text.text, lexicon)) for text in side]
+                side = [replace(text, label=label) for text, label in labelled if label is not None]
             limit = spec.limit
             if limit is not None and test:
                 limit = math.ceil(limit * recipe.holdout / 100)
             documents = list(_joined(side, spec, recipe.seed)) if spec.join else side
-            if limit is not None and len(documents) > limit:
-                kept = sorted(documents, key=lambda text: drawn(recipe.seed + 1, text.text))[:limit]
-                wanted = {id(text) for text in kept}
-                documents = [text for text in documents if id(text) in wanted]
+            if limit is not None:
+                documents = _limited(documents, limit, spec, recipe.seed + 1)
             found += [Example(text.text, text.label, spec.name, test) for text in documents]
     if recipe.junk:
         for test in (False, True):
@@ -70,6 +77,10 @@ def examples(recipe: Recipe, data: Path) -> list[Example]:
             share = recipe.holdout / 100 if test else 1.0
             for kind, text_made in junk_documents(recipe.junk, texts_of_side, recipe.seed + test, share):
                 found.append(Example(text_made, recipe.junk.label, f"made: {kind}", test))
+    if recipe.seeds and lexicon is not None:
+        # None for the test: to find again the words that were put in would prove nothing.
+        made = seeded(recipe.seeds, lexicon, backgrounds, recipe.seed)
+        found += [Example(text_made, topic, "made: seeds", False) for topic, text_made in made]
     labels = {one.label for one in found if not one.test}
     if len(labels) < 2:
         raise RecipeError(f"recipe '{recipe.name}': a classifier needs two labels, the sources gave {sorted(labels)}")
@@ -78,6 +89,18 @@ def examples(recipe: Recipe, data: Path) -> list[Example]:
             f"recipe '{recipe.name}': positive label '{recipe.positive}' has no example; labels: {', '.join(sorted(labels))}"
         )
     return found
+
+
+def _limited(documents: list[Text], limit: int, spec: SourceSpec, seed: int) -> list[Text]:
+    """`limit` of the documents by hash (of each label where the labels are weak), in their own order."""
+    wanted: set[int] = set()
+    taken: Counter[str] = Counter()
+    for text in sorted(documents, key=lambda text: drawn(seed, text.text)):
+        group = text.label if spec.weak else ""
+        if taken[group] < limit:
+            taken[group] += 1
+            wanted.add(id(text))
+    return [text for text in documents if id(text) in wanted]
 
 
 def _joined(texts: Iterable[Text], spec: SourceSpec, seed: int) -> Iterator[Text]:

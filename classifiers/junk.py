@@ -1,17 +1,21 @@
 """Made documents of junk, from real words: what crawls hold and no labelled corpus does.
 
-Five kinds. `keywords`: lists of words without endings or grammar; `menu`: navigation labels and scraps of three
+Six kinds. `keywords`: lists of words without endings or grammar; `menu`: navigation labels and scraps of three
 words on lines; `shuffled`: real passages with their words in random order; `repeated`: one phrase over and over;
-`spam`: stock advertising phrases among keywords. Lengths follow the recipe, so that length tells nothing.
+`spam`: stock advertising phrases among keywords; `adverts`: whole sentences of advertising with names, sums and contacts
+filled in, so that fluent sentences alone do not make a good page. Lengths follow the recipe, so that length tells nothing.
 """
 
 from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 
-from winnow.classifiers.recipe import Junk
+from winnow.classifiers.recipe import FOLDER, Junk, RecipeError, word_files
 
 _SEPARATORS = (" ", ", ", " | ", " / ", "\n", " · ", " #")
 
@@ -118,4 +122,62 @@ def _spam(junk: Junk, texts: Sequence[str], rng: random.Random) -> str:
     return ("\n" if rng.random() < 0.3 else " ").join(parts)
 
 
-_MAKERS = {"keywords": _keywords, "menu": _menu, "shuffled": _shuffled, "repeated": _repeated, "spam": _spam}
+@cache
+def _advert_sentences(name: str) -> tuple[str, ...]:
+    path = FOLDER / name if (FOLDER / name).is_file() else Path(name)
+    if not path.is_file():
+        raise RecipeError(f"no file of adverts '{name}': expected a path or one of {', '.join(word_files())}")
+    return tuple(line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#"))
+
+
+def _letters(rng: random.Random, characters: str, least: int, most: int) -> str:
+    return "".join(characters[int(rng.random() * len(characters))] for _ in range(rng.randint(least, most)))
+
+
+def _filled(sentence: str, texts: Sequence[str], rng: random.Random) -> str:
+    def pick(found: re.Match[str]) -> str:
+        what = found[1]
+        if what in ("name", "place"):
+            return _stem(_word(texts, rng)) or what
+        if what == "money":
+            return f"{rng.randint(1, 90)}{('만원', '만 원', '0만원', '백만원', '천만 원')[int(rng.random() * 5)]}"
+        if what == "rate":
+            return f"{rng.randint(1, 99)}%"
+        if what == "phone":
+            return f"{rng.randint(10, 70):03d}-{rng.randint(100, 9999):04d}-{rng.randint(0, 9999):04d}"
+        if what == "id":
+            return _letters(rng, "abcdefghijklmnopqrstuvwxyz0123456789", 4, 9)
+        if what == "day":
+            return "월화수목금토일"[int(rng.random() * 7)] + "요일"
+        return str(rng.randint(1, 999))
+
+    return _BLANK.sub(pick, sentence)
+
+
+_BLANK = re.compile(r"\{(\w+)\}")
+
+
+def _adverts(junk: Junk, texts: Sequence[str], rng: random.Random) -> str:
+    if junk.adverts is None:
+        raise RecipeError("junk of the kind `adverts` needs the name of a file in `adverts`")
+    sentences = _advert_sentences(junk.adverts)
+    target = _target(junk, rng)
+    # Most pages sell one thing: neighbours in the file do.
+    start = int(rng.random() * len(sentences))
+    reach = (12, 25, len(sentences))[int(rng.random() * 3)]
+    parts: list[str] = []
+    while sum(map(len, parts)) < target:
+        parts.append(_filled(sentences[(start + int(rng.random() * reach)) % len(sentences)], texts, rng))
+        if rng.random() < 0.1 and junk.spam:
+            parts.append(junk.spam[int(rng.random() * len(junk.spam))])
+    return ("\n" if rng.random() < 0.4 else " ").join(parts)
+
+
+_MAKERS = {
+    "keywords": _keywords,
+    "menu": _menu,
+    "shuffled": _shuffled,
+    "repeated": _repeated,
+    "spam": _spam,
+    "adverts": _adverts,
+}

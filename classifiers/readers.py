@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from winnow.classifiers.polite import polite
 from winnow.classifiers.recipe import RecipeError, SourceSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text with its raw label value. `group` is what must not be split between fit and test (a file)."""
+    """One text with its label, empty where the lexicon is to give it. `group` is what must not be split between fit and test (a file)."""
 
     text: str
     label: str
@@ -45,14 +46,25 @@ def read(spec: SourceSpec, data: Path) -> Iterator[Text]:
                     raise RecipeError(
                         f"source '{spec.name}': no column '{column}' in {path.name}: it has {', '.join(map(str, fields))}"
                     )
-                text = str(fields[column] or "").strip()
+            for text in _texts([str(fields[column] or "").strip() for column in columns], spec):
                 if len(text) >= spec.least_chars and hangul_share(text) >= spec.hangul:
                     yield Text(text, label, group)
 
 
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+
+
+def _texts(texts: list[str], spec: SourceSpec) -> list[str]:
+    if spec.merge:
+        texts = ["\n".join(texts)]
+    if spec.polite:
+        texts = [polite(text) for text in texts]
+    return [part for text in texts for part in _SENTENCE.split(text)] if spec.sentences else texts
+
+
 def _label(fields: dict[str, Any], spec: SourceSpec, path: Path) -> str | None:
-    if spec.label is not None:
-        return spec.label
+    if spec.label is not None or spec.weak:
+        return spec.label or ""
     if spec.label_column not in fields:
         raise RecipeError(
             f"source '{spec.name}': no label column '{spec.label_column}' in {path.name}: "

@@ -55,7 +55,8 @@ class SourceSpec(_Part):
     values that `labels` leaves out are not used. `join` = (least, most) characters of the documents that
     consecutive texts of the same label are joined into; without it every text is an example. `where` keeps rows whose
     column equals a value, `match` rows whose column holds a regular expression: weak labels, for want of better. A text
-    that several sources give belongs to the first."""
+    that several sources give belongs to the first. `weak` leaves the label to the recipe's lexicon, `merge` makes one text
+    of the `text` columns, `sentences` a text of every sentence, `polite` rewrites Korean sentence ends in the polite spoken style. `limit` is that of each label where labels are weak."""
 
     name: str
     folder: str
@@ -70,6 +71,10 @@ class SourceSpec(_Part):
     label: str | None = None
     label_column: str | None = None
     labels: dict[str, str] = {}
+    weak: bool = False
+    merge: bool = False
+    sentences: bool = False
+    polite: bool = False
     join: tuple[int, int] | None = None
     limit: int | None = None
     repeat: int = Field(default=1, ge=1)
@@ -81,23 +86,35 @@ class SourceSpec(_Part):
 
     @model_validator(mode="after")
     def _labelled(self) -> SourceSpec:
-        if (self.label is None) == (self.label_column is None):
-            raise ValueError(f"source '{self.name}' needs exactly one of label and label_column")
+        if (self.label is not None) + (self.label_column is not None) + self.weak != 1:
+            raise ValueError(f"source '{self.name}' needs exactly one of label and label_column, or `weak: true`")
         return self
 
 
 class Junk(_Part):
     """Made documents of one label: real words of the recipe's own texts in orders that nobody writes.
 
-    `kinds` maps a kind (keywords, menu, shuffled, repeated, spam) to how many documents of it are made for the
-    fit; a tenth as many, from held-out words, for the test. `navigation` and `spam` are stock phrases.
+    `kinds` maps a kind (keywords, menu, shuffled, repeated, spam, adverts) to how many documents of it are made for
+    the fit; a tenth as many, from held-out words, for the test. `navigation` and `spam` are stock phrases, `adverts`
+    names a file of advertising sentences beside the recipes.
     """
 
     label: str
-    kinds: dict[Literal["keywords", "menu", "shuffled", "repeated", "spam"], int]
+    kinds: dict[Literal["keywords", "menu", "shuffled", "repeated", "spam", "adverts"], int]
     chars: tuple[int, int] = (200, 1500)
     navigation: tuple[str, ...] = ()
     spam: tuple[str, ...] = ()
+    adverts: str | None = None
+
+
+class Seeds(_Part):
+    """Made documents of every topic of the lexicon: `count` each, of `words` (least, most) of its words, each with one of
+    `particles`, among `background` words of texts that the lexicon gives no topic."""
+
+    count: int
+    words: tuple[int, int] = (3, 8)
+    background: int = 30
+    particles: tuple[str, ...] = ()
 
 
 class Recipe(_Part):
@@ -118,11 +135,24 @@ class Recipe(_Part):
     balance: float = Field(default=0.0, ge=0.0, le=1.0)
     sources: tuple[SourceSpec, ...]
     junk: Junk | None = None
+    lexicon: str | None = None  # a file of words by topic: labels `weak` sources, feeds `seeds`
+    seeds: Seeds | None = None
+
+    @model_validator(mode="after")
+    def _with_lexicon(self) -> Recipe:
+        if self.lexicon is None and (self.seeds is not None or any(source.weak for source in self.sources)):
+            raise ValueError("`weak` sources and `seeds` need a `lexicon`")
+        return self
 
 
 def recipes() -> list[str]:
     """Names of the recipes that ship, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def word_files() -> list[str]:
+    """Names of the files of words and sentences that lie beside the recipes, sorted."""
+    return sorted(path.name for path in FOLDER.glob("*.txt"))
 
 
 def load_recipe(recipe: str | Path) -> Recipe:

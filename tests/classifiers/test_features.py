@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,3 +42,30 @@ def test_short_lines_are_gathered_and_long_lines_stay_apart() -> None:
 
 def test_top_count_is_at_least_one_window() -> None:
     assert [top_count(n, 0.1) for n in (1, 10, 11, 100)] == [1, 1, 2, 10]
+
+
+def by_translation(text: str, features: Features) -> str:
+    """`normalize` written with `str.translate` and a regular expression: what models were first fitted with."""
+    table = {code: "0" for code in range(0x3100) if unicodedata.category(chr(code)) == "Nd"} if features.mask else {}
+    if features.punctuation:
+        wide = (*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF21), 0x30FB)
+        marks = (code for code in range(0x3100) if unicodedata.category(chr(code))[0] in "PS")
+        table |= {code: f" {chr(code)} " for code in (*marks, *wide)}
+    text = unicodedata.normalize("NFC", text)
+    if features.mask:
+        text = re.sub(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+", " addr ", text, flags=re.IGNORECASE)
+    text = text.lower() if features.lower else text
+    text = re.sub(r"(\S)\1{2,}", r"\1\1", text) if features.squeeze else text
+    text = text.translate(table)
+    return " ".join(text.replace("__label__", "label ").replace("</s>", " s ").replace("\0", " ").split())
+
+
+PIECES = st.sampled_from(
+    ["한글 ", "ㅋ", "ㅋㅋㅋ", "!!!!", " . ", "\n\n\n", "\u2028", "１２", "0", "Aǅİ", "😀😀😀", "www.x.y ", "a@b.c"]
+)
+
+
+@given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)), st.booleans(), st.booleans(), st.booleans())
+def test_lines_are_those_of_the_plain_formulation(text: str, mask: bool, punctuation: bool, squeeze: bool) -> None:
+    features = Features(mask=mask, punctuation=punctuation, squeeze=squeeze)
+    assert normalize(text, features) == by_translation(text, features)
