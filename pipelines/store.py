@@ -77,6 +77,11 @@ class Store:
         """Whether a file of that name exists."""
         return bool(self.fs.exists(self.path(name)))
 
+    def remove(self, name: str) -> None:
+        """Remove a file if it is there."""
+        if self.exists(name):
+            self.fs.rm_file(self.path(name))
+
     def record(self, part: str) -> dict[str, Any] | None:
         """What was recorded of a part, or None unless the part is there, with the recorded size."""
         record = self.read_json(f"{part}.json")

@@ -155,7 +155,12 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
         seen = int((at != UNSEEN).sum())
         tally.count(node.name, seen, kept, failed, dict(counts.iter_rows()))
         if lost := int(((at != UNSEEN) & ~view.flag(node.name, MEASURED)).sum()):
-            raise StageError(f"{node.name}: {lost} of {seen} rows of partition {partition.key} were never measured")
+            # A worker that outlived its killed driver may have put an older part back; the next run looks again.
+            if node.name in plan.measure:
+                plan.store.remove(plan.covered(node.name))
+            raise StageError(
+                f"{node.name}: {lost} of {seen} rows of partition {partition.key} were never measured; run again to measure them"
+            )
         decided = (at == DROPPED) | (at == FAILED)
         reasons = _first_reason(reasons, why.with_columns(pl.lit(node.name).alias("stage")), decided & (status == KEPT))
         status = np.where((status == KEPT) & decided, at, status)

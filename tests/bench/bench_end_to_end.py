@@ -50,19 +50,20 @@ stop = ["의", "다", "이", "는", "에", "을", "한", "년", "하", "은", "�
 def go(steps, tasks):
     LocalPipelineExecutor(pipeline=steps, tasks=tasks, workers=workers, logging_dir=None, skip_completed=False).run()
 
-go([
-    WarcReader(source, glob_pattern="*.warc.gz"),
-    Trafilatura(favour_precision=False, timeout=10, deduplicate=False),
-    LanguageFilter("ko"),
-    GopherRepetitionFilter(language=language),
-    GopherQualityFilter(language=language, stop_words=stop, min_avg_word_length=1),
-    FineWebQualityFilter(language=language),
-    JsonlWriter(f"{out}/kept"),
-], workers)
-go([JsonlReader(f"{out}/kept"), MinhashDedupSignature(f"{out}/signatures", config=config, language=language)], workers)
-go([MinhashDedupBuckets(f"{out}/signatures", f"{out}/buckets", config=config)], 14)
-go([MinhashDedupCluster(f"{out}/buckets", f"{out}/remove", config=config)], 1)
-go([JsonlReader(f"{out}/kept"), MinhashDedupFilter(f"{out}/remove"), JsonlWriter(f"{out}/final")], workers)
+if __name__ == '__main__':  # its workers import this file
+    go([
+        WarcReader(source, glob_pattern="*.warc.gz"),
+        Trafilatura(favour_precision=False, timeout=10, deduplicate=False),
+        LanguageFilter("ko"),
+        GopherRepetitionFilter(language=language),
+        GopherQualityFilter(language=language, stop_words=stop, min_avg_word_length=1),
+        FineWebQualityFilter(language=language),
+        JsonlWriter(f"{out}/kept"),
+    ], workers)
+    go([JsonlReader(f"{out}/kept"), MinhashDedupSignature(f"{out}/signatures", config=config, language=language)], workers)
+    go([MinhashDedupBuckets(f"{out}/signatures", f"{out}/buckets", config=config)], 14)
+    go([MinhashDedupCluster(f"{out}/buckets", f"{out}/remove", config=config)], 1)
+    go([JsonlReader(f"{out}/kept"), MinhashDedupFilter(f"{out}/remove"), JsonlWriter(f"{out}/final")], workers)
 """
 
 

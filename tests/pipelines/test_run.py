@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import winnow
@@ -22,6 +23,7 @@ from winnow.pipelines.progress import Progress
 from winnow.pipelines.run import open_run
 from winnow.pipelines.spec import load_pipeline
 from winnow.pipelines.store import Store
+from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
 
 
@@ -149,6 +151,20 @@ def test_a_lost_part_is_made_again(recipe: Path) -> None:
         shutil.rmtree(recipe.parent / "run" / name)
     second = go(recipe)
     assert second.accounting["digest"] == first.accounting["digest"]
+
+
+def test_rows_that_lost_their_measurement_are_noticed_and_measured_again(recipe: Path) -> None:
+    first = go(recipe)
+    plan = first.plan
+    part = plan.signals("rules", plan.partitions[1])
+    table = plan.store.read(part)
+    writer = plan.store.writer(part, table.schema)
+    writer.write(table.set_column(0, table.schema.field(0), pa.array([False] * table.num_rows)))
+    writer.close()
+    shutil.rmtree(recipe.parent / "run" / "selection")
+    with pytest.raises(StageError, match=r"rules: 50 of 50 rows of partition \w+ were never measured"):
+        go(recipe)
+    assert go(recipe).accounting["digest"] == first.accounting["digest"]
 
 
 def test_plan_says_what_is_cached_and_why_it_runs(recipe: Path) -> None:
