@@ -3,7 +3,7 @@
 # LANG is also the locale variable. Only LANG=xx on make's command line names a language; the user's locale does not,
 # and children always get a valid UTF-8 locale rather than LANG=ko.
 ifeq ($(origin LANG),command line)
-  CODE := $(LANG)
+  CODE := $(strip $(LANG))
 else
   CODE := ko
 endif
@@ -17,10 +17,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
+# One word of the shell, whatever the value holds; and a value as the inside of a double-quoted YAML string.
+quoted = '$(subst ','\'',$1)'
+escaped = $(subst ",\",$(subst \,\\,$(WARC)))
+
 KNOWN  := $(sort $(basename $(notdir $(wildcard filters/languages/*.yaml))))
 RECIPE := $(firstword $(wildcard pipelines/$(CODE).yaml) pipelines/web.yaml)
 OTHER  := $(if $(filter pipelines/web.yaml,$(RECIPE)),--set name=$(CODE) --set language=$(CODE))
-SETS   := $(OTHER) $(if $(WARC),--set 'sources.crawl.paths=["$(WARC)"]') $(foreach s,$(SET),--set '$(s)')
+SETS   := $(OTHER) $(if $(WARC),--set $(call quoted,sources.crawl.paths=["$(escaped)"])) $(foreach s,$(SET),--set $(call quoted,$(s)))
 ROOMS  := pipelines stages filters classifiers tokenize train_handoff
 SAMPLE := runs/sample/sample.warc.gz
 
@@ -54,7 +58,7 @@ check: $(VENV)/.installed-dev ## ruff and mypy
 sample: $(SAMPLE) ## write the bundled sample crawl to runs/sample
 
 known:
-	$(if $(filter $(CODE),$(KNOWN)),,$(error no language pack for '$(CODE)'; known languages: $(KNOWN)))
+	$(if $(and $(filter 1,$(words $(CODE))),$(filter $(KNOWN),$(CODE))),,$(error no language pack for '$(CODE)'; known languages: $(KNOWN)))
 
 $(SAMPLE): $(VENV)/.installed $(wildcard pipelines/sample/*.py pipelines/sample/texts/*)
 	$(BIN)/python -m winnow.pipelines.sample.generate $(@D)

@@ -25,7 +25,7 @@ from winnow.stages.stage import StageError
 from winnow.tokenize.shard import ShardError
 from winnow.tokenize.tokenizer import TokenizerError
 
-KNOWN = (SpecError, StageError, StoreError, RunError, ModelError, RecipeError, ShardError, TokenizerError)
+KNOWN = (SpecError, StageError, StoreError, RunError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
 """Errors that already are one clear sentence."""
 
 app = typer.Typer(
@@ -98,6 +98,11 @@ def train(
     done = open_run(root)
     if done.shards is None or "://" in done.folder:
         raise RunError(f"{root}: training maps shards into memory: expected a local run with a tokenize stage")
+    stages = {"stages": pipeline.tree["stages"], "language": pipeline.language}
+    if stages != {"stages": done.plan.pipeline.tree["stages"], "language": done.plan.pipeline.language}:
+        raise RunError(
+            f"{root}: its shards were selected by other stages than these; give `winnow run` the same --set first"
+        )
     settings = {"shards": done.shards, "out": f"{done.folder}/train", **pipeline.train}
     try:
         code = launch(parse_config(settings), processes=processes)
@@ -173,9 +178,6 @@ def main() -> None:
     except KNOWN as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted; run the same command again to continue", file=sys.stderr)
-        sys.exit(130)
 
 
 def _console() -> Console:

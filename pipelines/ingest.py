@@ -90,10 +90,14 @@ class Ingest:
         self.writer.close()
         for writer in self.raw_writers.values():
             writer.close()
-        records = self.plan.store.writer(self.plan.records(self.partition), RECORD_SCHEMA)
-        for batch in self.records:
-            records.write(batch)
-        records.close(documents=self.count, stages=self.tally.stages, damage=self.tally.damage)
+        facts = {"documents": self.count, "stages": self.tally.stages, "damage": self.tally.damage}
+        records = pa.Table.from_batches(self.records, RECORD_SCHEMA)
+        self.plan.store.write(self.plan.records(self.partition), records, **facts)
+
+    def discard(self) -> None:
+        """Leave no trace of a partition that could not be read to its end."""
+        for writer in (self.writer, *self.raw_writers.values()):
+            writer.discard()
 
     def schema(self, node: Node) -> pa.Schema:
         """Schema of a raw stage's signals part."""

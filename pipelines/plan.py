@@ -14,8 +14,9 @@ Every result is filed under a fingerprint of everything that it depends on, so n
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from winnow.stages.stage import Corpus, InputFile, Measured, Segment, Source, St
 
 SMALL_FILE = 2**20
 PACK_BYTES = 8 * 2**20
-PACK_FILES = 256
+PACK_FILES = 64
 """Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
 
 
@@ -121,8 +122,8 @@ def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
     inputs = fingerprint([p.key for p in partitions])
     language = pipeline.pack.model_dump(mode="json", exclude={"clauses", "language_score", "version"})
     facts = {name: _facts(node.stage) for name, node in pipeline.nodes.items()}
-    clauses = {name: [c.text for c in node.clauses] for name, node in pipeline.nodes.items()}
-    ingest = fingerprint([(facts[n.name], clauses[n.name]) for n in pipeline.raw()], language)
+    clauses = {name: [(c.name, c.text) for c in node.clauses] for name, node in pipeline.nodes.items()}
+    ingest = fingerprint([(n.name, facts[n.name], clauses[n.name]) for n in pipeline.raw()], language)
     measure: dict[str, str] = {}
     coverage: dict[str, str] = {}
     corpus: dict[str, str] = {}
@@ -130,18 +131,23 @@ def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
     def result(name: str) -> str:
         return corpus.get(name) or measure.get(name) or ingest
 
+    def used(gate: Node) -> list[tuple[str, str]]:
+        names = {s.partition(".")[0] for c in gate.clauses for s in c.signals} - {gate.name}
+        return [(name, result(name)) for name in sorted(names)]
+
     for node in pipeline.measured():
         assert isinstance(node.stage, Measured)
         if node.stage.measured() or node.stage.hidden():
             measure[node.name] = fingerprint(facts[node.name], language, ingest)
     for node in pipeline.measured():
-        gates = [(g.name, clauses[g.name], result(g.name)) for g in pipeline.gates(node)]
+        gates = [(g.name, clauses[g.name], result(g.name), used(g)) for g in pipeline.gates(node)]
         if node.name in measure:
             coverage[node.name] = fingerprint(measure[node.name], gates, inputs)
         if isinstance(node.stage, Corpus):
             reads = [(r, result(r.partition(".")[0])) for r in node.stage.reads()]
             corpus[node.name] = fingerprint(facts[node.name], measure.get(node.name), gates, reads, inputs)
-    selection = fingerprint([(n, clauses[n], result(n)) for n in pipeline.nodes], pipeline.seed, inputs)
+    decisions = [(n, x.ancestors, clauses[n], result(n)) for n, x in pipeline.nodes.items()]
+    selection = fingerprint(decisions, pipeline.seed, inputs)
     terminal = pipeline.terminal()
     handoff = fingerprint(selection, facts[terminal.name] if terminal else None)
     for name in facts:
@@ -195,7 +201,9 @@ def _waves(pipeline: Pipeline, measured: set[str]) -> tuple[dict[str, int], dict
 
     def wave(node: Node) -> int:
         if node.name not in waves:
-            gates = [g for g in pipeline.gates(node) if g.name in measured or isinstance(g.stage, Corpus)]
+            gates = pipeline.gates(node)
+            gates += [pipeline.nodes[s.partition(".")[0]] for g in gates for c in g.clauses for s in c.signals]
+            gates = [g for g in gates if g.name in measured or isinstance(g.stage, Corpus)]
             waves[node.name] = max(
                 (reduce(g) + 1 if isinstance(g.stage, Corpus) else wave(g) for g in gates), default=0
             )
@@ -238,7 +246,8 @@ def _partitions(pipeline: Pipeline, strict: bool) -> Iterator[Partition]:
             segments = source.segments(file)
             if file.size < SMALL_FILE:
                 full = sum(s.file.size for s in open_pack) + file.size > PACK_BYTES or len(open_pack) >= PACK_FILES
-                if open_pack and full:
+                starts = xxhash.xxh64_intdigest(file.url) % PACK_FILES == 0  # by content: a new file moves one pack
+                if open_pack and (full or starts):
                     packs.append(open_pack)
                     open_pack = []
                 open_pack.extend(segments)
@@ -247,7 +256,7 @@ def _partitions(pipeline: Pipeline, strict: bool) -> Iterator[Partition]:
         if open_pack:
             packs.append(open_pack)
         for pack in packs:
-            pieces = [(s.file.url, s.file.size, s.file.modified, s.start, s.end) for s in pack]
+            pieces = [(s.file.url, s.file.key, s.file.size, s.file.modified, s.start, s.end) for s in pack]
             yield Partition(index, fingerprint(identity, pieces), source.name, tuple(pack))
             index += 1
 
@@ -256,7 +265,11 @@ def _files(source: Source, strict: bool) -> list[InputFile]:
     """The input files, sorted by URL, each once. Raises SpecError where a path matches nothing."""
     found: dict[str, InputFile] = {}
     for pattern in source.settings.paths:
-        fs, path = fsspec.core.url_to_fs(pattern)
+        try:
+            fs, path = fsspec.core.url_to_fs(pattern)
+        except (ValueError, ImportError) as error:
+            raise SpecError(f"sources.{source.name}.paths: '{pattern}' cannot be opened: {error}") from error
+        before = len(found)
         matches = sorted(fs.glob(path)) if any(c in path for c in "*?[") else [path] * bool(fs.isfile(path))
         if not matches:
             raise SpecError(f"sources.{source.name}.paths: no file matches '{pattern}' (from {Path.cwd()})")
@@ -267,7 +280,10 @@ def _files(source: Source, strict: bool) -> list[InputFile]:
             url = fs.unstrip_protocol(match).removeprefix("file://")
             stamp = info.get("mtime") or info.get("ETag") or info.get("LastModified") or info.get("created") or ""
             found[url] = InputFile(url, int(info["size"]), _content(fs, match) if strict else str(stamp))
-    return [found[url] for url in sorted(found)]
+        if len(found) == before and not any(fs.isfile(match) for match in matches):
+            raise SpecError(f"sources.{source.name}.paths: '{pattern}' matches folders only; expected files")
+    shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
+    return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
 
 
 def _content(fs: fsspec.AbstractFileSystem, path: str) -> str:

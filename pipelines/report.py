@@ -14,6 +14,9 @@ from winnow.pipelines.run import Run
 from winnow.pipelines.selection import DROPPED, FAILED, KEPT
 from winnow.pipelines.view import ERROR, View
 
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+"""How a line with data in it is printed: as it is, whatever brackets a URL or a cause holds."""
+
 
 def funnel(run: Run, console: Console) -> None:
     """Rows in, kept, dropped by clause and failed at every stage, then the totals and where the shards are."""
@@ -50,19 +53,18 @@ def funnel(run: Run, console: Console) -> None:
         text += f", {accounting['copies']:,} with repetitions"
     if "shards" in accounting:
         text += f", {accounting['tokens']:,} tokens"
-    console.print(f"{text}; selection {accounting['digest']}", highlight=False)
+    console.print(f"{text}; selection {accounting['digest']}", **PLAIN)
     if run.shards:
         manifest = accounting.get("shards") or run.plan.store.read_json(f"{run.plan.shards}/manifest.json")
-        console.print(f"shards: {run.shards}  (digest {manifest['digest'][:16]})", highlight=False, soft_wrap=True)
+        console.print(f"shards: {run.shards}  (digest {manifest['digest'][:16]})", **PLAIN)
 
 
 def print_damage(accounting: dict[str, Any], console: Console) -> None:
     """Every stretch of the input that could not be read."""
     for damage in accounting["damage"]:
         console.print(
-            f"[yellow]warning:[/] {damage['file']}: damaged at byte {damage['offset']:,}: {damage['cause']}",
-            highlight=False,
-            soft_wrap=True,
+            f"warning: {damage['file']}: damaged at byte {damage['offset']:,}: {damage['cause']}",
+            **PLAIN,
         )
 
 
@@ -137,14 +139,12 @@ def why(run: Run, wanted: str, console: Console) -> bool:
         hits = records.filter((pl.col("url") == wanted) | (pl.col("id") == wanted))
         for record in hits.iter_rows(named=True):
             found = True
-            console.print(
-                f"[bold]{record['url']}[/]  id {record['id']}  date {record['date']}", highlight=False, soft_wrap=True
-            )
+            console.print(f"{record['url']}  id {record['id']}  date {record['date']}", **PLAIN)
             if record["status"] != KEPT:
-                console.print(_sentence(record), highlight=False, soft_wrap=True)
+                console.print(_sentence(record), **PLAIN)
                 continue
             for line in _trace(run, View(run.plan, partition, 0, _documents(run.plan, partition)), record["row"]):
-                console.print(line, highlight=False, soft_wrap=True)
+                console.print(line, **PLAIN)
     return found
 
 
@@ -211,9 +211,7 @@ def failures(run: Run, console: Console, most: int = 20) -> None:
         for row in records.filter(pl.col("status") == FAILED).iter_rows(named=True):
             shown += 1
             if shown <= most:
-                console.print(
-                    f"failed at {row['stage']}: {row['url']}: {row['value']}", highlight=False, soft_wrap=True
-                )
+                console.print(f"failed at {row['stage']}: {row['url']}: {row['value']}", **PLAIN)
     if shown > most:
         console.print(f"... and {shown - most:,} more failed before they were documents")
 
@@ -229,11 +227,12 @@ def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
     console.print(
         f"{folder}: {len(found.manifest.shards)} shards, {found.manifest.documents:,} documents, {found.total_tokens:,} tokens, "
         f"digest {found.digest[:16]}{checked}",
-        highlight=False,
-        soft_wrap=True,
+        **PLAIN,
     )
+    if not documents or not found.manifest.shards:
+        return
     tokenizer = Tokenizer.from_file(f"{folder}/{found.manifest.tokenizer.file}")
     rows = found.documents().slice(0, documents)
     for row in rows.to_pylist():
         text = tokenizer.decode(row["input_ids"][:80])
-        console.print(f"{row['doc_id']}: {text!r}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{row['doc_id']}: {text!r}", **PLAIN)

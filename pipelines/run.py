@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from winnow.pipelines import work
 from winnow.pipelines.execute import Executor, Local, OnRay, RunError
 from winnow.pipelines.plan import Plan, make_plan, pending
 from winnow.pipelines.progress import Progress
+from winnow.pipelines.selection import FAILED
 from winnow.pipelines.spec import load_pipeline, resolve_pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.stages.stage import Corpus, Terminal
@@ -93,7 +95,7 @@ def run(
     if not any(pending(plan).values()):
         accounting = store.read_json(plan.selection_done)
         _check_damage(accounting, strict)
-        _guard(plan, accounting["stages"])
+        _guard(plan, accounting["stages"], accounting["failed"])
         _point_to(plan)
         return Run(plan, accounting, True)
     with _lock(store), Local(plan) if local else OnRay(plan, workers) as executor, show:
@@ -186,21 +188,26 @@ class _Driver:
         self.light = documents <= LIGHT_DOCUMENTS
         _reconcile(stages)
         _check_damage(total, self.strict)
-        _guard(self.plan, stages)
+        if not any(stages[name]["in"] for name in self.plan.pipeline.sources if name in stages):
+            raise RunError(f"{', '.join(self.plan.pipeline.sources)}: the input holds no records")
+        _guard(self.plan, stages, sum(account["failed"] for account in stages.values()))
         return total
 
     def _select(self, ingested: dict[str, Any]) -> dict[str, Any]:
         plan = self.plan
         if plan.store.exists(plan.selection_done):
-            return dict(plan.store.read_json(plan.selection_done))
+            accounting = dict(plan.store.read_json(plan.selection_done))
+            _guard(plan, accounting["stages"], accounting["failed"])
+            return accounting
         calls = [(p.index,) for p in plan.partitions]
         results = list(self.show.track("selection", self.executor.run(work.select, calls, self.light), len(calls)))
         stages = {**ingested["stages"]}
         for result in sorted(results, key=lambda r: int(r["index"])):
             _add(stages, result["stages"])
         _reconcile(stages)
-        _guard(plan, stages)
-        totals = {key: sum(r[key] for r in results) for key in ("kept", "copies", "tokens", "documents")}
+        totals = {key: sum(r[key] for r in results) for key in ("kept", "failed", "copies", "tokens", "documents")}
+        totals["failed"] += sum(account["failed"] for account in ingested["stages"].values())
+        _guard(plan, stages, totals["failed"])
         if totals["documents"] != ingested["documents"]:
             raise RunError(
                 f"rows do not reconcile: {ingested['documents']} documents ingested, {totals['documents']} decided"
@@ -262,7 +269,7 @@ def _reconcile(stages: dict[str, Any]) -> None:
             raise RunError(f"rows do not reconcile at stage '{name}': {account['in']:,} in, {out:,} accounted for")
 
 
-def _guard(plan: Plan, stages: dict[str, Any]) -> None:
+def _guard(plan: Plan, stages: dict[str, Any], failed: int) -> None:
     """Raises RunError where a stage drops more than it may, or too many rows failed."""
     pipeline = plan.pipeline
     for name, account in stages.items():
@@ -274,16 +281,28 @@ def _guard(plan: Plan, stages: dict[str, Any]) -> None:
             clauses = ", ".join(f"{c} {n}" for c, n in sorted(account["dropped"].items(), key=lambda x: -x[1])[:5])
             raise RunError(
                 f"stage '{name}' keeps {account['kept']:,} of {account['in']:,} rows (max_drop {limit:g}; dropped by "
-                f"{clauses or 'nothing'}; failed {account['failed']:,}): nothing after it was run"
+                f"{clauses or 'nothing'}; failed {account['failed']:,}); nothing was selected"
             )
-    failed = sum(account["failed"] for account in stages.values())
     records = sum(stages[s]["in"] for s in pipeline.sources if s in stages)
     allowed = pipeline.max_failures if pipeline.max_failures >= 1 else pipeline.max_failures * records
     if failed > allowed:
         raise RunError(
-            f"{failed:,} of {records:,} records failed, more than max_failures {pipeline.max_failures:g} allows; "
-            "see `winnow inspect` for the causes"
+            f"{failed:,} of {records:,} records failed, more than max_failures {pipeline.max_failures:g} allows; the causes: "
+            + "; ".join(f"{cause} ({rows:,})" for cause, rows in _causes(plan))
         )
+
+
+def _causes(plan: Plan, most: int = 3) -> list[tuple[str, int]]:
+    """The most frequent causes of failure, with their rows."""
+    counts: Counter[str] = Counter()
+    for partition in plan.partitions:
+        for part in (plan.records(partition), plan.selected(partition)):
+            if plan.store.record(part):
+                rows = pl.DataFrame(plan.store.read(part, ["status", "stage", "value"])).filter(
+                    pl.col("status") == FAILED
+                )
+                counts.update(f"{stage}: {cause}" for stage, cause in rows.select("stage", "value").iter_rows())
+    return counts.most_common(most)
 
 
 def _point_to(plan: Plan) -> None:

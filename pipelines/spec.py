@@ -18,7 +18,7 @@ import winnow.stages.sources
 from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
 from winnow.pipelines.selection import Clause, ClauseError, compile_clauses, nearest
 from winnow.pipelines.yaml_source import Marked, SpecError, load, override
-from winnow.stages.stage import Corpus, Extract, Map, Measured, Screen, Source, Stage, Terminal
+from winnow.stages.stage import Corpus, Extract, Map, Measured, Screen, Source, Stage, StageError, Terminal
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 M = TypeVar("M", bound=BaseModel)
@@ -29,7 +29,7 @@ class Header(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=r"^\w[\w.-]*$")
     language: str
     seed: int = 0
     max_failures: float = Field(default=0.05, ge=0)  # a share of the records below 1, a number of them from 1 on
@@ -230,6 +230,7 @@ def _stages(
 
 def _connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[str, Node]:
     """Resolve `over`, refuse cycles, compile every clause against the signals that its stage may see."""
+    built = dict(sorted(built.items(), key=lambda item: _finality(*item[1])))
     terminals = [name for name, (stage, _) in built.items() if isinstance(stage, Terminal)]
     extractors = [name for name, (stage, _) in built.items() if isinstance(stage, Extract)]
     for label, found in (("terminal", terminals), ("extract", extractors)):
@@ -255,6 +256,12 @@ def _connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[
     for name in ordered:
         stage, common = built[name]
         ancestors = {a for o in over[name] for a in (o, *nodes[o].ancestors)}
+        late = [a for a in ancestors if isinstance(nodes[a].stage, Measured)]
+        if late and not isinstance(stage, Measured):
+            raise SpecError(
+                f"{marked.where('stages', name, 'over')}: stages.{name}.over: kind '{stage.kind}' sees raw pages and cannot "
+                f"come after '{late[0]}', which sees documents"
+            )
         if isinstance(stage, Corpus) and "tokens" in type(stage).Settings.model_fields:
             stage = _count_tokens(stage, terminals)
         nodes[name] = Node(
@@ -269,6 +276,14 @@ def _connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[
     return nodes
 
 
+def _finality(stage: Stage, common: Common) -> int:
+    """0 for what measures and decides; 1 for a corpus stage that decides nothing, such as a mixture; 2 for the terminal.
+    The later come after the earlier wherever they are written: they look at the final selection."""
+    if isinstance(stage, Terminal):
+        return 2
+    return int(isinstance(stage, Corpus) and not stage.clauses() and not common.keep)
+
+
 def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> tuple[str, ...]:
     """What a stage is over. The default is the stage before it; what looks at the final selection (a corpus stage
     without clauses, such as a mixture, and the terminal) is by default over every stage before it."""
@@ -276,8 +291,7 @@ def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) 
     names = list(built)
     before = names[: names.index(name)]
     if common.over is None:
-        final = isinstance(stage, Terminal) or (isinstance(stage, Corpus) and not stage.clauses() and not common.keep)
-        return tuple(before) if final else tuple(before[-1:])
+        return tuple(before) if _finality(stage, common) else tuple(before[-1:])
     given = (common.over,) if isinstance(common.over, str) else tuple(common.over)
     for other in given:
         if other not in built:
@@ -297,15 +311,19 @@ def _count_tokens(stage: Corpus, terminals: Sequence[str]) -> Corpus:
 
 def _clauses(name: str, stage: Stage, common: Common, ancestors: Sequence[Node], marked: Marked) -> list[Clause]:
     keep: dict[str, str] | str
+    try:
+        defaults = stage.clauses()
+    except StageError as error:
+        raise SpecError(f"{marked.where('stages', name)}: stages.{error}") from None
     if common.keep is None:
-        keep = stage.clauses()
+        keep = defaults
     elif isinstance(common.keep, bool):
         keep = {} if common.keep else {"all": "false"}
     elif isinstance(common.keep, str):
         keep = common.keep
     else:
         given = {k: v if isinstance(v, str) else str(v).lower() for k, v in common.keep.items()}
-        keep = {k: v for k, v in {**stage.clauses(), **given}.items() if v.strip().lower() != "true"}
+        keep = {k: v for k, v in {**defaults, **given}.items() if v.strip().lower() != "true"}
     visible = dict(_dotted(name, stage.signals()))
     for node in ancestors:
         visible |= dict(_dotted(node.name, node.stage.signals()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -115,11 +116,20 @@ class Store:
         """Opens a part for writing; nothing is visible before `close`."""
         return PartWriter(self, part, schema)
 
+    def write(self, part: str, table: pa.Table, **facts: Any) -> dict[str, Any]:
+        """Writes a table as a whole part, with any further facts in its record. Returns the record."""
+        writer = self.writer(part, table.schema)
+        with ExitStack() as unless_done:
+            unless_done.callback(writer.discard)
+            writer.write(table)
+            unless_done.pop_all()
+        return writer.close(**facts)
+
     def sweep(self) -> None:
         """Remove what killed writers left behind. Only the holder of the run's lock calls this."""
         if self.local and self.fs.exists(self.path("")):
             for path in self.fs.find(self.path("")):
-                if ".tmp-" in path:
+                if ".tmp-" in path or path.endswith(".tmp"):
                     self.fs.rm_file(path)
 
     def _put(self, name: str, content: bytes) -> None:
@@ -168,6 +178,7 @@ class PartWriter:
             self.store.fs.rm_file(self.temporary)
         else:
             self.file.inner.discard()
+            self.file.inner.closed = True  # or its finalizer would upload what there is
 
 
 class _Hashed:
@@ -212,5 +223,8 @@ def rebatched(batches: Iterable[pa.RecordBatch], rows: int = BATCH_ROWS) -> Iter
 
 @lru_cache(maxsize=16)
 def _filesystem(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    fs, path = fsspec.core.url_to_fs(root)
+    try:
+        fs, path = fsspec.core.url_to_fs(root, use_listings_cache=False)  # other processes write there too
+    except (ValueError, ImportError) as error:
+        raise StoreError(f"{root}: cannot be opened: {error}") from error
     return fs, path.rstrip("/")

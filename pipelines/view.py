@@ -17,7 +17,7 @@ import pyarrow as pa
 from winnow.pipelines.plan import Partition, Plan
 from winnow.pipelines.selection import KEPT, verdict
 from winnow.pipelines.spec import Node
-from winnow.stages.stage import Corpus
+from winnow.stages.stage import Corpus, StageError
 
 MEASURED, ERROR = "_measured", "_error"
 """Columns of every signals part: whether the row was measured, and why it failed (null if it did not)."""
@@ -74,12 +74,29 @@ class View:
         return mask
 
     def verdict(self, node: Node) -> tuple[np.ndarray, np.ndarray]:
-        """(status, index of the first failing clause) of every row at a stage; see `selection.verdict`."""
+        """(status, index of the first failing clause) of every row at a stage; see `selection.verdict`.
+
+        Raises StageError where a row that the stage sees was never measured.
+        """
         if node.name not in self.verdicts:
             signals = [s for clause in node.clauses for s in clause.signals]
-            failed = self.flag(node.name, ERROR)
-            self.verdicts[node.name] = verdict(node.clauses, self.frame(signals), self.seen(node), failed)
+            seen, failed = self.seen(node), self.flag(node.name, ERROR)
+            self.check_measured(node, seen, self.flag(node.name, MEASURED) | failed)
+            self.verdicts[node.name] = verdict(node.clauses, self.frame(signals), seen, failed)
         return self.verdicts[node.name]
+
+    def check_measured(self, node: Node, seen: np.ndarray, measured: np.ndarray) -> None:
+        """Refuses to decide on rows that were never measured, and takes back the claim that they were.
+
+        A worker that outlives its killed driver can put an older part back over a newer one; the next run looks again.
+        """
+        if lost := int((seen & ~measured).sum()):
+            plan = self.plan
+            plan.store.remove(plan.covered(node.name) if node.name in plan.measure else plan.reduce_done(node.name))
+            raise StageError(
+                f"{node.name}: {lost} of {int(seen.sum())} rows of partition {self.partition.key} were never measured; "
+                "run again to measure them"
+            )
 
 
 Stretch = tuple[View, Callable[[], pa.RecordBatch]]
@@ -99,25 +116,37 @@ class PartView:
         """Position of the partition in the corpus."""
         return self.partition.index
 
-    @cached_property
+    @property
     def view(self) -> View:
-        """The whole partition."""
-        record = self.plan.store.record(self.plan.records(self.partition))
-        assert record is not None, "a reduce runs only after every partition is ingested"
-        return View(self.plan, self.partition, 0, record["documents"])
+        """The whole partition, loaded anew: a corpus stage visits thousands, and must not hold their signals."""
+        return View(self.plan, self.partition, 0, self.documents)
 
     @cached_property
+    def documents(self) -> int:
+        """Number of documents of the partition, selected or not."""
+        record = self.plan.store.record(self.plan.records(self.partition))
+        assert record is not None, "a reduce runs only after every partition is ingested"
+        return int(record["documents"])
+
+    @property
     def errors(self) -> pa.ChunkedArray | pa.Array:
         """Why the stage's own per-document part failed, per row of the partition; null where it did not."""
         if self.node.name not in self.plan.measure:
-            return pa.nulls(self.view.rows, pa.string())
+            return pa.nulls(self.documents, pa.string())
         return self.plan.store.read(self.plan.signals(self.node.name, self.partition), [ERROR]).column(ERROR)
 
     @cached_property
     def selected(self) -> np.ndarray:
-        """Row numbers (int64) that the stage sees and measured without failure, ascending."""
-        sound = self.errors.is_null().to_numpy(zero_copy_only=False)
-        return np.flatnonzero(self.view.seen(self.node) & sound)
+        """Row numbers (uint32, 4 bytes a document) that the stage sees and measured without failure, ascending."""
+        view = self.view
+        seen = view.seen(self.node)
+        if self.node.name in self.plan.measure:
+            own = self.plan.store.read(self.plan.signals(self.node.name, self.partition), [MEASURED, ERROR])
+            sound = np.asarray(own.column(ERROR).is_null().to_numpy(zero_copy_only=False), bool)
+            measured = np.asarray(own.column(MEASURED).to_numpy(zero_copy_only=False), bool)
+            view.check_measured(self.node, seen, measured)
+            seen &= sound
+        return np.flatnonzero(seen).astype(np.uint32)
 
     @property
     def rows(self) -> int:

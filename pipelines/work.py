@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -43,16 +44,22 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
     before = {n.name: _measured_before(plan, n, partition) for n in nodes} if record else {}
     fresh = {n.name for n in nodes if before.get(n.name) is None}
     ingest = None if record else Ingest(plan, partition, tally)
-    for view, text in ingest.stretches() if ingest else _stored(plan, partition, record or {}):
-        for node in nodes:
-            begun = time.perf_counter()
-            table, count = _measure(node, view, text, before.get(node.name))
-            tally.seconds[node.name] += time.perf_counter() - begun
-            tally.measured[node.name] += count
-            if count:
-                fresh.add(node.name)
-            view.put(node.name, table)
-            writers[node.name].write(table)
+    with ExitStack() as unless_done:
+        for writer in writers.values():
+            unless_done.callback(writer.discard)
+        if ingest:
+            unless_done.callback(ingest.discard)
+        for view, text in ingest.stretches() if ingest else _stored(plan, partition, record or {}):
+            for node in nodes:
+                begun = time.perf_counter()
+                table, count = _measure(node, view, text, before.get(node.name))
+                tally.seconds[node.name] += time.perf_counter() - begun
+                tally.measured[node.name] += count
+                if count:
+                    fresh.add(node.name)
+                view.put(node.name, table)
+                writers[node.name].write(table)
+        unless_done.pop_all()
     for name, writer in writers.items():
         if name in fresh:
             writer.close()
@@ -91,9 +98,7 @@ def exchange(plan: Plan, stage: str, bucket: int, buckets: int) -> dict[str, Any
     part = _exchanged(plan, stage, bucket)
     if plan.store.record(part) is None:
         table = node.stage.exchange(bucket, buckets, _parts(plan, node))
-        writer = plan.store.writer(part, table.schema)
-        writer.write(table)
-        writer.close()
+        plan.store.write(part, table)
     wall = time.perf_counter() - started
     return {"seconds": {stage: wall}, "measured": {}, "wall": wall, "rows": {}}
 
@@ -110,14 +115,12 @@ def reduce(plan: Plan, stage: str, buckets: int) -> dict[str, Any]:
     for part, batch in zip(parts, node.stage.reduce(parts, exchanged), strict=True):
         if batch.num_rows != part.rows:
             raise StageError(f"{stage}: reduce gave {batch.num_rows} rows for the {part.rows} of part {part.index}")
-        at = np.full(part.view.rows, -1, np.int64)
+        at = np.full(part.documents, -1, np.int64)
         at[part.selected] = np.arange(part.rows)
         take = pa.array(at, mask=at < 0)
         columns = [batch.column(f.name).cast(f.type).take(take) for f in list(schema)[2:]]
         table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *columns], schema=schema)
-        writer = plan.store.writer(plan.reduced(stage, part.partition), schema)
-        writer.write(table)
-        writer.close()
+        plan.store.write(plan.reduced(stage, part.partition), table)
         documents += part.rows
     plan.store.write_json(plan.reduce_done(stage), {"documents": documents, "report": node.stage.report()})
     wall = time.perf_counter() - started
@@ -154,13 +157,6 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
         kept, failed = int((at == KEPT).sum()), int((at == FAILED).sum())
         seen = int((at != UNSEEN).sum())
         tally.count(node.name, seen, kept, failed, dict(counts.iter_rows()))
-        if lost := int(((at != UNSEEN) & ~view.flag(node.name, MEASURED)).sum()):
-            # A worker that outlived its killed driver may have put an older part back; the next run looks again.
-            if node.name in plan.measure:
-                plan.store.remove(plan.covered(node.name))
-            raise StageError(
-                f"{node.name}: {lost} of {seen} rows of partition {partition.key} were never measured; run again to measure them"
-            )
         decided = (at == DROPPED) | (at == FAILED)
         reasons = _first_reason(reasons, why.with_columns(pl.lit(node.name).alias("stage")), decided & (status == KEPT))
         status = np.where((status == KEPT) & decided, at, status)
@@ -183,12 +179,11 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
     table = pa.Table.from_arrays(
         [c.cast(f.type) for c, f in zip(columns, SELECTION_SCHEMA, strict=True)], schema=SELECTION_SCHEMA
     )
-    writer = plan.store.writer(plan.selected(partition), SELECTION_SCHEMA)
-    writer.write(table)
-    written = writer.close()
+    written = plan.store.write(plan.selected(partition), table)
     return {
         "stages": tally.stages,
         "kept": int((status == KEPT).sum()),
+        "failed": int((status == FAILED).sum()),
         "copies": int(copies.sum()),
         "tokens": _tokens(plan, view, copies),
         "documents": view.rows,

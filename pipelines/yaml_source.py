@@ -52,7 +52,7 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SpecError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise SpecError(f"{path}:1: expected a mapping with name, language, sources and stages")
@@ -72,7 +72,7 @@ def override(marked: Marked, assignment: str) -> None:
         raise SpecError(f"--set {assignment!r}: expected path=value, such as stages.quality.keep='score >= 0.5'")
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise SpecError(f"--set {assignment!r}: the value is not valid YAML; quote it if it is text") from None
     tree: Any = parsed
     for part in reversed(key):
@@ -110,6 +110,10 @@ def _plain(node: yaml.Node, key: Key, path: Path, marks: dict[Key, str]) -> Any:
         return loader.construct_object(node, deep=True)
     except yaml.constructor.ConstructorError as error:
         raise SpecError(f"{path}:{node.start_mark.line + 1}: {error.problem}") from None
+    except ValueError as error:  # a date such as 2024-13-01
+        raise SpecError(
+            f"{path}:{node.start_mark.line + 1}: {node.value!r} is not valid: {error}; quote it if it is text"
+        ) from None
 
 
 def _merge(

@@ -93,11 +93,16 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file to read, with what identifies its content cheaply. `url` is any fsspec URL or local path."""
+    """A file to read, with what identifies its content cheaply. `url` is any fsspec URL or local path.
+
+    `key` names it among the source's files: its path below their common folder, so that ids made from it differ
+    between files of one name and do not depend on where the folder lies.
+    """
 
     url: str
     size: int
     modified: str  # mtime or etag
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,10 @@ class ModelConfig(Section):
         if self.checkpoint is not None:
             extra = sorted(self.model_fields_set - {"checkpoint", "revision"})
             if extra:
-                raise ValueError(f"'checkpoint' brings its own shape: remove {', '.join(extra)}")
+                raise ValueError(
+                    f"'checkpoint' brings its own shape: remove {', '.join(extra)}; over a recipe that declares them: "
+                    f"--set train.model=null --set train.model.checkpoint={self.checkpoint}"
+                )
             return self
         if self.revision is not None:
             raise ValueError("'revision' belongs to a 'checkpoint'")

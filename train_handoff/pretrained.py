@@ -27,17 +27,22 @@ def checkpoint_file(model: ModelConfig, name: str, required: bool = True) -> Pat
             raise TrainError(f"model.checkpoint {folder}: holds no {name}, expected a Hugging Face model folder")
         return None
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
     _check_hub_id(model.checkpoint)
     try:
         return Path(hf_hub_download(model.checkpoint, name, revision=model.revision))
+    except LocalEntryNotFoundError as error:
+        # An EntryNotFoundError too, but it only says that the hub could not be asked and the cache holds no copy.
+        if not required and _known_absent(model, name):
+            return None
+        raise _unreachable(model, error, name) from error
     except EntryNotFoundError as error:
         if required:
             raise TrainError(f"model.checkpoint {model.checkpoint}: the hub has no {name} in it") from error
         return None
-    except Exception as error:
-        raise _unreachable(model, error) from error
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise _unreachable(model, error, name) from error
 
 
 def checkpoint_folder(model: ModelConfig) -> Path:
@@ -46,14 +51,15 @@ def checkpoint_folder(model: ModelConfig) -> Path:
     folder = Path(model.checkpoint)
     if not folder.is_dir():
         from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
         _check_hub_id(model.checkpoint)
         try:
             folder = Path(
                 snapshot_download(model.checkpoint, revision=model.revision, allow_patterns=[*WEIGHTS, "*.json"])
             )
-        except Exception as error:
-            raise _unreachable(model, error) from error
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+            raise _unreachable(model, error, "its weights") from error
     if not any(folder.glob("*.safetensors")):
         raise TrainError(f"model.checkpoint {model.checkpoint}: holds no .safetensors file")
     return folder
@@ -75,6 +81,17 @@ def _check_hub_id(name: str) -> None:
         raise TrainError(f"model.checkpoint {name}: no such folder, and not a hub id such as Qwen/Qwen3-0.6B")
 
 
-def _unreachable(model: ModelConfig, error: Exception) -> TrainError:
-    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return TrainError(f"model.checkpoint {model.checkpoint}: no such folder, and the hub gave none ({cause})")
+def _known_absent(model: ModelConfig, name: str) -> bool:
+    """Whether the hub's cache remembers that the checkpoint has no such file."""
+    from huggingface_hub import _CACHED_NO_EXIST, try_to_load_from_cache
+
+    assert model.checkpoint is not None
+    return try_to_load_from_cache(model.checkpoint, name, revision=model.revision) is _CACHED_NO_EXIST
+
+
+def _unreachable(model: ModelConfig, error: Exception, wanted: str) -> TrainError:
+    cause = " ".join(str(error).split())[:300] or type(error).__name__
+    return TrainError(
+        f"model.checkpoint {model.checkpoint}: no such folder, and {wanted} cannot be had from the Hugging Face hub "
+        f"or its cache: {cause}"
+    )

@@ -71,7 +71,7 @@ def check_resume(config: TrainConfig, plan: Plan, found: Checkpoint) -> list[str
     Raises TrainError where going on would not be the same run: other shards, model, seed, batch, sequence length or
     phases already begun, or a checkpoint past the run's end. Lengthening the current phase is allowed.
     """
-    remedy = f"set it back, or train into another folder than {found.path.parent.parent}"
+    remedy = f"set it back, or train into another folder than {found.path.parent.parent} with train.out=..."
     where = f"cannot resume from {found.path.name}"
     saved, now = found.state["config"], json.loads(config.model_dump_json())
     for key in ("model", "mask_documents"):

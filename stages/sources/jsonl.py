@@ -49,7 +49,7 @@ class Jsonl(Source):
         """The lines that start in the segment, at most 1,000 or 32 Mi characters to a batch. Raises StageError where
         the file cannot be opened."""
         batch = Batch(self.name)
-        name = basename(segment.file.url)
+        name = segment.file.key or basename(segment.file.url)
         with opened(segment.file) as window:
             for item in self._lines(window, segment):
                 if isinstance(item, Broken):

@@ -62,7 +62,7 @@ class Parquet(Source):
 
     def texts(self, segment: Segment) -> Iterator[pa.RecordBatch | Damage]:
         """The rows of row groups [start, end). A group that cannot be read is damage at its file offset."""
-        name = basename(segment.file.url)
+        name = segment.file.key or basename(segment.file.url)
         with _opened(segment.file) as parquet:
             columns = self._columns(parquet, segment.file)
             row = sum(parquet.metadata.row_group(group).num_rows for group in range(segment.start))

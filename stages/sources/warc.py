@@ -43,7 +43,7 @@ class Warc(Source):
     def pages(self, segment: Segment) -> Iterator[Page | Damage]:
         """The pages whose member, frame or uncompressed record starts in the segment. Raises StageError where the
         file cannot be opened."""
-        name = basename(segment.file.url)
+        name = segment.file.key or basename(segment.file.url)
         # Codings and the head add to a body; one longer than this is over max_bytes whatever it holds.
         limit = self.settings.max_bytes + HEAD_LIMIT + self.settings.max_bytes // 8
         with opened(segment.file) as window:

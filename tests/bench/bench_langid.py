@@ -6,7 +6,6 @@ Run: python tests/bench/bench_langid.py
 from __future__ import annotations
 
 import statistics
-import sys
 import tarfile
 import time
 from collections.abc import Callable
@@ -18,14 +17,15 @@ from fasttext.FastText import _FastText
 from winnow.filters.languages import language_pack
 from winnow.stages.langid import KIND
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+SENTENCES = SHARED / "data" / "lid-lingua" / "language-testdata" / "sentences.tar.gz"
 ROUNDS = 3
 
 
 def documents() -> list[str]:
     """Documents of ten sentences each, in all languages of the lingua test data."""
     texts: list[str] = []
-    with tarfile.open(DATA / "lid-lingua" / "language-testdata" / "sentences.tar.gz") as archive:
+    with tarfile.open(SENTENCES) as archive:
         for member in archive:
             file = archive.extractfile(member)
             if file is not None and member.name.endswith(".txt"):
@@ -36,8 +36,9 @@ def documents() -> list[str]:
 
 def main() -> None:
     """Prints documents per processor second (median of interleaved rounds) and the ratios."""
-    if not DATA.is_dir():
-        sys.exit("needs ../shared/data")
+    if not SENTENCES.is_file():
+        print(f"skipped: {SENTENCES} is not there")
+        return
     texts = documents()[::2]
     batch = pa.record_batch({"text": pa.array(texts, pa.large_string())})
     stages = {

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,17 +18,16 @@ from winnow.filters.languages import language_pack
 from winnow.stages.prescreen import KIND
 from winnow.stages.stage import Page
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+WARC = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "crawl" / "web-mixed.warc.gz"
 ROUNDS = 3
 HANGUL = re.compile("[가-힣]")
 
 
 def pages() -> list[Page]:
     """Every response of the mixed crawl."""
-    path = str(DATA / "crawl" / "web-mixed.warc.gz")
     return [
         Page(id="0" * 32, url=None, date=None, payload=record.reader.read(), charset=record.http_charset)
-        for record in ArchiveIterator(path, record_types=WarcRecordType.response, parse_http=True)
+        for record in ArchiveIterator(str(WARC), record_types=WarcRecordType.response, parse_http=True)
     ]
 
 
@@ -48,8 +46,9 @@ def decode_and_regex(batch: list[Page]) -> int:
 
 def main() -> None:
     """Prints pages per processor second (median of interleaved rounds), GB/s and the ratio."""
-    if not DATA.is_dir():
-        sys.exit("needs ../shared/data")
+    if not WARC.is_file():
+        print(f"skipped: {WARC} is not there")
+        return
     batch = pages()
     size = sum(len(page.payload) for page in batch)
     stage = KIND(name="prescreen", settings=KIND.Settings(), pack=language_pack("ko"))

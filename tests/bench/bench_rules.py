@@ -115,6 +115,10 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1500)
     parser.add_argument("--subsample", type=int, default=40)
     options = parser.parse_args()
+    for needed in options.files:
+        if not needed.is_file():
+            print(f"skipped: {needed} is not there")
+            return
     start = time.perf_counter()
     from winnow.filters.rules import measure
 

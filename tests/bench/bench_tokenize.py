@@ -41,10 +41,12 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="ko-bpe")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    if not given.data.is_dir():
-        raise SystemExit(f"{given.data}: no such folder; name one that holds Markdown files with --data")
+    folders = [given.data] if given.data != DATA else sorted(given.data.glob("ko-docs-*"))
+    if not folders or not all(folder.is_dir() for folder in folders):
+        print(f"skipped: {given.data if given.data != DATA else DATA / 'ko-docs-*'} is not there")
+        return
     texts, characters = [], 0
-    for text in read_texts([given.data]) if given.data != DATA else read_texts(sorted(given.data.glob("ko-docs-*"))):
+    for text in read_texts(folders):
         texts.append(text)
         characters += len(text)
         if characters > LEAST_CHARACTERS:

@@ -68,7 +68,7 @@ def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else DATA / "crawl" / "web-mixed.warc.gz"
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     if not path.is_file():
-        print(f"{path} is not here: nothing measured")
+        print(f"skipped: {path} is not there")
         return
     readers: dict[str, Callable[[Path], int]] = {
         "winnow": ours,

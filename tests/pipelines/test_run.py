@@ -263,3 +263,75 @@ def test_two_runs_in_one_folder_do_not_mix(recipe: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(RunError, match="another run is at work"):
             go(recipe)
+
+
+def test_a_clause_over_a_corpus_stage_without_clauses_is_not_stale(recipe: Path) -> None:
+    """dedup decides nothing, a later clause reads it: a change of dedup must reach everything after that clause."""
+    sets = ["stages.dedup.keep=true", "stages.late={use: rules, over: dedup, keep: 'dedup.copies <= 1'}"]
+    go(recipe, *sets)
+    edited = go(recipe, *sets, "stages.dedup.bands=1", "stages.dedup.rows=1")
+    fresh = go(recipe, *sets, "stages.dedup.bands=1", "stages.dedup.rows=1", folder="fresh")
+    assert edited.accounting["digest"] == fresh.accounting["digest"]
+    assert edited.accounting["stages"] == fresh.accounting["stages"]
+
+
+def test_a_renamed_clause_and_a_moved_stage_are_accounted_anew(recipe: Path) -> None:
+    named = "stages.quality={use: fasttext, model: ko-quality, keep: {NAME: 'score >= 0.999'}, over: language}"
+    first = go(recipe, named.replace("NAME", "brief")).accounting["stages"]["quality"]["dropped"]
+    renamed = go(recipe, named.replace("NAME", "tiny")).accounting["stages"]["quality"]["dropped"]
+    assert renamed == {"quality.tiny": first["quality.brief"]}
+    again = "stages.again={use: rules, keep: 'word_count >= 30'}"
+    assert go(recipe, again).accounting["stages"]["again"]["in"] < 240
+    moved = go(recipe, "stages.again={use: rules, over: [], keep: 'word_count >= 30'}")
+    assert moved.accounting["stages"]["again"]["in"] == 240
+
+
+def test_files_of_one_name_in_two_folders_have_ids_of_their_own(recipe: Path) -> None:
+    for name in ("a", "b"):
+        folder = recipe.parent / "twice" / name
+        folder.mkdir(parents=True)
+        (folder / "part.jsonl").write_text((recipe.parent / "in" / "docs-1.jsonl").read_text("utf-8"), "utf-8")
+    run = go(recipe, f'sources.docs.paths=["{recipe.parent}/twice/*/*.jsonl"]', "sources.docs.id=null")
+    assert run.documents(kept_only=False).select(pl.col("id").n_unique()).collect().item() == 120
+
+
+def test_failures_beyond_the_limit_name_their_causes(recipe: Path) -> None:
+    with pytest.raises(RunError, match=r"the causes: docs: .*\(1\)"):
+        go(recipe, "max_failures=0.001")
+
+
+def test_an_input_without_records_is_refused(recipe: Path) -> None:
+    (recipe.parent / "in" / "empty").mkdir()
+    (recipe.parent / "nothing.jsonl").write_text("", "utf-8")
+    with pytest.raises(RunError, match="the input holds no records"):
+        go(recipe, f'sources.docs.paths=["{recipe.parent}/nothing.jsonl"]')
+    with pytest.raises(ValueError, match="matches folders only"):
+        go(recipe, f'sources.docs.paths=["{recipe.parent}/in/emp*"]')
+    with pytest.raises(ValueError, match=r"sources\.docs\.paths: 'foo://x' cannot be opened"):
+        go(recipe, "sources.docs.paths=[foo://x]")
+
+
+def test_training_on_another_selection_is_refused(recipe: Path) -> None:
+    go(recipe)
+    words = [
+        "train",
+        str(recipe),
+        "--folder",
+        str(recipe.parent / "run"),
+        "--set",
+        "stages.rules.keep=word_count >= 55",
+    ]
+    done = subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "selected by other stages" in done.stderr
+
+
+def test_why_prints_a_url_as_it_is(recipe: Path, korean: Callable[..., str]) -> None:
+    url = "https://x.kr/[/b]3"
+    rows = [{"id": str(n), "url": url if n == 3 else f"https://x.kr/{n}", "text": korean(n)} for n in range(30)]
+    (recipe.parent / "in" / "odd.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+    go(recipe)
+    words = ["why", str(recipe.parent / "run"), url]
+    done = subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert url in done.stdout and "rules: " in done.stdout

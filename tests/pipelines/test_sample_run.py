@@ -66,7 +66,8 @@ def test_what_should_be_kept_is_kept(judged: pl.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    "category", ["en", "ja", "zh", "en_in_korean_frame", "links", "listing", "chatter", "abuse", "spam", "garbled", "gambling"]
+    "category",
+    ["en", "ja", "zh", "en_in_korean_frame", "links", "listing", "chatter", "abuse", "spam", "garbled", "gambling"],
 )
 def test_what_is_foreign_or_junk_is_dropped(judged: pl.DataFrame, category: str) -> None:
     assert figure(judged, category, "drop_recall") >= 0.97

@@ -161,3 +161,31 @@ def test_every_stage_file_is_a_kind() -> None:
         "rules",
         "tokenize",
     ]
+
+
+def test_a_stage_added_at_the_end_still_comes_before_the_mixture_and_the_shards(tmp_path: Path) -> None:
+    nodes = load_pipeline(ROOT / "pipelines" / "ko.yaml", ["stages.again={use: rules, keep: 'word_count >= 7'}"]).nodes
+    assert list(nodes)[-3:] == ["again", "mixture", "shards"]
+    assert "again" in nodes["mixture"].over
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stages:\n  extract: {over: language, keep: 'language.score > 0.7'}\n", ["circle"]),
+        ("stages:\n  late: {use: prescreen, over: rules}\n", ["stages.late.over", "sees raw pages", "documents"]),
+        ("stages:\n  rules: {packs: [gophr], keep: 'word_count > 5'}\n", ["gophr", "gopher"]),
+        ("seed: 2024-13-01\n", ["p.yaml:4", "2024-13-01"]),
+        ("train: &a [*a]\n", ["p.yaml"]),
+    ],
+)
+def test_more_mistakes_are_one_sentence(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(SpecError) as error:
+        load_pipeline(child(tmp_path, text))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_name_cannot_leave_the_runs_folder(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="name"):
+        load_pipeline(child(tmp_path, ""), ["name=.."])

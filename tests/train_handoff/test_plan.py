@@ -98,7 +98,10 @@ def test_without_phases_one_pass_over_the_shards(folders: tuple[Path, Path], tmp
         ({"phases": [{"name": "x"}, {"name": "x"}]}, "two phases are named 'x'"),
         ({"shards": None}, "nothing to train on"),
         ({"model": {"heads": 3}}, "hidden 256 is not a multiple of heads 3"),
-        ({"model": {"checkpoint": "x/y", "layers": 2}}, "remove layers"),
+        (
+            {"model": {"checkpoint": "x/y", "layers": 2}},
+            "remove layers; .*--set train.model=null --set train.model.checkpoint=x/y",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_one_sentence(change: dict[str, Any], sentence: str) -> None:
@@ -184,3 +187,4 @@ def test_what_may_resume(folders: tuple[Path, Path], corpus: Corpus, tmp_path: P
         with pytest.raises(TrainError, match="cannot resume") as refused:
             resume(**change)
         assert sentence in str(refused.value)
+        assert str(refused.value).endswith(f"into another folder than {tmp_path} with train.out=...")
