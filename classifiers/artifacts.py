@@ -14,7 +14,7 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 MODELS = Path(__file__).parent / "models"
@@ -106,7 +106,9 @@ def _described(name: str, path: Path) -> ModelFile:
     return ModelFile(name, resolved, digest(resolved))
 
 
+@cache
 def _from_hub(model: str) -> Path:
+    """Asked of the hub once per process: a branch may move, and each question is a request."""
     reference, _, revision = model.removeprefix("hub:").partition("@")
     parts = reference.split("/", 2)
     if len(parts) < 3 or not all(parts):

@@ -262,9 +262,17 @@ def _says(text: str | None) -> bool:
 
 def _speaks(element: Element) -> bool:
     """Whether an element is inline and has text of its own outside links."""
-    if element.tag in MUTE or _is_block(element):
+    if _is_block(element):
         return False
-    return _says(element.text) or any(_speaks(child) or _says(child.tail) for child in element)
+    stack = [element]  # pages nest inline elements deeper than Python calls may go
+    while stack:
+        inner = stack.pop()
+        if inner.tag in MUTE:
+            continue
+        if _says(inner.text) or any(_says(child.tail) for child in inner):
+            return True
+        stack.extend(inner)
+    return False
 
 
 def _paragraph(block: Element, paragraph: Element, breaks: list[Element]) -> Element:

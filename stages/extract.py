@@ -39,8 +39,6 @@ _CONTROL_REFERENCE = re.compile(
 )
 """References to characters that XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets) but libxml2 puts into the
 tree, where every later assignment of that text raises. `break`: vertical tab and form feed, which part words."""
-_DEPTH_STACK = 30_000
-"""Python frames for trees of libxml2's greatest depth: trafilatura and what it calls walk them by recursion."""
 
 
 class ExtractorError(RuntimeError):
@@ -151,7 +149,6 @@ def trafilatura_worker(favour: str, likely: str | None) -> Callable[[bytes, str 
         remove_pis=True,
         huge_tree=True,
     )
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEPTH_STACK))
     given_up = _GivenUp()
     logger = logging.getLogger("trafilatura")
     logger.addHandler(given_up)

@@ -14,42 +14,41 @@ from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, resolve
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
-from winnow.stages.stage import Artifact, Map, Settings, StageError
+from winnow.stages.modelled import Modelled
+from winnow.stages.stage import Artifact, Settings, StageError
 
 
 class FasttextSettings(Settings):
     """`model`: a shipped name (`ko-quality`), a path or `hub:owner/repo/file`. `chars`: how many characters of a
-    document are read, the recipe's own number when null. `positive`: the label whose probability is the score, for
-    a two-label model without a sidecar."""
+    document are read, from its first that is no white space; the recipe's own number when null. `positive`: the label
+    whose probability is the score, for a two-label model without a sidecar."""
 
     model: str
     chars: int | None = Field(default=None, ge=1)
     positive: str | None = None
 
 
-class Fasttext(Map):
+class Fasttext(Modelled):
     """Signals `label` (string, null for a text without words) and `score` (float32, 0 to 1)."""
 
     __slots__ = ()
 
     kind = "fasttext"
-    version = 1
+    version = 2
     Settings = FasttextSettings
 
     def signals(self) -> dict[str, pa.DataType]:
         return {"label": pa.string(), "score": pa.float32()}
 
-    def artifacts(self) -> list[Artifact]:
-        try:
-            found = resolve(self.settings.model)
-            read_sidecar(found.path)
-            return [Artifact(found.name, found.path, content_digest(found.path))]
-        except ModelError as error:
-            raise StageError(f"{self.name}: {error}") from error
+    def find(self) -> Artifact:
+        found = resolve(self.settings.model)
+        read_sidecar(found.path)
+        return Artifact(found.name, found.path, content_digest(found.path))
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         scorer = self.scorer()
-        texts = pc.utf8_slice_codeunits(documents.column("text"), 0, scorer.features.chars)
+        texts = pc.utf8_ltrim_whitespace(documents.column("text"))
+        texts = pc.utf8_slice_codeunits(texts, 0, scorer.features.chars)
         labels, scores = scorer.score(cast(list[str], texts.to_pylist()))
         return pa.RecordBatch.from_arrays(
             [pa.array(labels, pa.string()), pa.array(scores, pa.float32())], names=["label", "score"]
@@ -57,7 +56,7 @@ class Fasttext(Map):
 
     def scorer(self) -> Scorer:
         """The loaded model, once per process. Raises StageError."""
-        artifact = self.artifacts()[0]
+        artifact = self.artifact()
         try:
             return load_scorer(artifact.path, artifact.digest, self.settings.positive, self.settings.chars)
         except ModelError as error:

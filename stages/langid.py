@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from winnow.classifiers.artifacts import ModelError, resolve
+from winnow.classifiers.artifacts import ModelError, ModelFile, resolve
 from winnow.classifiers.language_codes import language_code
-from winnow.stages.stage import Artifact, Map, Settings, StageError
+from winnow.stages.modelled import Modelled
+from winnow.stages.stage import Artifact, Settings, StageError
 
 
 class LangidSettings(Settings):
@@ -30,12 +31,12 @@ class LangidSettings(Settings):
     labels: tuple[str, ...] = ()
 
 
-class LangidStage(Map):
+class LangidStage(Modelled):
     """The likeliest language and its probability."""
 
     __slots__ = ()
     kind = "langid"
-    version = 1
+    version = 2
     Settings = LangidSettings
 
     def signals(self) -> dict[str, pa.DataType]:
@@ -50,12 +51,9 @@ class LangidStage(Map):
         label = f"label = {names}" if len(codes) == 1 else f"label IN ({names})"
         return {"label": label, "score": f"score >= {least}"}
 
-    def artifacts(self) -> list[Artifact]:
-        try:
-            file = resolve(self.settings.model)
-        except ModelError as error:
-            raise StageError(f"{self.name}: {error}") from error
-        return [Artifact(file.name, file.path, file.digest)]
+    def find(self) -> Artifact:
+        file = resolve(self.settings.model)
+        return Artifact(file.name, file.path, file.digest)
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         labels, scores = self._predict(prefixes(documents.column("text"), self.settings.chars))
@@ -64,16 +62,18 @@ class LangidStage(Map):
     def _predict(self, texts: Sequence[str]) -> tuple[list[str], list[float]]:
         from winnow.classifiers.language_id import identifier
 
+        artifact = self.artifact()
         try:
-            return identifier(resolve(self.settings.model)).predict(texts)
+            return identifier(ModelFile(artifact.name, artifact.path, artifact.digest)).predict(texts)
         except ModelError as error:
             raise StageError(f"{self.name}: {error}") from error
 
 
 def prefixes(texts: pa.Array[Any], chars: int) -> list[str]:
-    """The first `chars` characters of each text as one line."""
-    cut = pc.utf8_slice_codeunits(texts, 0, chars)
-    return cast(list[str], pc.replace_substring_regex(cut, "[\r\n]+", " ").to_pylist())
+    """The first `chars` characters of each text, from its first that is no white space, as one line. fastText ends
+    the line also at the word `</s>` (`Dictionary::EOS`), so that goes too."""
+    cut = pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(texts), 0, chars)
+    return cast(list[str], pc.replace_substring_regex(cut, "(?:[\r\n]|</s>)+", " ").to_pylist())
 
 
 KIND = LangidStage

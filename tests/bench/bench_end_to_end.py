@@ -10,6 +10,7 @@ ours as `pipelines/ko.yaml` without the hand-off, including starting Ray. datatr
 from __future__ import annotations
 
 import argparse
+import gzip
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,7 @@ config = MinhashConfig(num_buckets=14, hashes_per_bucket=8, n_grams=5)
 stop = ["의", "다", "이", "는", "에", "을", "한", "년", "하", "은", "를", "했", "고", "에서", "가", "있", "으로", "인", "월", "로", "되"]
 
 def go(steps, tasks):
-    LocalPipelineExecutor(pipeline=steps, tasks=tasks, workers=workers, logging_dir=None, skip_completed=False).run()
+    LocalPipelineExecutor(pipeline=steps, tasks=tasks, workers=workers, logging_dir=f'{out}/logs/{len(steps)}-{tasks}', skip_completed=False).run()
 
 if __name__ == '__main__':  # its workers import this file
     go([
@@ -85,9 +86,9 @@ def cut(warc: Path, folder: Path, pieces: int) -> int:
     return records
 
 
-def timed(command: list[str]) -> float:
+def timed(command: list[str], folder: Path) -> float:
     started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
         sys.exit(f"{' '.join(command)[:200]}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
     return time.perf_counter() - started
@@ -102,31 +103,40 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("warc", nargs="?", type=Path, default=WARC)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--copies", type=int, default=1, help="the crawl so many times over: Ray's start weighs less")
     parser.add_argument("--kiwi", action="store_true", help="also with datatrove's own Korean tokenizer (minutes)")
     options = parser.parse_args()
     if not options.warc.is_file():
         print(f"skipped: {options.warc} is not there")
         return
     from winnow.classifiers.artifacts import resolve
+    from winnow.pipelines.run import open_run
 
     model = str(resolve("lid.176").path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "cut").mkdir()
-        records = cut(options.warc, folder / "cut", WORKERS)
+        crawl = folder / "crawl.warc.gz"
+        with crawl.open("wb") as file:
+            for _ in range(options.copies):
+                file.write(options.warc.read_bytes())
+        records = cut(crawl, folder / "cut", WORKERS)
         (folder / "peer.py").write_text(PEER, "utf-8")
         print(f"{records:,} response records, {WORKERS} workers, trafilatura in both")
         for number in range(options.rounds):
             ours = [sys.executable, "-m", "winnow.pipelines.cli", "run", str(ROOT / "pipelines" / "ko.yaml")]
-            ours += ["--set", f'sources.crawl.paths=["{options.warc}"]', "--folder", str(folder / f"run-{number}")]
+            ours += ["--set", f'sources.crawl.paths=["{crawl}"]', "--folder", str(folder / f"run-{number}")]
             ours += ["--workers", str(WORKERS), "--set", "stages.shards=null", "--set", "stages.mixture=null"]
-            seconds = {"winnow": timed(ours)}
+            seconds = {"winnow": timed(ours, folder)}
             show(number, "winnow", seconds, records)
+            print(f"round {number}: kept by winnow {open_run(folder / f'run-{number}').accounting['kept']:,}")
             for words in ("whitespace", "Kiwi")[: 2 if options.kiwi else 1]:
                 out = folder / f"peer-{words}"
                 peer = [sys.executable, str(folder / "peer.py"), str(folder / "cut"), str(out), model, words]
-                seconds[f"datatrove, {words} words"] = timed([*peer, str(WORKERS)])
+                seconds[f"datatrove, {words} words"] = timed([*peer, str(WORKERS)], folder)
                 show(number, f"datatrove, {words} words", seconds, records)
+                kept = sum(len(gzip.decompress(f.read_bytes()).splitlines()) for f in (out / "final").glob("*.jsonl.gz"))
+                print(f"round {number}: kept by datatrove {kept:,}")
                 shutil.rmtree(out)
 
 

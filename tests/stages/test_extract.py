@@ -113,6 +113,77 @@ def test_binary_payloads_and_lone_surrogates_do_no_harm(engine: str) -> None:
         row["text"].encode()
 
 
+CONTROLS = [*range(1, 9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("form", ["&#{:d};", "&#{:03d};", "&#x{:x};", "&#X{:X};", "&#x00{:X};", "&#{:d}", "&#x{:x}"])
+def test_references_to_control_characters_cost_no_page(engine: str, form: str) -> None:
+    references = [form.format(control) for control in CONTROLS]
+    payloads = [article().replace("멸치".encode(), f"멸{reference}치".encode()) for reference in references]
+    payloads.append(article().replace("멸치".encode(), "치 멸".join(references).join("멸치").encode()))
+    rows = stage(engine).extract([page(payload) for payload in payloads]).to_pylist()
+    for row in rows:
+        assert row["error"] is None
+        assert all(sentence in row["text"].replace("멸 치", "멸치") for sentence in SENTENCES[1:])
+        assert not set(row["text"]) & set(map(chr, CONTROLS))
+    parted = [code for code, row in zip(CONTROLS, rows, strict=False) if "작은 어촌 마을은 멸 치 말리는" in row["text"]]
+    whole = [code for code, row in zip(CONTROLS, rows, strict=False) if "작은 어촌 마을은 멸치 말리는" in row["text"]]
+    assert parted == [11, 12]
+    assert whole == [code for code in CONTROLS if code not in parted]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_other_references_stay(engine: str) -> None:
+    kept = "&#x41;&#66;&#xb0;&#110;&#x1F600;&#xAC00;&#0044;&#x1ab;가&#9;나&#10;다&#13;라&#133;&amp;"
+    row = stage(engine).extract([page(article().replace("멸치".encode(), kept.encode()))]).to_pylist()[0]
+    assert row["error"] is None
+    assert re.search(r"AB°n\U0001F600가,\u01ab가\s나\s+다\s*라…&", row["text"])
+
+
+def test_a_page_that_trafilatura_gives_up_failed_with_its_cause() -> None:
+    nested = article().replace("멸치".encode(), b"&&#8;#8;")  # taking one reference out makes another
+    rows = stage().extract([page(nested), page(b"<html><body></body></html>"), page(article())]).to_pylist()
+    assert rows[0]["error"].startswith("ExtractorError: given up by trafilatura: ValueError: All strings must be XML")
+    assert (rows[0]["text"], rows[0]["chars"]) == ("", None)
+    assert [row["error"] for row in rows[1:]] == [None, None]
+    assert SENTENCES[0] in rows[2]["text"]
+
+
+def nested(tag: str, levels: int) -> bytes:
+    """The article below so many elements, and a last paragraph after them."""
+    name = tag.split()[0]
+    opened, closed = f"<article>{f'<{tag}>' * levels}", f"{f'</{name}>' * levels}<p>{SENTENCES[3]} 끝.</p></article>"
+    return article().replace(b"<article>", opened.encode()).replace(b"</article>", closed.encode())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("tag", ["div", "span", "font color=red", "blockquote"])
+def test_deep_nesting_loses_no_text(engine: str, tag: str) -> None:
+    rows = stage(engine).extract([page(nested(tag, levels)) for levels in (10, 255, 256, 400, 2000)]).to_pylist()
+    for row in rows:
+        assert row["error"] is None
+        assert all(sentence in row["text"] for sentence in SENTENCES)
+        assert f"{SENTENCES[3]} 끝." in row["text"]
+        assert COMMENT not in row["text"]
+
+
+def test_deep_nesting_in_a_layout_table_loses_no_text() -> None:
+    prose = "<br><br>".join(f"{sentence} {sentence[::-1]}" for sentence in SENTENCES)
+    payload = f"<html><body><table><tr><td>{'<b>' * 1900}{prose}{'</b>' * 1900}</td></tr></table></body></html>".encode()
+    row = stage().extract([page(payload)]).to_pylist()[0]
+    assert row["error"] is None
+    assert all(sentence in row["text"] for sentence in SENTENCES)
+
+
+@pytest.mark.parametrize("levels", [2100, 6000, 100_000])
+def test_a_page_too_deep_to_parse_failed_with_its_cause(levels: int) -> None:
+    rows = stage().extract([page(article()), page(nested("div", levels)), page(article())]).to_pylist()
+    cause = "ExtractorError: page not parsed to its end: Excessive depth in document: 2048"
+    assert [row["error"] for row in rows] == [None, cause, None]
+    assert (rows[1]["text"], rows[1]["chars"]) == ("", None)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_monsters_in_the_midst_of_good_pages(engine: str) -> None:
     monsters = [

@@ -101,6 +101,12 @@ def test_chars_limits_what_is_read() -> None:
     assert whole == stage("ko-quality").measure(documents([CLEAN[:10]])).column("score")
 
 
+def test_white_space_ahead_of_the_text_does_not_count() -> None:
+    one = stage("ko-quality")
+    for blank in (" ", "\n", "\u3000"):
+        assert one.measure(documents([blank * 5000 + CLEAN])) == one.measure(documents([CLEAN]))
+
+
 def test_the_artifact_covers_model_and_sidecar(tmp_path: Path) -> None:
     shipped = resolve("ko-quality").path
     for path in (shipped, shipped.with_suffix(".json")):

@@ -73,6 +73,24 @@ def test_only_the_beginning_is_read_and_batches_do_not_matter() -> None:
     assert measure([korean, english]) == measure([korean]) + measure([english])
 
 
+def test_the_end_of_sentence_mark_ends_nothing() -> None:
+    korean = "오늘 아침 서울에는 비가 내렸고 기온은 어제보다 낮았다."
+    plain = measure([korean])
+    for text in (f"</s> {korean}", f"</s></s>\n</s> {korean}", f"</s>{korean}", f"{korean} </s>"):
+        label, score = measure([text])[0]
+        assert label == "ko"
+        assert score == pytest.approx(plain[0][1], abs=0.02)
+    first, second = measure([f"{korean} </s> {korean}", f"{korean} {korean}"])
+    assert first[1] == pytest.approx(second[1], abs=1e-3)
+    assert measure(["</s>", " </s>\n</s>"]) == [("und", 0.0)] * 2
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\r\n\t", "\u3000\u00a0"])
+def test_white_space_ahead_of_the_text_does_not_count(blank: str) -> None:
+    korean = "오늘 아침 서울에는 비가 내렸고 기온은 어제보다 낮았다."
+    assert measure([blank * 3000 + korean, blank * 3000], chars=20) == [*measure([korean], chars=20), ("und", 0.0)]
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [("lid.167", "language: no model 'lid.167'.*nearest: 'lid.176'"), ("nowhere/m.bin", "does not exist")],
