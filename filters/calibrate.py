@@ -9,8 +9,8 @@ row, in the first of `--field` that the row has), `.conllu` (one sentence per `#
 of the good text would miss; then how much of the good text and of `--bad` text (never joined) each clause of the
 language pack, and all of them together, would drop.
 
-Why not take published values: FineWeb2's for Korean were tuned on Kiwi morphemes (974 a document where white space
-gives 422), so that none of its shares and lengths hold for whitespace words.
+Why not take published values: FineWeb2's for Korean were tuned on Kiwi morphemes, of which a text has far more than
+whitespace words, so that none of its shares and lengths hold for them.
 """
 
 from __future__ import annotations

@@ -273,8 +273,7 @@ def _guard(plan: Plan, stages: dict[str, Any], failed: int) -> None:
     """Raises RunError where a stage drops more than it may, or too many rows failed."""
     pipeline = plan.pipeline
     for name, account in stages.items():
-        node = pipeline.nodes.get(name)
-        limit = node.max_drop if node else 1.0
+        limit = pipeline.max_drop[name]
         dropped = sum(account["dropped"].values())
         wiped = account["in"] >= WIPE_OUT_ROWS and account["kept"] == 0
         if wiped or (account["in"] and dropped / account["in"] > limit):

@@ -38,16 +38,21 @@ class Header(BaseModel):
     train: dict[str, Any] = Field(default_factory=dict)
 
 
-class Common(BaseModel):
-    """The keys that every stage takes beside its own settings."""
+class SourceCommon(BaseModel):
+    """The keys that every source takes beside its own settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     use: str
+    max_drop: float = Field(default=1.0, ge=0, le=1)  # share of its records; 1.0 still refuses to lose every one
+
+
+class Common(SourceCommon):
+    """The keys that every stage takes beside its own settings."""
+
     over: str | list[str] | None = None
     keep: str | bool | dict[str, str | bool] | None = None
     enabled: bool = True
-    max_drop: float = Field(default=1.0, ge=0, le=1)  # share of its rows; 1.0 still refuses to lose every row
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,6 @@ class Node:
     over: tuple[str, ...]
     ancestors: tuple[str, ...]
     clauses: tuple[Clause, ...]
-    max_drop: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Pipeline:
     pack: LanguagePack
     sources: dict[str, Source]
     nodes: dict[str, Node]
+    max_drop: dict[str, float]  # of every source and stage: the share of its rows that it may drop
     train: dict[str, Any]
     tree: dict[str, Any]  # resolved, as written to the run
     path: str
@@ -119,7 +124,8 @@ def _checked(marked: Marked, path: str) -> Pipeline:
         pack = language_pack(header.language)
     except UnknownLanguage as error:
         raise SpecError(f"{marked.where('language')}: language: {error}") from None
-    sources = dict(_sources(header, marked, problems))
+    found = dict(_sources(header, marked, problems))
+    sources = {name: source for name, (source, _) in found.items()}
     built = dict(_stages(header, marked, pack, problems))
     if not sources and not problems:
         problems.append(f"{marked.where('sources')}: sources: expected at least one source")
@@ -140,6 +146,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
         pack,
         sources,
         nodes,
+        {name: common.max_drop for name, (_, common) in (*found.items(), *built.items())},
         header.train,
         marked.tree,
         path,
@@ -181,7 +188,7 @@ def _kind(package: Any, use: Any, where: str, problems: list[str]) -> Any:
     return importlib.import_module(f"{package.__name__}.{use}").KIND
 
 
-def _sources(header: Header, marked: Marked, problems: list[str]) -> Iterator[tuple[str, Source]]:
+def _sources(header: Header, marked: Marked, problems: list[str]) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
     for name, tree in header.sources.items():
         key = ("sources", name)
         where = f"{marked.where(*key)}: sources.{name}"
@@ -191,9 +198,11 @@ def _sources(header: Header, marked: Marked, problems: list[str]) -> Iterator[tu
         kind = _kind(winnow.stages.sources, tree.get("use"), where, problems)
         if kind is None:
             continue
-        settings = _validated(kind.Settings, {k: v for k, v in tree.items() if k != "use"}, marked, key, problems)
-        if settings is not None:
-            yield name, kind(name=name, settings=settings)
+        own = SourceCommon.model_fields
+        common = _validated(SourceCommon, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
+        settings = _validated(kind.Settings, {k: v for k, v in tree.items() if k not in own}, marked, key, problems)
+        if common is not None and settings is not None:
+            yield name, (kind(name=name, settings=settings), common)
 
 
 def _stages(
@@ -270,7 +279,6 @@ def _connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[
             over[name],
             tuple(n for n in ordered if n in ancestors),
             tuple(_clauses(name, stage, common, [nodes[a] for a in ancestors], marked)),
-            common.max_drop,
         )
         _check_reads(nodes[name], nodes, built, terminals, marked)
     return nodes

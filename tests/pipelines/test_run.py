@@ -335,3 +335,10 @@ def test_why_prints_a_url_as_it_is(recipe: Path, korean: Callable[..., str]) -> 
     done = subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert url in done.stdout and "rules: " in done.stdout
+
+
+def test_a_source_has_a_guard_too(recipe: Path) -> None:
+    run = go(recipe, "sources.docs.max_drop=0.5")
+    assert run.plan.pipeline.max_drop["docs"] == 0.5
+    with pytest.raises(ValueError, match=r"sources\.docs\.max_dorp: unknown key"):
+        go(recipe, "sources.docs.max_dorp=0.5")

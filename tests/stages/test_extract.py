@@ -170,7 +170,9 @@ def test_deep_nesting_loses_no_text(engine: str, tag: str) -> None:
 
 def test_deep_nesting_in_a_layout_table_loses_no_text() -> None:
     prose = "<br><br>".join(f"{sentence} {sentence[::-1]}" for sentence in SENTENCES)
-    payload = f"<html><body><table><tr><td>{'<b>' * 1900}{prose}{'</b>' * 1900}</td></tr></table></body></html>".encode()
+    payload = (
+        f"<html><body><table><tr><td>{'<b>' * 1900}{prose}{'</b>' * 1900}</td></tr></table></body></html>".encode()
+    )
     row = stage().extract([page(payload)]).to_pylist()[0]
     assert row["error"] is None
     assert all(sentence in row["text"] for sentence in SENTENCES)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from winnow.pipelines.spec import load_pipeline
 from winnow.tokenize.reader import ShardSet
-from winnow.train_handoff.config import TrainConfig, TrainError, parse_config, with_values
+from winnow.train_handoff.config import ModelConfig, TrainConfig, TrainError, parse_config, with_values
 from winnow.train_handoff.launch import main
 from winnow.train_handoff.plan import make_plan
 from winnow.train_handoff.resume import COMPLETE, STATE, check_resume, newest_checkpoint, training_state
@@ -117,6 +118,19 @@ def test_assignments_from_the_command_line() -> None:
     assert values == {"model": {"layers": 2}, "steps": 1}
     with pytest.raises(TrainError, match="expected key=value"):
         with_values({}, ["steps"])
+
+
+@pytest.mark.parametrize("recipe", ["ko", "web"])
+def test_a_shipped_recipe_goes_on_from_a_checkpoint_as_its_refusal_says(recipe: str) -> None:
+    path = Path(__file__).resolve().parents[2] / "pipelines" / f"{recipe}.yaml"
+    over = ["train.model.checkpoint=someone/small"]
+    with pytest.raises(TrainError) as refused:
+        parse_config({"shards": "s", "out": "o"} | load_pipeline(path, over).train)
+    assignments = str(refused.value).split(" --set ")[1:]
+    assert assignments == ["train.model=null", *over]
+    config = parse_config({"shards": "s", "out": "o"} | load_pipeline(path, assignments).train)
+    assert config.model == ModelConfig(checkpoint="someone/small")
+    assert config.sequence_length == 256
 
 
 def test_the_launcher_refuses_before_starting_anything(
