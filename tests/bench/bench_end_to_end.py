@@ -135,7 +135,9 @@ def main() -> None:
                 peer = [sys.executable, str(folder / "peer.py"), str(folder / "cut"), str(out), model, words]
                 seconds[f"datatrove, {words} words"] = timed([*peer, str(WORKERS)], folder)
                 show(number, f"datatrove, {words} words", seconds, records)
-                kept = sum(len(gzip.decompress(f.read_bytes()).splitlines()) for f in (out / "final").glob("*.jsonl.gz"))
+                kept = sum(
+                    len(gzip.decompress(f.read_bytes()).splitlines()) for f in (out / "final").glob("*.jsonl.gz")
+                )
                 print(f"round {number}: kept by datatrove {kept:,}")
                 shutil.rmtree(out)
 
