@@ -89,6 +89,11 @@ class Plan:
         """Part name of a corpus stage's signals, row-aligned with the documents."""
         return f"corpus/{stage}/{self.corpus[stage]}/{partition.key}"
 
+    def public(self, node: Node, partition: Partition) -> str:
+        """Part name of the signals that a stage shows to others: what its reduce wrote, or what it measured."""
+        corpus = isinstance(node.stage, Corpus)
+        return self.reduced(node.name, partition) if corpus else self.signals(node.name, partition)
+
     def selected(self, partition: Partition) -> str:
         """Part name of a partition's selection, row-aligned with the documents."""
         return f"selection/{self.selection}/{partition.key}"

@@ -21,7 +21,7 @@ from winnow.pipelines.progress import Progress
 from winnow.pipelines.selection import FAILED
 from winnow.pipelines.spec import load_pipeline, resolve_pipeline
 from winnow.pipelines.store import Store, fingerprint
-from winnow.stages.stage import Corpus, Terminal
+from winnow.stages.stage import Terminal
 
 LIGHT_DOCUMENTS = 200_000
 """Up to so many documents, what reads signals alone is done by the driver, without starting Ray for it."""
@@ -65,8 +65,7 @@ class Run:
             parts = [_scan(self.plan, self.plan.documents(partition), "")]
             parts.append(_scan(self.plan, self.plan.selected(partition), "selection."))
             for node in self.plan.pipeline.nodes.values():
-                corpus = isinstance(node.stage, Corpus)
-                name = self.plan.reduced(node.name, partition) if corpus else self.plan.signals(node.name, partition)
+                name = self.plan.public(node, partition)
                 if columns := list(node.stage.signals()):
                     parts.append(_scan(self.plan, name, f"{node.name}.", columns))
             yield pl.concat(parts, how="horizontal")

@@ -43,8 +43,7 @@ class View:
         if stage not in self.tables:
             if stage not in self.loaded:
                 node, plan = self.plan.pipeline.nodes[stage], self.plan
-                reduced = isinstance(node.stage, Corpus)
-                part = plan.reduced(stage, self.partition) if reduced else plan.signals(stage, self.partition)
+                part = plan.public(node, self.partition)
                 self.loaded[stage] = plan.store.read(part, [*node.stage.signals(), MEASURED, ERROR])
             self.tables[stage] = self.loaded[stage].slice(self.start, self.rows)
         return self.tables[stage]
