@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import xxhash
+
+from winnow.filters.noise import hashes
 
 MOST = 2**16 - 1
 
@@ -17,7 +18,7 @@ def realise(multiplicity: npt.NDArray[np.floating[Any]], ids: pa.Array[Any], see
 
     Both have shape (n,); `ids` is a string array without nulls, hashed as UTF-8. A row's copies depend on its id, its
     multiplicity and the seed alone, and never fall when its multiplicity rises. Raises ValueError for a multiplicity
-    that is not a number from 0 to 65,535 and for lengths that differ.
+    that is not a number from 0 to 65,535, for lengths that differ and for ids that are null or no strings.
     """
     exact = np.asarray(multiplicity, np.float64)
     if exact.shape != (len(ids),):
@@ -28,11 +29,8 @@ def realise(multiplicity: npt.NDArray[np.floating[Any]], ids: pa.Array[Any], see
         raise ValueError(f"document '{ids[row]}' has multiplicity {exact[row]}, expected a number from 0 to {MOST}")
     whole = np.floor(exact)
     copies = whole.astype(np.uint16)
-    broken = np.flatnonzero(exact != whole)
-    if broken.size:
-        # a fraction below 1 has at most 53 bits, so its product with 2^64 is exact and fits
-        below = ((exact[broken] - whole[broken]) * 2.0**64).astype(np.uint64)
-        wanted = seed % 2**64
-        drawn = (xxhash.xxh64_intdigest(name, wanted) for name in map(str, ids.take(broken).to_pylist()))
-        copies[broken] += np.fromiter(drawn, np.uint64, broken.size) < below
+    if (exact != whole).any():
+        # a fraction below 1 has at most 53 bits, so its product with 2^64 is exact and fits; without one it is 0,
+        # which no hash is below
+        copies += hashes(ids, seed) < ((exact - whole) * 2.0**64).astype(np.uint64)
     return copies

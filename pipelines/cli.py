@@ -13,9 +13,9 @@ from rich.console import Console
 
 from winnow.classifiers.artifacts import ModelError
 from winnow.classifiers.recipe import RecipeError
-from winnow.pipelines import report
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.plan import make_plan
+from winnow.pipelines.report import terminal
 from winnow.pipelines.run import Run, open_run
 from winnow.pipelines.run import run as carry_out
 from winnow.pipelines.spec import load_pipeline
@@ -60,8 +60,8 @@ def run(
     console = _console()
     if done.did_nothing:
         console.print("nothing to do: everything is there already")
-    report.funnel(done, console)
-    report.speed(done, console)
+    terminal.funnel(done, console)
+    terminal.speed(done, console)
 
 
 @app.command()
@@ -75,7 +75,7 @@ def plan(
     pipeline = load_pipeline(declaration, set_ or [])
     root = folder or f"runs/{pipeline.name}"
     store = Store(root if "://" in root else str(Path(root).resolve()))
-    report.show_plan(make_plan(pipeline, store, strict), _console())
+    terminal.show_plan(make_plan(pipeline, store, strict), _console())
 
 
 @app.command()
@@ -120,19 +120,19 @@ def inspect(
     """Show what is in a run or in a folder of shards."""
     console = _console()
     if (Path(folder) / "manifest.json").exists():
-        report.shards(folder, documents, verify, console)
+        terminal.shards(folder, documents, verify, console)
         return
     done = open_run(folder)
-    report.funnel(done, console)
-    report.failures(done, console)
+    terminal.funnel(done, console)
+    terminal.failures(done, console)
     if done.shards and "://" not in done.shards:
-        report.shards(done.shards, documents, verify, console)
+        terminal.shards(done.shards, documents, verify, console)
 
 
 @app.command()
 def why(folder: RunFolder, document: Annotated[str, typer.Argument(help="URL or id of a document.")]) -> None:
     """Say what was decided about one document, by which clause, value and threshold."""
-    if not report.why(open_run(folder), document, _console()):
+    if not terminal.why(open_run(folder), document, _console()):
         raise RunError(f"{folder}: no record has the URL or id '{document}'")
 
 

@@ -14,9 +14,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from winnow.pipelines.graph import Node
 from winnow.pipelines.plan import Partition, Plan
-from winnow.pipelines.selection import DROPPED, FAILED, KEPT, explain, verdict
-from winnow.pipelines.spec import Node
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, explain, holds, verdict
 from winnow.pipelines.store import rebatched
 from winnow.pipelines.view import ERROR, MEASURED, Stretch, View
 from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen, StageError
@@ -34,6 +34,8 @@ RECORD_SCHEMA = pa.schema(
         "clause": pa.string(),
         "value": pa.string(),
         "threshold": pa.string(),
+        "page_bytes": pa.int64(),  # of the raw page; null where the source gives texts
+        "text_bytes": pa.int64(),  # of the document's text in UTF-8; null where it became none
     }
 )
 """Every record of the input, in order. KEPT: it became the next document. FAILED: `value` is the cause."""
@@ -48,12 +50,22 @@ class Tally:
     measured: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     damage: list[dict[str, Any]] = field(default_factory=list)
 
-    def count(self, stage: str, rows: int, kept: int, failed: int = 0, dropped: dict[str, int] | None = None) -> None:
+    def count(
+        self,
+        stage: str,
+        rows: int,
+        kept: int,
+        failed: int = 0,
+        dropped: dict[str, int] | None = None,
+        pending: int = 0,
+    ) -> None:
         """Add rows to a stage's account."""
         account = self.stages.setdefault(stage, {"in": 0, "kept": 0, "failed": 0, "dropped": {}})
         account["in"] += rows
         account["kept"] += kept
         account["failed"] += failed
+        if pending:
+            account["pending"] = account.get("pending", 0) + pending
         for clause, n in (dropped or {}).items():
             account["dropped"][clause] = account["dropped"].get(clause, 0) + n
 
@@ -76,7 +88,7 @@ class Ingest:
         for wide in rebatched(self.documents()):
             documents = wide.select(DOCUMENT_SCHEMA.names).cast(DOCUMENT_SCHEMA)
             self.writer.write(documents)
-            view = View(self.plan, self.partition, self.count, wide.num_rows)
+            view = View(self.plan, self.partition, self.count, wide.num_rows, batch=documents)
             for name, writer in self.raw_writers.items():
                 columns = [wide.column(f"{name}/{f.name}") for f in writer.schema]
                 table = pa.Table.from_arrays(columns, schema=writer.schema)
@@ -157,6 +169,10 @@ class Ingest:
                     nothing,
                     errors.cast(pa.string()),
                     nothing,
+                    pa.nulls(batch.num_rows, pa.int64()),
+                    pc.if_else(
+                        good, pc.binary_length(batch.column("text")).cast(pa.int64()), pa.scalar(None, pa.int64())
+                    ),
                 ],
                 schema=RECORD_SCHEMA,
             )
@@ -189,13 +205,16 @@ class Ingest:
             mask = pa.array(keep, pa.bool_())
             measured = {name: column.filter(mask) for name, column in measured.items()}
             frame = frame.filter(pl.Series(keep, dtype=pl.Boolean))
-        columns = [[p.id for p in pages], [p.url for p in pages], [p.date for p in pages]]
+        documents = self._wide([pages[i] for i in live], measured)
+        text_bytes: list[int | None] = [None] * len(pages)
+        for i, size in zip(live, pc.binary_length(documents.column("text")).to_pylist(), strict=True):
+            text_bytes[i] = size
+        names = [[p.id for p in pages], [p.url for p in pages], [p.date for p in pages]]
+        columns = [*names, *rows.values(), [len(p.payload) for p in pages], text_bytes]
         self.records.append(
-            pa.RecordBatch.from_pydict(
-                dict(zip(RECORD_SCHEMA.names, [*columns, *rows.values()], strict=True)), RECORD_SCHEMA
-            )
+            pa.RecordBatch.from_pydict(dict(zip(RECORD_SCHEMA.names, columns, strict=True)), RECORD_SCHEMA)
         )
-        return self._wide([pages[i] for i in live], measured)
+        return documents
 
     def _source_verdict(self, pages: Sequence[Page], rows: dict[str, list[Any]]) -> list[int]:
         live, dropped, failed = [], dict[str, int](), 0
@@ -227,7 +246,7 @@ class Ingest:
         self, node: Node, frame: pl.DataFrame, errors: pa.Array | None, live: list[int], rows: dict[str, list[Any]]
     ) -> list[bool]:
         failed = np.zeros(len(live), bool) if errors is None else errors.is_valid().to_numpy(zero_copy_only=False)
-        status, first = verdict(node.clauses, frame, np.ones(len(live), bool), failed)
+        status, first = verdict(holds(node.clauses, frame), np.ones(len(live), bool), failed)
         reasons = explain(node.clauses, frame, first)
         counts: dict[str, int] = {}
         for at in np.flatnonzero(status != KEPT):

@@ -1,7 +1,8 @@
 """The plan: partitions, fingerprints, and in which wave each stage can run.
 
 Documents are measured in waves. Stages of one wave are fused: a task reads a partition's text once for all of them.
-A stage whose documents are decided by a corpus stage's clause waits for that stage's reduce, which ends a wave.
+A stage whose documents are decided by all documents together, by a corpus stage's clause or by a quantile, waits for
+the reduce or the statistics, which end a wave.
 
 Every result is filed under a fingerprint of everything that it depends on, so nothing stale can be taken for new:
 
@@ -9,7 +10,7 @@ Every result is filed under a fingerprint of everything that it depends on, so n
 - `measure[s]`   kind, version, settings, artifacts and language data of a measuring stage; *not* the clauses above it,
                  so that a moved threshold finds its documents measured already
 - `coverage[s]`  `measure[s]` and the clauses that decide which documents `s` must have seen
-- `corpus[s]`, `selection`, `handoff`  the same, for what looks at all documents together
+- `corpus[s]`, `statistics[s]`, `selection`, `handoff`  the same, for what looks at all documents together
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import Any
 import fsspec
 import xxhash
 
-from winnow.pipelines.spec import Node, Pipeline
+from winnow.pipelines.graph import Node
+from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
 from winnow.stages.stage import Corpus, InputFile, Measured, Segment, Source, Stage, Terminal
@@ -32,6 +34,16 @@ SMALL_FILE = 2**20
 PACK_BYTES = 8 * 2**20
 PACK_FILES = 64
 """Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
+
+RECORDS = 2
+"""Raised when the columns of records or documents change, so that an older run is read again rather than misread."""
+
+
+SAVED = (
+    *("ingest", "measure", "coverage", "corpus", "statistics", "selection", "handoff"),
+    *("waves", "reduces", "resolves"),
+)
+"""What a finished run keeps of its plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +67,18 @@ class Plan:
     measure: dict[str, str]
     coverage: dict[str, str]
     corpus: dict[str, str]
+    statistics: dict[str, str]
     selection: str
     handoff: str
     waves: dict[str, int]
-    reduces: dict[str, int]
+    reduces: dict[str, int]  # after which wave a corpus stage reduces
+    resolves: dict[str, int]  # after which wave a stage's statistics can be told
     facts: dict[str, dict[str, Any]]
+    lenient: bool = False  # decides without measuring: rows that a stage never measured are pending there
 
     def saved(self) -> dict[str, Any]:
         """What a later `restore` needs, JSON-able; the inputs' bytes are left out."""
-        names = ("ingest", "measure", "coverage", "corpus", "selection", "handoff", "waves", "reduces")
-        return {n: getattr(self, n) for n in names} | {"partitions": [[p.key, p.source] for p in self.partitions]}
+        return {n: getattr(self, n) for n in SAVED} | {"partitions": [[p.key, p.source] for p in self.partitions]}
 
     @classmethod
     def restore(cls, pipeline: Pipeline, store: Store, saved: dict[str, Any]) -> Plan:
@@ -106,15 +120,29 @@ class Plan:
         """Name of the file that says a corpus stage's reduce is complete."""
         return f"corpus/{stage}/{self.corpus[stage]}/done.json"
 
+    def told(self, stage: str) -> str:
+        """Name of the file that holds a stage's statistics."""
+        return f"statistics/{stage}/{self.statistics[stage]}.json"
+
     @property
     def selection_done(self) -> str:
         """Name of the file that holds the selection's accounting."""
         return f"selection/{self.selection}/done.json"
 
     @property
+    def freed(self) -> str:
+        """Name of the file that says that the text of what is not selected is given up."""
+        return f"documents/{self.ingest}/freed-{self.selection}.json"
+
+    @property
     def shards(self) -> str:
         """Folder of the hand-off."""
         return f"shards/{self.handoff}"
+
+    @property
+    def last_wave(self) -> int:
+        """The number of the wave after which everything is known."""
+        return max([0, *self.waves.values(), *self.reduces.values(), *self.resolves.values()])
 
     def wave(self, number: int) -> list[Node]:
         """The stages measured in a wave, in order."""
@@ -123,15 +151,21 @@ class Plan:
 
 def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
     """Find the inputs and fingerprint everything. `strict` identifies input files by content rather than mtime."""
-    partitions = tuple(_partitions(pipeline, strict))
+    return plan_over(pipeline, store, tuple(_partitions(pipeline, strict)))
+
+
+def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...]) -> Plan:
+    """Fingerprint everything, for partitions that are known."""
     inputs = fingerprint([p.key for p in partitions])
     language = pipeline.pack.model_dump(mode="json", exclude={"clauses", "language_score", "version"})
     facts = {name: _facts(node.stage) for name, node in pipeline.nodes.items()}
     clauses = {name: [(c.name, c.text) for c in node.clauses] for name, node in pipeline.nodes.items()}
-    ingest = fingerprint([(n.name, facts[n.name], clauses[n.name]) for n in pipeline.raw()], language)
+    repeats = {name: node.repeat.text for name, node in pipeline.nodes.items() if node.repeat}
+    ingest = fingerprint(RECORDS, [(n.name, facts[n.name], clauses[n.name]) for n in pipeline.raw()], language)
     measure: dict[str, str] = {}
     coverage: dict[str, str] = {}
     corpus: dict[str, str] = {}
+    statistics: dict[str, str] = {}
 
     def result(name: str) -> str:
         return corpus.get(name) or measure.get(name) or ingest
@@ -140,24 +174,34 @@ def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
         names = {s.partition(".")[0] for c in gate.clauses for s in c.signals} - {gate.name}
         return [(name, result(name)) for name in sorted(names)]
 
+    def decided(gate: Node) -> tuple[Any, ...]:
+        draws = any(clause.draws for clause in gate.clauses)
+        return gate.name, clauses[gate.name], result(gate.name), used(gate), draws and pipeline.seed
+
     for node in pipeline.measured():
         assert isinstance(node.stage, Measured)
         if node.stage.measured() or node.stage.hidden():
             measure[node.name] = fingerprint(facts[node.name], language, ingest)
     for node in pipeline.measured():
-        gates = [(g.name, clauses[g.name], result(g.name), used(g)) for g in pipeline.gates(node)]
+        gates = [decided(g) for g in pipeline.gates(node)]
+        needs = [[decided(g) for g in gates] for gates in pipeline.needs(node)]
         if node.name in measure:
-            coverage[node.name] = fingerprint(measure[node.name], gates, inputs)
+            coverage[node.name] = fingerprint(measure[node.name], needs, inputs)
         if isinstance(node.stage, Corpus):
             reads = [(r, result(r.partition(".")[0])) for r in node.stage.reads()]
-            corpus[node.name] = fingerprint(facts[node.name], measure.get(node.name), gates, reads, inputs)
-    decisions = [(n, x.ancestors, clauses[n], result(n)) for n, x in pipeline.nodes.items()]
+            again = [(a, repeats[a]) for a in node.ancestors if a in repeats]
+            corpus[node.name] = fingerprint(facts[node.name], measure.get(node.name), gates, reads, again, inputs)
+    for node in pipeline.measured():
+        if node.statistics:
+            gates = [decided(g) for g in pipeline.gates(node)]
+            statistics[node.name] = fingerprint(decided(node), gates, pipeline.seed, inputs)
+    decisions = [(n, x.ancestors, clauses[n], repeats.get(n), result(n)) for n, x in pipeline.nodes.items()]
     selection = fingerprint(decisions, pipeline.seed, inputs)
     terminal = pipeline.terminal()
     handoff = fingerprint(selection, facts[terminal.name] if terminal else None)
     for name in facts:
         facts[name] |= {"clauses": clauses[name], "inputs": inputs}
-    waves, reduces = _waves(pipeline, set(measure))
+    waves, reduces, resolves = _waves(pipeline, set(measure))
     return Plan(
         pipeline,
         store,
@@ -166,10 +210,12 @@ def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
         measure,
         coverage,
         corpus,
+        statistics,
         selection,
         handoff,
         waves,
         reduces,
+        resolves,
         facts,
     )
 
@@ -199,41 +245,64 @@ def _facts(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _waves(pipeline: Pipeline, measured: set[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Wave in which each stage is measured, and after which wave each corpus stage reduces."""
+def _waves(pipeline: Pipeline, measured: set[str]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Wave in which each stage is measured; after which wave each corpus stage reduces, and each stage's statistics are
+    told."""
     waves: dict[str, int] = {}
     reduces: dict[str, int] = {}
+    resolves: dict[str, int] = {}
+
+    def shown(node: Node) -> int:
+        """After which wave a stage's signals are there."""
+        return reduce(node) if isinstance(node.stage, Corpus) else wave(node)
+
+    def known(node: Node) -> int:
+        """The wave that can use a stage's verdict: its own, unless all documents together decide it."""
+        if node.statistics:
+            return resolve(node) + 1
+        return shown(node) + 1 if isinstance(node.stage, Corpus) else wave(node)
 
     def wave(node: Node) -> int:
         if node.name not in waves:
-            gates = pipeline.gates(node)
-            gates += [pipeline.nodes[s.partition(".")[0]] for g in gates for c in g.clauses for s in c.signals]
-            gates = [g for g in gates if g.name in measured or isinstance(g.stage, Corpus)]
-            waves[node.name] = max(
-                (reduce(g) + 1 if isinstance(g.stage, Corpus) else wave(g) for g in gates), default=0
-            )
+            gates = [gate for gates in pipeline.needs(node) for gate in gates]
+            read = [
+                pipeline.nodes[r] for g in gates for r in g.reads() if isinstance(pipeline.nodes[r].stage, Measured)
+            ]
+            before = [known(g) for g in gates if g.name in measured or g.statistics or isinstance(g.stage, Corpus)]
+            before += [shown(r) + isinstance(r.stage, Corpus) for r in read if r.name in measured or r.name in reduces]
+            waves[node.name] = max(before, default=0)
         return waves[node.name]
+
+    def population(node: Node) -> int:
+        """After which wave it is known which documents a stage sees."""
+        return max(
+            (known(g) - bool(g.statistics or isinstance(g.stage, Corpus)) for g in pipeline.gates(node)), default=0
+        )
 
     def reduce(node: Node) -> int:
         if node.name not in reduces:
-            assert isinstance(node.stage, Corpus)
-            sources = [pipeline.nodes[r.partition(".")[0]] for r in node.stage.reads()]
-            after = [reduce(s) if isinstance(s.stage, Corpus) else wave(s) for s in sources]
-            reduces[node.name] = max([wave(node), *after])
+            read = [shown(pipeline.nodes[r]) for r in node.reads() if isinstance(pipeline.nodes[r].stage, Measured)]
+            reduces[node.name] = max([wave(node), population(node), *read])
         return reduces[node.name]
+
+    def resolve(node: Node) -> int:
+        if node.name not in resolves:
+            read = [shown(pipeline.nodes[r]) for r in node.reads() if isinstance(pipeline.nodes[r].stage, Measured)]
+            resolves[node.name] = max([shown(node), population(node), *read])
+        return resolves[node.name]
 
     try:
         for node in pipeline.measured():
-            wave(node)
-            if isinstance(node.stage, Corpus):
-                reduce(node)
+            shown(node)
+            if node.statistics:
+                resolve(node)
     except RecursionError:
         terminal = pipeline.terminal()
         raise SpecError(
             f"{pipeline.path}: stages: a corpus stage with a keep clause reads '{terminal.name if terminal else ''}' "
             "signals, which wait for that clause; remove the clause"
         ) from None
-    return {n: w for n, w in waves.items() if n in measured}, reduces
+    return {n: w for n, w in waves.items() if n in measured}, reduces, resolves
 
 
 def _partitions(pipeline: Pipeline, strict: bool) -> Iterator[Partition]:
@@ -317,8 +386,12 @@ def pending(plan: Plan) -> dict[str, int]:
             out[node.name] = total
         elif not isinstance(node.stage, Terminal):
             out[node.name] = 0
+    for name in plan.statistics:
+        out[name] = out.get(name, 0) or (0 if store.exists(plan.told(name)) else total)
     out["selection"] = 0 if store.exists(plan.selection_done) else total
     terminal = plan.pipeline.terminal()
     if terminal:
         out[terminal.name] = 0 if store.exists(f"{plan.shards}/manifest.json") else max(out.get(terminal.name, 0), 1)
+    if plan.pipeline.rejected == "metadata" and not store.exists(plan.freed):
+        out["free rejected text"] = total
     return out

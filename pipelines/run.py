@@ -4,71 +4,26 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-import yaml
-
 from winnow.pipelines import work
+from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, reconcile
 from winnow.pipelines.execute import Executor, Local, OnRay, RunError
+from winnow.pipelines.finished import Run, open_run, point_to
 from winnow.pipelines.plan import Plan, make_plan, pending
 from winnow.pipelines.progress import Progress
-from winnow.pipelines.selection import FAILED
-from winnow.pipelines.spec import load_pipeline, resolve_pipeline
+from winnow.pipelines.selection.statistics import Question, tell
+from winnow.pipelines.spec import Pipeline, load_pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.stages.stage import Terminal
 
+__all__ = ["Driver", "Run", "locked", "open_run", "run"]
+
 LIGHT_DOCUMENTS = 200_000
 """Up to so many documents, what reads signals alone is done by the driver, without starting Ray for it."""
-
-WIPE_OUT_ROWS = 20
-"""A stage that keeps none of at least so many rows stops the run, whatever its `max_drop`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run: where it is, what it kept, how it got there."""
-
-    plan: Plan
-    accounting: dict[str, Any]
-    did_nothing: bool
-
-    @property
-    def folder(self) -> str:
-        """Folder of the run."""
-        return self.plan.store.root
-
-    @property
-    def shards(self) -> str | None:
-        """Folder of the hand-off, None where the pipeline has no tokenize stage."""
-        return self.plan.store.url(self.plan.shards) if self.plan.pipeline.terminal() else None
-
-    def documents(self, kept_only: bool = True) -> pl.LazyFrame:
-        """Documents with every signal (dotted columns) and the selection (`selection.*`), lazily from the parts."""
-        frames = list(self.partitions())
-        if not frames:
-            raise RunError(f"{self.folder}: the run has no documents")
-        everything = pl.concat(frames)
-        return everything.filter(pl.col("selection.multiplicity") > 0) if kept_only else everything
-
-    def partitions(self) -> Iterator[pl.LazyFrame]:
-        """The same, one partition at a time, dropped documents included; partitions without documents are left out."""
-        for partition in self.plan.partitions:
-            record = self.plan.store.record(self.plan.records(partition))
-            if record is None or not record["documents"]:
-                continue
-            parts = [_scan(self.plan, self.plan.documents(partition), "")]
-            parts.append(_scan(self.plan, self.plan.selected(partition), "selection."))
-            for node in self.plan.pipeline.nodes.values():
-                name = self.plan.public(node, partition)
-                if columns := list(node.stage.signals()):
-                    parts.append(_scan(self.plan, name, f"{node.name}.", columns))
-            yield pl.concat(parts, how="horizontal")
 
 
 def run(
@@ -89,34 +44,45 @@ def run(
     pipeline = load_pipeline(path, set)
     root = str(folder) if folder is not None else f"runs/{pipeline.name}"
     store = Store(root if "://" in root else str(Path(root).resolve()))
+    return carry_out(pipeline, store, local=local, workers=workers, strict=strict, progress=progress)
+
+
+def carry_out(
+    pipeline: Pipeline,
+    store: Store,
+    *,
+    name: str | None = None,
+    local: bool = False,
+    workers: int | None = None,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """The same for a checked pipeline. `name`: the selection that it completes, None for the folder's default."""
     plan = make_plan(pipeline, store, strict)
     show = progress or Progress()
     if not any(pending(plan).values()):
         accounting = store.read_json(plan.selection_done)
-        _check_damage(accounting, strict)
-        _guard(plan, accounting["stages"], accounting["failed"])
-        _point_to(plan)
-        return Run(plan, accounting, True)
-    with _lock(store), Local(plan) if local else OnRay(plan, workers) as executor, show:
+        check_damage(accounting, strict)
+        _check(plan, accounting)
+        point_to(plan, name)
+        return Run(plan, accounting, True, name)
+    with locked(store), Local(plan) if local else OnRay(plan, workers) as executor, show:
         store.sweep()
-        accounting = _Driver(plan, executor, show, strict).run()
-        _point_to(plan)
-        return Run(plan, accounting, False)
+        accounting = Driver(plan, executor, show, strict).run()
+        point_to(plan, name)
+        return Run(plan, accounting, False, name)
 
 
-def open_run(folder: str | Path) -> Run:
-    """A run made earlier, from its folder alone: its inputs may be gone. Raises RunError where there is none."""
-    root = str(folder)
-    store = Store(root if "://" in root else str(Path(root).resolve()))
-    last = store.read_json("run.json")
-    if last is None:
-        raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
-    pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json")
-    plan = Plan.restore(pipeline, store, last["plan"])
-    return Run(plan, store.read_json(plan.selection_done), True)
+def _check(plan: Plan, accounting: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()) -> None:
+    """The guards on a finished selection."""
+    totals = {"": accounting, **accounting["by_source"]}
+    final = {name: {"kept_documents": t["kept"], "kept_tokens": t["tokens"]} for name, t in totals.items()}
+    by_source = {name: t["stages"] for name, t in accounting["by_source"].items()}
+    check_guards(plan, accounting["stages"], by_source, parts, final)
+    check_failures(plan, accounting["stages"], accounting["failed"])
 
 
-class _Driver:
+class Driver:
     """Carries out one plan. State: seconds and rows per stage, for the accounting and for later predictions."""
 
     def __init__(self, plan: Plan, executor: Executor, show: Progress, strict: bool) -> None:
@@ -125,23 +91,25 @@ class _Driver:
         self.measured: dict[str, int] = {}
         self.wall = 0.0
         self.light = False
+        self.accounts: list[dict[str, Any]] = []
         self.started = time.perf_counter()
 
     def run(self) -> dict[str, Any]:
-        plan = self.plan
-        for wave in range(max([0, *plan.waves.values(), *plan.reduces.values()]) + 1):
+        """Everything that the plan still lacks."""
+        for wave in range(self.plan.last_wave + 1):
             self._measure(wave)
             if wave == 0:
                 ingested = self._ingested()
-            for name, after in plan.reduces.items():
-                if after == wave and not plan.store.exists(plan.reduce_done(name)):
-                    self._reduce(name)
-        accounting = self._select(ingested)
-        if plan.pipeline.terminal():
+            self._check_wave(wave)
+            self.conclude(wave)
+        accounting = self.select(ingested)
+        if self.plan.pipeline.terminal():
             accounting["shards"] = self._shards()
+        if self.plan.pipeline.rejected == "metadata":
+            self._free()
         accounting["work"] = {"seconds": self.seconds, "rows": self.measured, "tasks": self.wall}
         accounting["wall"] = time.perf_counter() - self.started
-        self._history()
+        self._history(accounting["wall"])
         return accounting
 
     def _measure(self, wave: int) -> None:
@@ -155,10 +123,27 @@ class _Driver:
         title = ", ".join(
             (["read", *(n.name for n in plan.pipeline.raw())] if wave == 0 else []) + [n.name for n in nodes]
         )
+        self.accounts = []
         for result in self.show.track(title, self.executor.run(work.measure, [(i, wave) for i in todo]), len(todo)):
             self._took(result)
+            self.accounts.append({"index": result["index"], "stages": result["stages"]})
         for node in open_nodes:
             plan.store.write_json(plan.covered(node.name), {"partitions": len(plan.partitions)})
+
+    def _check_wave(self, wave: int) -> None:
+        """The guards of stages that have just decided on every document, before anything is built on that."""
+        if len(self.accounts) == len(self.plan.partitions):
+            stages, by_source = added(self.plan, self.accounts)
+            check_guards(self.plan, stages, by_source, self.accounts)
+
+    def conclude(self, wave: int) -> None:
+        """What needs all documents, after a wave: reduces and statistics, in the order of the stages."""
+        plan = self.plan
+        for node in plan.pipeline.measured():
+            if plan.reduces.get(node.name) == wave and not plan.store.exists(plan.reduce_done(node.name)):
+                self._reduce(node.name)
+            if plan.resolves.get(node.name) == wave and not plan.store.exists(plan.told(node.name)):
+                self._tell(node.name)
 
     def _reduce(self, name: str) -> None:
         buckets = work.buckets(self.plan, name)
@@ -172,47 +157,65 @@ class _Driver:
         ):
             self._took(result)
 
+    def _tell(self, name: str) -> None:
+        """The statistics that a stage's clauses compare with."""
+        plan = self.plan
+
+        def ask(questions: Sequence[Question]) -> Iterable[Any]:
+            calls = [(name, p.index, questions) for p in plan.partitions]
+            return self.show.track(f"{name}: statistics", self.executor.run(work.tell, calls, self.light), len(calls))
+
+        told = tell(plan.pipeline.nodes[name], ask)
+        plan.store.write_json(plan.told(name), {column: figures.json() for column, figures in told.items()})
+
     def _ingested(self) -> dict[str, Any]:
         """Accounts of everything before the documents, from the parts' records; guards on failures and wipe-outs."""
-        stages: dict[str, Any] = {}
-        damage, documents = [], 0
+        parts, damage, documents = [], [], 0
         for partition in self.plan.partitions:
             record = self.plan.store.record(self.plan.records(partition))
             if record is None:
                 raise RunError(f"partition {partition.key} of {partition.source} was not ingested")
-            _add(stages, record["stages"])
+            parts.append({"index": partition.index, "stages": record["stages"]})
             damage += record["damage"]
             documents += record["documents"]
-        total = {"stages": stages, "damage": damage, "documents": documents}
+        stages, by_source = added(self.plan, parts)
+        total = {"stages": stages, "by_source": by_source, "damage": damage, "documents": documents}
         self.light = documents <= LIGHT_DOCUMENTS
-        _reconcile(stages)
-        _check_damage(total, self.strict)
+        reconcile(stages)
+        check_damage(total, self.strict)
         if not any(stages[name]["in"] for name in self.plan.pipeline.sources if name in stages):
             raise RunError(f"{', '.join(self.plan.pipeline.sources)}: the input holds no records")
-        _guard(self.plan, stages, sum(account["failed"] for account in stages.values()))
+        check_guards(self.plan, stages, by_source, parts)
+        check_failures(self.plan, stages, sum(account["failed"] for account in stages.values()))
         return total
 
-    def _select(self, ingested: dict[str, Any]) -> dict[str, Any]:
+    def select(self, ingested: Mapping[str, Any]) -> dict[str, Any]:
+        """Decide on every document. `ingested`: stages, by_source, damage and documents of all before them."""
         plan = self.plan
         if plan.store.exists(plan.selection_done):
             accounting = dict(plan.store.read_json(plan.selection_done))
-            _guard(plan, accounting["stages"], accounting["failed"])
+            _check(plan, accounting)
             return accounting
         calls = [(p.index,) for p in plan.partitions]
         results = list(self.show.track("selection", self.executor.run(work.select, calls, self.light), len(calls)))
-        stages = {**ingested["stages"]}
-        for result in sorted(results, key=lambda r: int(r["index"])):
-            _add(stages, result["stages"])
-        _reconcile(stages)
-        totals = {key: sum(r[key] for r in results) for key in ("kept", "failed", "copies", "tokens", "documents")}
-        totals["failed"] += sum(account["failed"] for account in ingested["stages"].values())
-        _guard(plan, stages, totals["failed"])
-        if totals["documents"] != ingested["documents"]:
+        results.sort(key=lambda r: int(r["index"]))
+        stages, by_source = added(plan, results)
+        stages = {**ingested["stages"], **stages}
+        reconcile(stages)
+        accounting = {**ingested, **_totals(results), "stages": stages}
+        accounting["failed"] += sum(account["failed"] for account in ingested["stages"].values())
+        accounting["by_source"] = {
+            name: {"stages": {**ingested["by_source"].get(name, {}), **accounts}}
+            | _totals([r for r in results if plan.partitions[r["index"]].source == name])
+            for name, accounts in by_source.items()
+        }
+        _check(plan, accounting, results)
+        if accounting["documents"] != ingested["documents"]:
             raise RunError(
-                f"rows do not reconcile: {ingested['documents']} documents ingested, {totals['documents']} decided"
+                f"rows do not reconcile: {ingested['documents']} documents ingested, {accounting['documents']} decided"
             )
-        reports = {name: plan.store.read_json(plan.reduce_done(name))["report"] for name in plan.reduces}
-        accounting = {**ingested, **totals, "stages": stages, "reports": reports, "digest": _digest(results)}
+        accounting["reports"] = {name: plan.store.read_json(plan.reduce_done(name))["report"] for name in plan.reduces}
+        accounting["digest"] = fingerprint([r["hash"] for r in results])
         plan.store.write_json(plan.selection_done, accounting)
         return accounting
 
@@ -240,98 +243,30 @@ class _Driver:
             self.measured[name] = self.measured.get(name, 0) + rows
         self.show.rows(result["rows"])
 
-    def _history(self) -> None:
-        """Seconds per row of each stage, for the next plan's prediction."""
-        rates = self.plan.store.read_json("rates.json") or {}
-        rates |= {n: self.seconds[n] / rows for n, rows in self.measured.items() if rows and n in self.seconds}
-        self.plan.store.write_json("rates.json", rates)
+    def _free(self) -> None:
+        """Give up the text of documents that are not selected, as `rejected: metadata` asks."""
+        plan = self.plan
+        if not plan.store.exists(plan.freed):
+            calls = [(p.index,) for p in plan.partitions]
+            for _ in self.show.track("free rejected text", self.executor.run(work.free, calls, self.light), len(calls)):
+                pass
+            plan.store.write_json(plan.freed, {"partitions": len(calls)})
+
+    def _history(self, wall: float) -> None:
+        """Seconds and rows of each stage in this folder, for the next plan's prediction and the report."""
+        before = self.plan.store.read_json("work.json") or {"seconds": {}, "rows": {}, "wall": 0.0}
+        for key, now in (("seconds", self.seconds), ("rows", self.measured)):
+            before[key] = before[key] | {n: before[key].get(n, 0) + value for n, value in now.items()}
+        before["wall"] += wall
+        self.plan.store.write_json("work.json", before)
 
 
-def _digest(results: list[dict[str, Any]]) -> str:
-    """The selection's identity: a hash over the partitions' selections, in order."""
-    return fingerprint([r["hash"] for r in sorted(results, key=lambda r: int(r["index"]))])
-
-
-def _add(total: dict[str, Any], more: dict[str, Any]) -> None:
-    for name, account in more.items():
-        into = total.setdefault(name, {"in": 0, "kept": 0, "failed": 0, "dropped": {}})
-        for key in ("in", "kept", "failed"):
-            into[key] += account[key]
-        for clause, rows in account["dropped"].items():
-            into["dropped"][clause] = into["dropped"].get(clause, 0) + rows
-
-
-def _reconcile(stages: dict[str, Any]) -> None:
-    for name, account in stages.items():
-        out = account["kept"] + account["failed"] + sum(account["dropped"].values())
-        if account["in"] != out:
-            raise RunError(f"rows do not reconcile at stage '{name}': {account['in']:,} in, {out:,} accounted for")
-
-
-def _guard(plan: Plan, stages: dict[str, Any], failed: int) -> None:
-    """Raises RunError where a stage drops more than it may, or too many rows failed."""
-    pipeline = plan.pipeline
-    for name, account in stages.items():
-        limit = pipeline.max_drop[name]
-        dropped = sum(account["dropped"].values())
-        wiped = account["in"] >= WIPE_OUT_ROWS and account["kept"] == 0
-        if wiped or (account["in"] and dropped / account["in"] > limit):
-            clauses = ", ".join(f"{c} {n}" for c, n in sorted(account["dropped"].items(), key=lambda x: -x[1])[:5])
-            raise RunError(
-                f"stage '{name}' keeps {account['kept']:,} of {account['in']:,} rows (max_drop {limit:g}; dropped by "
-                f"{clauses or 'nothing'}; failed {account['failed']:,}); nothing was selected"
-            )
-    records = sum(stages[s]["in"] for s in pipeline.sources if s in stages)
-    allowed = pipeline.max_failures if pipeline.max_failures >= 1 else pipeline.max_failures * records
-    if failed > allowed:
-        raise RunError(
-            f"{failed:,} of {records:,} records failed, more than max_failures {pipeline.max_failures:g} allows; the causes: "
-            + "; ".join(f"{cause} ({rows:,})" for cause, rows in _causes(plan))
-        )
-
-
-def _causes(plan: Plan, most: int = 3) -> list[tuple[str, int]]:
-    """The most frequent causes of failure, with their rows."""
-    counts: Counter[str] = Counter()
-    for partition in plan.partitions:
-        for part in (plan.records(partition), plan.selected(partition)):
-            if plan.store.record(part):
-                rows = pl.DataFrame(plan.store.read(part, ["status", "stage", "value"])).filter(
-                    pl.col("status") == FAILED
-                )
-                counts.update(f"{stage}: {cause}" for stage, cause in rows.select("stage", "value").iter_rows())
-    return counts.most_common(most)
-
-
-def _point_to(plan: Plan) -> None:
-    """Make this the run that the folder shows: one file, replaced at once, so that it never names half of two runs."""
-    declaration = yaml.safe_dump(plan.pipeline.tree, allow_unicode=True, sort_keys=False)  # its order is meant
-    plan.store.write_text("pipeline.yaml", declaration)
-    now = {"declaration": declaration, "shards": plan.shards, "facts": plan.facts, "plan": plan.saved()}
-    plan.store.write_json("run.json", now)
-
-
-def _check_damage(accounting: dict[str, Any], strict: bool) -> None:
-    if strict and accounting["damage"]:
-        first = accounting["damage"][0]
-        raise RunError(
-            f"{len(accounting['damage'])} damaged stretches in the input (--strict): {first['file']} at byte "
-            f"{first['offset']:,}: {first['cause']}"
-        )
-
-
-def _scan(plan: Plan, part: str, prefix: str, columns: Sequence[str] | None = None) -> pl.LazyFrame:
-    if plan.store.local:
-        frame = pl.scan_ipc(plan.store.path(f"{part}.arrow"))
-    else:  # the store's own filesystem knows the endpoint and the credentials
-        frame = pl.DataFrame(plan.store.read(part, columns)).lazy()
-    if columns is not None:
-        frame = frame.select(columns)
-    return frame.select(pl.all().name.prefix(prefix)) if prefix else frame
+def _totals(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {key: sum(r[key] for r in results) for key in ("kept", "failed", "pending", "copies", "tokens", "documents")}
 
 
 @contextmanager
-def _lock(store: Store) -> Iterator[None]:
+def locked(store: Store) -> Iterator[None]:
     """One run at a time in a local folder; the lock goes with the process that holds it."""
     if not store.local:
         yield

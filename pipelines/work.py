@@ -5,39 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.filters.rounding import realise
+from winnow.pipelines.graph import Node
 from winnow.pipelines.ingest import Ingest, Tally
 from winnow.pipelines.plan import Partition, Plan
-from winnow.pipelines.selection import DROPPED, FAILED, KEPT, UNSEEN, explain
-from winnow.pipelines.spec import Node
+from winnow.pipelines.selection.statistics import Counts, Question, count
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.pipelines.store import BATCH_ROWS
-from winnow.pipelines.view import ERROR, MEASURED, PartView, Stretch, View
-from winnow.stages.stage import Corpus, Measured, StageError, Terminal
+from winnow.pipelines.view import ERROR, MEASURED, PartView, Stretch, View, read_signals
+from winnow.stages.stage import Corpus, Map, Measured, StageError, Terminal
 
-SELECTION_SCHEMA = pa.schema(
-    {
-        "status": pa.uint8(),
-        "multiplicity": pa.uint16(),
-        "stage": pa.string(),
-        "clause": pa.string(),
-        "value": pa.string(),
-        "threshold": pa.string(),
-    }
-)
-"""The decision on every document, row-aligned: the first stage, in order, that did not keep it, and why."""
+SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})
+"""The decision on every document, row-aligned. `reason`: the first, in the order of the stages, for which it is not kept,
+as its number in `selection.verdict.reasons`; -1 where it is. Value and threshold follow from it and the signals."""
 
 
 def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
     """Ingest a partition if it is not there yet, and measure every stage of the wave on it, reading its text once."""
     started = time.perf_counter()
-    partition, tally = plan.partitions[index], Tally()
+    partition, tally, accounts = plan.partitions[index], Tally(), Tally()
     record = plan.store.record(plan.records(partition))
     nodes = [n for n in plan.wave(wave) if record is None or not plan.store.exists(plan.covered(n.name))]
     writers = {n.name: plan.store.writer(plan.signals(n.name, partition), _schema(n)) for n in nodes}
@@ -59,6 +54,7 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
                     fresh.add(node.name)
                 view.put(node.name, table)
                 writers[node.name].write(table)
+            _account(plan, view, plan.wave(wave), accounts)
         unless_done.pop_all()
     for name, writer in writers.items():
         if name in fresh:
@@ -69,7 +65,32 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
         ingest.close()
     rows = {name: [account["in"], account["kept"]] for name, account in tally.stages.items()}
     wall = time.perf_counter() - started
-    return {"seconds": dict(tally.seconds), "measured": dict(tally.measured), "wall": wall, "rows": rows}
+    return {
+        "seconds": dict(tally.seconds),
+        "measured": dict(tally.measured),
+        "wall": wall,
+        "rows": rows,
+        "index": index,
+        "stages": accounts.stages,
+    }
+
+
+def _account(plan: Plan, view: View, nodes: Sequence[Node], accounts: Tally) -> None:
+    """What the stages of a wave decide on the rows of a view, where that can be told already."""
+    nodes_by_name = plan.pipeline.nodes
+    for node in nodes:
+        later = [r for r in node.reads() if isinstance(nodes_by_name[r].stage, (Corpus, Terminal))]
+        if isinstance(node.stage, Map) and not node.statistics and not later:
+            _count(node, *view.verdict(node), accounts)
+
+
+def _count(node: Node, status: npt.NDArray[np.uint8], first: npt.NDArray[np.int16], tally: Tally) -> None:
+    """Add a stage's verdict to its account."""
+    by_status = np.bincount(status, minlength=5)
+    by_clause = np.bincount(first[first >= 0], minlength=len(node.clauses))
+    dropped = {c.name: int(n) for c, n in zip(node.clauses, by_clause, strict=True) if n}
+    seen = len(status) - int(by_status[UNSEEN])
+    tally.count(node.name, seen, int(by_status[KEPT]), int(by_status[FAILED]), dropped, int(by_status[PENDING]))
 
 
 def uncovered(plan: Plan, index: int, wave: int) -> bool:
@@ -85,7 +106,7 @@ def uncovered(plan: Plan, index: int, wave: int) -> bool:
         )
         if before is None and not plan.store.exists(plan.covered(node.name)):
             return True
-        if before is not None and (view.seen(node) & ~before.column(MEASURED).to_numpy()).any():
+        if before is not None and (view.needed(node) & ~before.column(MEASURED).to_numpy()).any():
             return True
     return False
 
@@ -134,6 +155,30 @@ def buckets(plan: Plan, stage: str) -> int:
     return node.stage.buckets(sum(part.rows for part in _parts(plan, node)))
 
 
+def unmeasured(plan: Plan, index: int, wave: int) -> dict[str, int]:
+    """Stage -> documents of a partition that a stage of the wave must measure and has not. Reads signals, no text."""
+    partition = plan.partitions[index]
+    record = plan.store.record(plan.records(partition))
+    assert record is not None, "selecting again follows a run, which ingests every partition"
+    view = View(replace(plan, lenient=True), partition, 0, record["documents"])
+    out = {}
+    for node in plan.wave(wave):
+        if not plan.store.exists(plan.covered(node.name)):
+            have = read_signals(view.plan, node, partition, [MEASURED], own=True).column(0).to_numpy()
+            out[node.name] = int((view.needed(node) & ~have).sum())
+    return out
+
+
+def tell(plan: Plan, stage: str, index: int, questions: Sequence[Question]) -> list[Counts]:
+    """One partition's part of the answers to a pass of questions about the documents that a stage sees."""
+    partition = plan.partitions[index]
+    view = PartView(plan, partition, plan.pipeline.nodes[stage]).view
+    try:
+        return count(view, plan.pipeline.nodes[stage], questions)
+    except ValueError as error:
+        raise StageError(f"{stage}.keep: {questions[0].statistic.text}: {error}") from error
+
+
 def select(plan: Plan, index: int) -> dict[str, Any]:
     """Decide on every document of a partition and account for it at every stage. Raises StageError if rows are lost."""
     started = time.perf_counter()
@@ -142,48 +187,33 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
     assert record is not None, "the selection runs only after every partition is ingested"
     view = View(plan, partition, 0, record["documents"])
     status = np.full(view.rows, KEPT, np.uint8)
-    reasons = pl.DataFrame({"stage": [None] * view.rows, "clause": None, "value": None, "threshold": None}, _TEXTS)
-    multiplicity = np.ones(view.rows, np.float64)
+    reason = np.full(view.rows, -1, np.int16)
+    number = 0
+    repeating: dict[int, Node] = {}
     for node in plan.pipeline.measured():
         at, first = view.verdict(node)
-        why = explain(node.clauses, view.frame([s for c in node.clauses for s in c.signals]), first)
-        why = why.with_columns(
-            pl.when(pl.Series(at == FAILED))
-            .then(pl.Series(view.table(node.name).column(ERROR)))
-            .otherwise("value")
-            .alias("value")
-        )
-        counts = why.filter(pl.Series(at == DROPPED)).group_by("clause").len().sort("clause")
-        kept, failed = int((at == KEPT).sum()), int((at == FAILED).sum())
-        seen = int((at != UNSEEN).sum())
-        tally.count(node.name, seen, kept, failed, dict(counts.iter_rows()))
-        decided = (at == DROPPED) | (at == FAILED)
-        reasons = _first_reason(reasons, why.with_columns(pl.lit(node.name).alias("stage")), decided & (status == KEPT))
-        status = np.where((status == KEPT) & decided, at, status)
-        if "multiplicity" in node.stage.signals():
-            values = view.table(node.name).column("multiplicity").to_numpy(zero_copy_only=False)
-            multiplicity *= np.where(at == KEPT, np.nan_to_num(values), 1.0)
-    copies = _copies(plan, view, status, multiplicity)
-    mixed_out = (status == KEPT) & (copies == 0)
-    if mixed_out.any():
-        name = next(n.name for n in plan.pipeline.measured() if "multiplicity" in n.stage.signals())
-        sampled = pl.DataFrame(
-            {"stage": name, "clause": f"{name}.multiplicity", "value": pl.Series(multiplicity).cast(pl.String)}
-        )
-        reasons = _first_reason(reasons, sampled.with_columns(threshold=pl.lit("> hash(seed, id)")), mixed_out)
-        status[mixed_out] = DROPPED
-        account = tally.stages[name]
-        account["kept"] -= int(mixed_out.sum())
-        account["dropped"][f"{name}.multiplicity"] = int(mixed_out.sum())
-    columns = [pa.array(status), pa.array(copies), *(reasons.get_column(c).to_arrow() for c in _TEXTS)]
-    table = pa.Table.from_arrays(
-        [c.cast(f.type) for c, f in zip(columns, SELECTION_SCHEMA, strict=True)], schema=SELECTION_SCHEMA
-    )
-    written = plan.store.write(plan.selected(partition), table)
+        _count(node, at, first, tally)
+        decided = (at >= DROPPED) & (status == KEPT)
+        reason[decided] = number + 1 + first[decided]
+        status[decided] = at[decided]
+        number += len(node.clauses) + 2
+        if node.repeats:
+            repeating[number - 1] = node
+    copies, left_out = _copies(view, status, list(repeating.values()))
+    if left_out.any():
+        last = max(repeating)
+        reason[left_out], status[left_out] = last, DROPPED
+        account = tally.stages[repeating[last].name]
+        account["kept"] -= int(left_out.sum())
+        account["dropped"][f"{repeating[last].name}.{MULTIPLICITY}"] = int(left_out.sum())
+    columns = [pa.array(status), pa.array(copies), pa.array(reason)]
+    written = plan.store.write(plan.selected(partition), pa.Table.from_arrays(columns, schema=SELECTION_SCHEMA))
+    by_status = np.bincount(status, minlength=5)
     return {
         "stages": tally.stages,
-        "kept": int((status == KEPT).sum()),
-        "failed": int((status == FAILED).sum()),
+        "kept": int(by_status[KEPT]),
+        "failed": int(by_status[FAILED]),
+        "pending": int(by_status[PENDING]),
         "copies": int(copies.sum()),
         "tokens": _tokens(plan, view, copies),
         "documents": view.rows,
@@ -191,6 +221,18 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
         "index": index,
         "wall": time.perf_counter() - started,
     }
+
+
+def free(plan: Plan, index: int) -> None:
+    """Write a partition's documents anew without the text of those that are not selected."""
+    partition = plan.partitions[index]
+    table = plan.store.read(plan.documents(partition))
+    kept = pc.greater(plan.store.read(plan.selected(partition), ["multiplicity"]).column(0), 0)
+    at = table.schema.get_field_index("text")
+    text = pc.if_else(kept, table.column(at), pa.scalar("", pa.large_string()))
+    slim = table.set_column(at, table.schema.field(at), text)
+    batches = slim.to_batches(max_chunksize=BATCH_ROWS)
+    plan.store.write(plan.documents(partition), pa.Table.from_batches(batches, slim.schema), freed=plan.selection)
 
 
 def plan_shards(plan: Plan) -> list[Any]:
@@ -220,13 +262,15 @@ def _measure(node: Node, view: View, text: Any, before: pa.Table | None) -> tupl
     schema = _schema(node)
     before = before.slice(view.start, view.rows) if before is not None else None
     have = np.zeros(view.rows, bool) if before is None else before.column(MEASURED).to_numpy()
-    todo = np.flatnonzero(view.seen(node) & ~have)
+    todo = np.flatnonzero(view.needed(node) & ~have)
     if before is not None and not len(todo):
         return before, 0
     fresh = schema.empty_table()
     if len(todo):
         documents = text()
-        batch = node.stage.measure(documents if len(todo) == view.rows else documents.take(pa.array(todo)))
+        documents = documents if len(todo) == view.rows else documents.take(pa.array(todo))
+        _check_text(node, view, documents, todo)
+        batch = node.stage.measure(documents)
         if batch.num_rows != len(todo):
             raise StageError(f"{node.name}: kind '{node.stage.kind}' gave {batch.num_rows} rows for {len(todo)}")
         error = batch.column("error") if "error" in batch.schema.names else pa.nulls(len(todo), pa.string())
@@ -240,6 +284,20 @@ def _measure(node: Node, view: View, text: Any, before: pa.Table | None) -> tupl
     rows = pa.concat_tables([fresh] if before is None else [before, fresh])
     table = rows.take(pa.array(at, mask=at < 0))
     return table.set_column(0, schema.field(0), pa.array(at >= 0)), len(todo)
+
+
+def _check_text(node: Node, view: View, documents: pa.RecordBatch, rows: npt.NDArray[np.intp]) -> None:
+    """Raises StageError where the text that is to be measured was given up."""
+    record = None if view.batch is not None else view.plan.store.record(view.plan.documents(view.partition))
+    if record is None or "freed" not in record:
+        return
+    empty = np.asarray(pc.binary_length(documents.column("text")).to_numpy(zero_copy_only=False)) == 0
+    lost = int((empty & (view.documents(["text_bytes"]).get_column("text_bytes").to_numpy()[rows] > 0)).sum())
+    if lost:
+        raise StageError(
+            f"{node.name}: {lost:,} documents of partition {view.partition.key} have no text any more, because an earlier "
+            "run had 'rejected: metadata'; run in another folder to read them again"
+        )
 
 
 def _schema(node: Node) -> pa.Schema:
@@ -283,27 +341,24 @@ def _exchanged(plan: Plan, stage: str, bucket: int) -> str:
     return f"corpus/{stage}/{plan.corpus[stage]}/exchange-{bucket:05d}"
 
 
-def _first_reason(reasons: pl.DataFrame, why: pl.DataFrame, where: np.ndarray) -> pl.DataFrame:
-    here = pl.Series(where)
-    return reasons.with_columns(pl.when(here).then(why.get_column(c)).otherwise(pl.col(c)).alias(c) for c in _TEXTS)
-
-
-def _copies(plan: Plan, view: View, status: np.ndarray, multiplicity: np.ndarray) -> np.ndarray:
-    if (multiplicity == 1).all():
-        return np.asarray(status == KEPT, np.uint16)
-    ids = plan.store.read(plan.documents(view.partition), ["id"]).column("id").combine_chunks()
-    copies = np.zeros(view.rows, np.uint16)
+def _copies(
+    view: View, status: npt.NDArray[np.uint8], nodes: Sequence[Node]
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:
+    """How often each row is written, and which rows that every clause keeps are not written at all."""
     kept = status == KEPT
-    copies[kept] = realise(multiplicity, ids, plan.pipeline.seed)[kept]
-    return copies
+    multiplicity = view.multiplicity(nodes)
+    if multiplicity is None or (multiplicity[kept] == 1).all():
+        return kept.astype(np.uint16), np.zeros(view.rows, bool)
+    rows = np.flatnonzero(kept)
+    ids = view.documents(["id"]).get_column("id").to_arrow().take(pa.array(rows))
+    copies = np.zeros(view.rows, np.uint16)
+    copies[rows] = realise(multiplicity[rows], ids, view.plan.pipeline.seed)
+    return copies, kept & (copies == 0)
 
 
 def _tokens(plan: Plan, view: View, copies: np.ndarray) -> int:
     node = plan.pipeline.terminal()
     if node is None:
         return 0
-    tokens = view.table(node.name).column("tokens").fill_null(0).to_numpy(zero_copy_only=False)
+    tokens = view.table(node.name, ["tokens"]).column("tokens").fill_null(0).to_numpy(zero_copy_only=False)
     return int((tokens.astype(np.int64) * copies).sum())
-
-
-_TEXTS = {"stage": pl.String, "clause": pl.String, "value": pl.String, "threshold": pl.String}

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, resolve
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
+from winnow.filters.passages import passages, push, strongest
 from winnow.stages.modelled import Modelled
 from winnow.stages.stage import Artifact, Settings, StageError
 
@@ -53,6 +54,33 @@ class Fasttext(Modelled):
         return pa.RecordBatch.from_arrays(
             [pa.array(labels, pa.string()), pa.array(scores, pa.float32())], names=["label", "score"]
         )
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """Up to five lines (sentences of a one-line text) that the model, given each alone, labels as it labels the
+        document: low ones where a two-label model scores it below 0.5, high ones where not. Of these, the ones that
+        push the document's score most (`passages.push`), a line counted by its words.
+
+        A score that is the mean of a document's highest windows (`top` below 1) comes from high lines even where it is
+        low, so there it is always the high ones, and words beyond a window's number do not count.
+
+        The same for `label` and `score`; none where no line alone has the document's label. Only the part of the text
+        that is read is looked at. Raises StageError for another signal."""
+        if signal not in self.signals():
+            raise StageError(f"{self.name}: no signal '{signal}': expected one of {', '.join(self.signals())}")
+        scorer = self.scorer()
+        features = scorer.features
+        found = passages(text, features.chars)
+        lines = [text[start:end] for start, end in found]
+        (verdict, *labels), (_, *scores) = scorer.score([text.lstrip()[: features.chars], *lines])
+        highest = scorer.positive is not None and features.window > 0 and features.top < 1
+        wanted = scorer.positive if highest else verdict
+        most = features.window if highest else features.chars
+        pushes = {
+            span: push(float(score if scorer.positive in (None, wanted) else 1 - score), min(len(line.split()), most))
+            for span, line, label, score in zip(found, lines, labels, scores, strict=True)
+            if label == verdict or wanted != verdict
+        }
+        return strongest(pushes)
 
     def scorer(self) -> Scorer:
         """The loaded model, once per process. Raises StageError."""

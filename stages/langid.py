@@ -16,6 +16,7 @@ from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, ModelFile, resolve
 from winnow.classifiers.language_codes import language_code
+from winnow.filters.passages import passages, push, strongest
 from winnow.stages.modelled import Modelled
 from winnow.stages.stage import Artifact, Settings, StageError
 
@@ -37,6 +38,7 @@ class LangidStage(Modelled):
     __slots__ = ()
     kind = "langid"
     version = 2
+    guards = ("kept > 0 or rows < 20",)  # without a pre-screen it sees the whole web, of which one language is little
     Settings = LangidSettings
 
     def signals(self) -> dict[str, pa.DataType]:
@@ -58,6 +60,23 @@ class LangidStage(Modelled):
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         labels, scores = self._predict(prefixes(documents.column("text"), self.settings.chars))
         return pa.record_batch({"label": pa.array(labels, pa.string()), "score": pa.array(scores, pa.float32())})
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """Up to five lines (sentences of a one-line text) of the part that is read, each identified alone: for `label`
+        in the document's language, for `score` in another, which lowers it. Of these, the ones that push most
+        (`passages.push`), a line counted by its characters. Raises StageError for another signal."""
+        if signal not in self.signals():
+            raise StageError(f"{self.name}: no signal '{signal}': expected one of {', '.join(self.signals())}")
+        chars = self.settings.chars
+        found = passages(text, chars)
+        texts = pa.array([text, *(text[start:end] for start, end in found)], pa.large_string())
+        (verdict, *labels), (_, *scores) = self._predict(prefixes(texts, chars))
+        pushes = {
+            span: push(score, span[1] - span[0])
+            for span, label, score in zip(found, labels, scores, strict=True)
+            if (label == verdict) == (signal == "label")
+        }
+        return strongest(pushes)
 
     def _predict(self, texts: Sequence[str]) -> tuple[list[str], list[float]]:
         from winnow.classifiers.language_id import identifier

@@ -1,8 +1,8 @@
 """`use: mixture`: how many tokens each group of documents gives, and so how often its documents are repeated.
 
-Groups are the values of any label signal; their sizes are counted by the tokenizer that will write the shards. The
-solvers are in `winnow.filters.allocation`. A fractional multiplicity becomes copies of a document by
-`winnow.filters.rounding`.
+Groups are the values of any label signal; their sizes are counted by the tokenizer that will write the shards, a
+document that a stage before has repeated as often as that. The solvers are in `winnow.filters.allocation`. A fractional
+multiplicity becomes copies of a document by `winnow.filters.rounding`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
@@ -58,7 +59,7 @@ class Mixture(Corpus):
     figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind = "mixture"
-    version = 1
+    version = 2
     Settings = MixtureSettings
 
     def signals(self) -> dict[str, pa.DataType]:
@@ -122,8 +123,8 @@ class Mixture(Corpus):
         return label.cast(pa.string()).fill_null(NO_LABEL)
 
     def _count(self, part: Part, tokens: str) -> Iterator[tuple[str, int, int]]:
-        """Group, documents and tokens of one part."""
-        table = part.read([self.settings.by, tokens])
+        """Group, documents and tokens of one part; a document that is repeated counts as often."""
+        table = part.read([self.settings.by, tokens, "multiplicity"])
         counts = table.column(tokens)
         if not pa.types.is_integer(counts.type):
             raise StageError(f"{self.name}: '{tokens}' is {counts.type}, expected whole token counts")
@@ -134,7 +135,8 @@ class Mixture(Corpus):
                 f"{self.name}: '{tokens}' has {counts.null_count} nulls and a least value of {least} "
                 f"in part {part.index}, expected a count for every selected document"
             )
-        named = pa.table({"group": self._groups(table), "tokens": counts})
+        repeated = np.rint(counts.to_numpy() * table.column("multiplicity").to_numpy()).astype(np.int64)
+        named = pa.table({"group": self._groups(table), "tokens": repeated})
         summed = named.group_by("group").aggregate([("tokens", "count"), ("tokens", "sum")])
         columns = (summed.column(name).to_pylist() for name in ("group", "tokens_count", "tokens_sum"))
         yield from zip(*columns, strict=True)

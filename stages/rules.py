@@ -58,9 +58,22 @@ class Rules(Map):
         from winnow.filters.lexicon import lexicon
         from winnow.filters.rules import measure
 
-        unit = self.settings.word_unit or self.pack.word_unit
         texts = cast("pa.LargeStringArray", documents.column("text"))
-        return measure(texts, lexicon(self.pack), unit == "character")
+        return measure(texts, lexicon(self.pack), self._by_character())
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """The stretches that `filters/spans.py` names, found with the word lists and the word unit of `measure`.
+        Raises StageError for a signal that this stage does not measure."""
+        from winnow.filters.spans import spans
+
+        if signal not in self.signals():
+            near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
+            hint = f": nearest is '{near[0]}'" if near else ""
+            raise StageError(f"{self.name}: no signal '{signal}'{hint}")
+        return spans(text, signal, self.pack, self._by_character())
+
+    def _by_character(self) -> bool:
+        return (self.settings.word_unit or self.pack.word_unit) == "character"
 
 
 KIND = Rules

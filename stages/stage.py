@@ -125,6 +125,7 @@ class Stage(ABC):
     kind: ClassVar[str]
     version: ClassVar[int]  # raised whenever the same input and settings would give other output
     Settings: ClassVar[type[Settings]]
+    guards: ClassVar[tuple[str, ...]] = ("drop <= 0.98 or rows < 20",)  # what stops a run unless it holds
 
     def signals(self) -> dict[str, pa.DataType]:
         """Bare name -> Arrow type of every public signal this stage measures."""
@@ -138,11 +139,17 @@ class Stage(ABC):
         """The fitted objects it depends on. Raises StageError where one cannot be found. Loads no model."""
         return []
 
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """Stretches of `text` (start, end in characters; sorted, apart) that the signal's value comes from; none where
+        no stretch can be named."""
+        return []
+
 
 class Screen(Stage):
-    """Measures raw pages before anything parses them."""
+    """Measures raw pages before anything parses them. Nearly all of a crawl may be of no use, but not all of it."""
 
     __slots__ = ()
+    guards = ("kept > 0 or rows < 20",)
 
     @abstractmethod
     def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
@@ -199,7 +206,8 @@ class Part(Protocol):
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """The selected rows' columns, in order. Names: `id`, `url`, `source`, `text`; dotted signals
-        (`language.label`); this stage's hidden columns with their leading underscore."""
+        (`language.label`); this stage's hidden columns with their leading underscore; `multiplicity` (float64), how
+        often the stages before this one have a row repeated."""
         ...
 
 
@@ -268,6 +276,7 @@ class Source(ABC):
     kind: ClassVar[str]
     version: ClassVar[int]
     Settings: ClassVar[type[Settings]]
+    guards: ClassVar[tuple[str, ...]] = ("drop <= 0.98 or rows < 20",)
     gives: ClassVar[str]  # "pages" or "texts"
 
     @abstractmethod

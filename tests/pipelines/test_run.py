@@ -108,8 +108,8 @@ def test_going_back_to_an_earlier_declaration_points_the_folder_at_it(recipe: Pa
 
 def test_a_guard_holds_when_there_is_nothing_to_do(recipe: Path) -> None:
     go(recipe)
-    with pytest.raises(RunError, match=r"max_drop 0\.1"):
-        go(recipe, "stages.rules.max_drop=0.1")
+    with pytest.raises(RunError, match=r"guard 'drop <= 0.1'"):
+        go(recipe, "stages.rules.guard=drop <= 0.1")
 
 
 def test_an_edited_run_equals_a_fresh_one(recipe: Path) -> None:
@@ -238,9 +238,9 @@ def test_too_many_failures_stop_the_run(recipe: Path) -> None:
 
 def test_a_stage_that_drops_more_than_its_guard_stops_the_run_with_figures(recipe: Path) -> None:
     with pytest.raises(
-        RunError, match=r"stage 'rules' keeps 160 of 200 rows \(max_drop 0.1; dropped by rules.word_count 40"
+        RunError, match=r"stage 'rules' keeps 160 of 200 rows \(guard 'drop <= 0.1'; dropped by rules.word_count 40"
     ):
-        go(recipe, "stages.rules.max_drop=0.1")
+        go(recipe, "stages.rules.guard=drop <= 0.1")
     assert not (recipe.parent / "run" / "shards").exists()
 
 
@@ -338,7 +338,7 @@ def test_why_prints_a_url_as_it_is(recipe: Path, korean: Callable[..., str]) -> 
 
 
 def test_a_source_has_a_guard_too(recipe: Path) -> None:
-    run = go(recipe, "sources.docs.max_drop=0.5")
-    assert run.plan.pipeline.max_drop["docs"] == 0.5
-    with pytest.raises(ValueError, match=r"sources\.docs\.max_dorp: unknown key"):
-        go(recipe, "sources.docs.max_dorp=0.5")
+    with pytest.raises(RunError, match=r"guard 'kept_tokens >= 1e9'.*; the selection holds \d+ documents"):
+        go(recipe, "sources.docs.guard=kept_tokens >= 1e9")
+    with pytest.raises(ValueError, match=r"sources\.docs\.gaurd: unknown key.*nearest: 'guard'"):
+        go(recipe, "sources.docs.gaurd=drop < 1")

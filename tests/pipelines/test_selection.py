@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.pipelines.selection import (
-    DROPPED,
-    FAILED,
-    KEPT,
-    UNSEEN,
-    ClauseError,
-    compile_clauses,
-    explain,
-    verdict,
-)
+from winnow.pipelines.selection.clause import ClauseError
+from winnow.pipelines.selection.language import compile_clauses
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, UNSEEN, explain, holds, verdict
 
 KNOWN = {
     "language.label": pa.string(),
@@ -61,8 +54,22 @@ def test_a_bare_boolean_signal_is_a_clause() -> None:
         ("language", "lable = 'ko'", ["'lable'", "nearest: 'label'"]),
         ("language", "score >= 'a'", ["language.score is float"]),
         ("language", "label > 3", ["language.label is string"]),
-        ("language", "avg(score) > 1", ["function 'avg'", "one document at a time"]),
-        ("language", "score >= quantile(score, 0.9)", ["function 'quantile'"]),
+        ("language", "avg(score) > 1", ["function 'avg'", "is not available", "expected one of"]),
+        ("language", "label >= 0.5", ["language.label", "is string", "cannot compare string"]),
+        ("language", "score >= quantile(7)", ["a number from 0 to 1"]),
+        ("language", "quantile(0.5) > 1 + 1 or score > 1", ["quantile() of what?"]),
+        ("language", "top 30 of tokens by score", ["expected: top 30% of tokens by SCORE"]),
+        ("language", "top 30% of tokens by score", ["nothing counts tokens", "of documents"]),
+        ("language", "top 130% of documents by score", ["up to 100%"]),
+        ("language", "top 30% of documents by label", ["is String", "expected a number"]),
+        ("language", "top 30% of documents by score per score", ["expected a label"]),
+        ("language", "top 30% of documents by score temperature 0", ["temperature 0", "above 0"]),
+        ("language", "top 30% of score by score", ["expected documents, tokens, bytes or a count"]),
+        ("language", "sample(2)", ["a share from 0 to 1"]),
+        ("language", "sample()", ["takes the share to keep"]),
+        ("language", "score > uniform(3)", ["uniform() takes nothing"]),
+        ("language", "score and", ["AND without something"]),
+        ("language", {"a b": "score > 1"}, ["clause name 'a b'"]),
         ("language", "score", ["expected a boolean"]),
         ("rules", "", ["empty clause"]),
         ("rules", "word_count >", ["cannot be evaluated"]),
@@ -84,7 +91,7 @@ def test_null_does_not_keep_and_says_so() -> None:
         {"language.label": [None, "ko"], "language.score": [0.9, None]},
         {"language.label": pl.String, "language.score": pl.Float32},
     )
-    status, first = verdict(clauses, frame, np.ones(2, bool), np.zeros(2, bool))
+    status, first = verdict(holds(clauses, frame), np.ones(2, bool), np.zeros(2, bool))
     assert status.tolist() == [DROPPED, DROPPED]
     reasons = explain(clauses, frame, first)
     assert reasons.get_column("clause").to_list() == ["language.label", "language.score"]
@@ -111,7 +118,7 @@ def test_verdict_is_what_the_clauses_say_row_by_row(values: list[tuple[str | Non
     )
     seen = np.array([v[2] for v in values], bool)
     failed = np.array([v[3] for v in values], bool)
-    status, first = verdict(clauses, frame, seen, failed)
+    status, first = verdict(holds(clauses, frame), seen, failed)
     for at, (label, score, is_seen, is_failed) in enumerate(values):
         if not is_seen:
             assert status[at] == UNSEEN
@@ -135,7 +142,7 @@ def test_verdict_does_not_depend_on_the_batch(
         {"language.label": pl.String, "language.score": pl.Float32},
     )
     seen, failed = np.array([v[2] for v in values], bool), np.array([v[3] for v in values], bool)
-    whole, _ = verdict(clauses, frame, seen, failed)
-    left, _ = verdict(clauses, frame[:cut], seen[:cut], failed[:cut])
-    right, _ = verdict(clauses, frame[cut:], seen[cut:], failed[cut:])
+    whole, _ = verdict(holds(clauses, frame), seen, failed)
+    left, _ = verdict(holds(clauses, frame[:cut]), seen[:cut], failed[:cut])
+    right, _ = verdict(holds(clauses, frame[cut:]), seen[cut:], failed[cut:])
     assert whole.tolist() == [*left, *right]

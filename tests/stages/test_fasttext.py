@@ -107,6 +107,84 @@ def test_white_space_ahead_of_the_text_does_not_count() -> None:
         assert one.measure(documents([blank * 5000 + CLEAN])) == one.measure(documents([CLEAN]))
 
 
+def shown(model: str, text: str, signal: str = "score", **more: object) -> list[str]:
+    return [text[start:end] for start, end in stage(model, **more).highlight(text, signal)]
+
+
+def test_lines_of_the_document_s_own_verdict_are_highlighted() -> None:
+    low, high = COMMENTS.split("\n"), CLEAN
+    mostly_low = "\n".join([*low[:2], high[:60], *low[2:]])
+    assert scores("ko-quality", [mostly_low])[0] < 0.5 <= scores("ko-quality", [high[:60]])[0]
+    assert shown("ko-quality", mostly_low) == low
+    mostly_high = f"{high}\n{low[0]}\n{high}"
+    assert scores("ko-quality", [mostly_high])[0] >= 0.5
+    assert shown("ko-quality", mostly_high) == [high, high]
+
+
+def test_at_most_five_lines_that_push_most_are_highlighted() -> None:
+    assert len(shown("ko-quality", MENU)) == 5
+    found = shown("ko-quality", f"{MENU}\n{COMMENTS}\n{SPAM}")
+    assert len(found) == 5
+    assert sum(len(line.split()) > 2 for line in found) >= 4
+    assert found[-1] == SPAM
+
+
+def test_an_insult_far_down_a_long_page_is_highlighted() -> None:
+    clean = "\n".join(CLEAN.split(". ") * 10)
+    text = f"{clean}\n  {INSULT}  \n{INSULT}\n{CLEAN}"
+    assert scores("ko-toxicity", [text])[0] >= 0.5
+    assert shown("ko-toxicity", text) == [INSULT, INSULT]
+    assert INSULT not in shown("ko-toxicity", text, chars=1000)
+    # A mean of the highest windows comes from them also where it stays low.
+    longer = f"{clean}\n{text}\n{clean}\n{clean}"
+    assert scores("ko-toxicity", [longer])[0] < 0.5
+    assert shown("ko-toxicity", longer).count(INSULT) == 2
+
+
+def test_a_long_line_of_mild_words_does_not_hide_a_short_insult() -> None:
+    ramble = " ".join([COMMENTS.split("\n")[3]] * 20)
+    assert scores("ko-toxicity", [ramble])[0] >= 0.5
+    found = shown("ko-toxicity", "\n".join([ramble] * 6 + [INSULT]))
+    assert found == [ramble] * 4 + [INSULT]
+
+
+def test_sentences_of_a_one_line_text_are_highlighted() -> None:
+    text = f"{CLEAN} {INSULT}. {CLEAN}"
+    assert scores("ko-toxicity", [text])[0] >= 0.5
+    assert shown("ko-toxicity", text) == [f"{INSULT}."]
+
+
+@pytest.mark.parametrize("signal", ["label", "score"])
+def test_lines_with_the_document_s_label_are_highlighted(signal: str) -> None:
+    sports, economy = list(TOPICS)[:2]
+    text = f"{sports}\n{economy}\n----\n{sports}\n"
+    assert stage("ko-domain").measure(documents([text])).column("label").to_pylist() == ["sports"]
+    assert shown("ko-domain", text, signal) == [sports, sports]
+
+
+@pytest.mark.parametrize("model", ["ko-quality", "ko-toxicity", "ko-domain"])
+@settings(max_examples=25, deadline=None)
+@given(texts=TEXTS)
+def test_highlights_are_lines_or_sentences_that_are_read(model: str, texts: list[str]) -> None:
+    text = "\n".join(texts)
+    one = stage(model, chars=200)
+    found = one.highlight(text, "score")
+    assert found == one.highlight(text, "label")
+    assert len(found) <= 5 and found == sorted(found)
+    last = len(text) - len(text.lstrip())
+    for start, end in found:
+        assert last <= start < end <= len(text) - len(text.lstrip()) + 200
+        assert "\n" not in text[start:end] and text[start:end] == text[start:end].strip()
+        last = end
+
+
+def test_a_text_without_words_or_another_signal_has_no_highlight() -> None:
+    for text in ("", " \n", "----\n!!"):
+        assert shown("ko-quality", text) == []
+    with pytest.raises(StageError, match="quality: no signal 'scores': expected one of label, score"):
+        stage("ko-quality").highlight(CLEAN, "scores")
+
+
 def test_the_artifact_covers_model_and_sidecar(tmp_path: Path) -> None:
     shipped = resolve("ko-quality").path
     for path in (shipped, shipped.with_suffix(".json")):

@@ -91,6 +91,26 @@ def test_white_space_ahead_of_the_text_does_not_count(blank: str) -> None:
     assert measure([blank * 3000 + korean, blank * 3000], chars=20) == [*measure([korean], chars=20), ("und", 0.0)]
 
 
+def test_lines_in_the_language_and_in_others_are_highlighted() -> None:
+    korean = "오늘 아침 서울에는 비가 내렸고 기온은 어제보다 낮았다."
+    english = "It rained in Seoul this morning and it was colder than yesterday."
+    text = f"  {korean}\n{english}\n----\n{korean}"
+
+    def shown(text: str, signal: str, **settings: object) -> list[str]:
+        return [text[start:end] for start, end in stage(**settings).highlight(text, signal)]
+
+    assert measure([text])[0][0] == "ko"
+    assert shown(text, "label") == [korean, korean]
+    assert shown(text, "score") == [english]
+    assert shown(text, "label", chars=len(korean)) == [korean]
+    assert shown(f"{english} {english} {korean}", "label") == [english, english]
+    assert len(shown("\n".join([korean] * 9), "label")) == 5
+    for signal in ("label", "score"):
+        assert shown("", signal) == shown(" \n", signal) == []
+    with pytest.raises(StageError, match="language: no signal 'lable': expected one of label, score"):
+        stage().highlight(text, "lable")
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [("lid.167", "language: no model 'lid.167'.*nearest: 'lid.176'"), ("nowhere/m.bin", "does not exist")],

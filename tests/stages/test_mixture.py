@@ -35,7 +35,8 @@ class MemoryPart:
         return self.table.num_rows
 
     def read(self, columns: Sequence[str]) -> pa.Table:
-        return self.table.select(list(columns))
+        ones = pa.array([1.0] * self.rows, pa.float64())
+        return self.table.append_column("multiplicity", ones).select(list(columns))
 
 
 def mixture(**chosen: Any) -> Mixture:

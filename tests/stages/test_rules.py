@@ -83,6 +83,33 @@ def test_the_word_unit_can_be_overridden():
     assert stage("ja", word_unit="whitespace").measure(text)["word_count"][0].as_py() == 1
 
 
+def shown(rules, text, signal):
+    return [text[start:end] for start, end in rules.highlight(text, signal)]
+
+
+def test_highlights_what_a_signal_comes_from():
+    text = "오늘의 메뉴\n저는 학교에서 책을 읽었다.\n  오늘의 메뉴\n병신들아 ㅋㅋㅋㅋ"
+    assert shown(stage(), text, "dup_lines") == ["오늘의 메뉴"]
+    assert shown(stage(), text, "bad_words") == ["병신"]
+    assert shown(stage(), text, "char_run_share") == ["ㅋㅋㅋㅋ"]
+    assert stage().highlight(text, "char_count") == []
+    assert all(stage().highlight("", signal) == [] for signal in stage().signals())
+
+
+def test_highlights_with_the_stage_s_own_words():
+    text = "日本語の日本語"
+    assert shown(stage("ja"), text, "unique_words") == ["日", "本", "語"]
+    assert shown(stage("ja", word_unit="whitespace"), text, "unique_words") == []
+    abuse = language_pack("en").model_copy(update={"bad_words": ("bother*",)})
+    rules = KIND(name="rules", settings=KIND.Settings(), pack=abuse)
+    assert shown(rules, "Oh, (Bothersome!)", "bad_words") == ["Bother"]
+
+
+def test_a_signal_of_no_rule_has_no_highlight():
+    with pytest.raises(StageError, match="rules: no signal 'dup_line': nearest is 'dup_lines'"):
+        stage().highlight("가", "dup_line")
+
+
 def test_survives_pickling():
     rules = pickle.loads(pickle.dumps(stage()))
     assert rules.measure(documents(["가나다"])).num_rows == 1

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from winnow.pipelines.plan import Plan, changes, pending
-from winnow.pipelines.run import Run
-from winnow.pipelines.selection import DROPPED, FAILED, KEPT
+from winnow.pipelines.finished import Run
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT
 from winnow.pipelines.view import ERROR, View
 
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
@@ -85,7 +85,8 @@ def show_plan(plan: Plan, console: Console) -> None:
     """Stages, partitions, what is cached, what will run and why, and the work to expect from earlier runs."""
     todo, total = pending(plan), len(plan.partitions)
     before = (plan.store.read_json("run.json") or {}).get("facts", {})
-    rates = plan.store.read_json("rates.json") or {}
+    before_work = plan.store.read_json("work.json") or {"seconds": {}, "rows": {}}
+    rates = {n: before_work["seconds"].get(n, 0.0) / rows for n, rows in before_work["rows"].items() if rows}
     accounting = _last_accounting(plan)
     table = Table(
         "stage",

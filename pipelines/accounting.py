@@ -1,0 +1,145 @@
+"""Accounts: rows in = kept + dropped + failed at every stage, added up from the parts, and what stops a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from winnow.pipelines.execute import RunError
+from winnow.pipelines.guards import figures
+from winnow.pipelines.plan import Plan
+from winnow.pipelines.selection.verdict import FAILED, reasons
+from winnow.pipelines.view import ERROR
+
+WIPE_OUT_ROWS = 20
+"""A stage that keeps none of at least so many rows stops the run, whatever its guards."""
+
+WORST = 3
+"""Sources and inputs that the sentence about a broken guard names."""
+
+Accounts = dict[str, Any]
+"""Stage or source name -> in, kept, failed, dropped (clause -> rows), and pending where a selection measured nothing."""
+
+
+def add(total: Accounts, more: Mapping[str, Any]) -> None:
+    """Add accounts to accounts."""
+    for name, account in more.items():
+        into = total.setdefault(name, {"in": 0, "kept": 0, "failed": 0, "dropped": {}})
+        for key in ("in", "kept", "failed"):
+            into[key] += account[key]
+        if account.get("pending"):
+            into["pending"] = into.get("pending", 0) + account["pending"]
+        for clause, rows in account["dropped"].items():
+            into["dropped"][clause] = into["dropped"].get(clause, 0) + rows
+
+
+def added(plan: Plan, results: Iterable[Mapping[str, Any]]) -> tuple[Accounts, dict[str, Accounts]]:
+    """The accounts of partitions' results (`index`, `stages`), in all and by source."""
+    total: Accounts = {}
+    by_source: dict[str, Accounts] = {name: {} for name in plan.pipeline.sources}
+    for result in sorted(results, key=lambda r: int(r["index"])):
+        add(total, result["stages"])
+        add(by_source[plan.partitions[result["index"]].source], result["stages"])
+    return total, by_source
+
+
+def reconcile(stages: Accounts) -> None:
+    """Raises RunError where rows got lost."""
+    for name, account in stages.items():
+        out = account["kept"] + account["failed"] + sum(account["dropped"].values()) + account.get("pending", 0)
+        if account["in"] != out:
+            raise RunError(f"rows do not reconcile at stage '{name}': {account['in']:,} in, {out:,} accounted for")
+
+
+def check_guards(
+    plan: Plan,
+    stages: Accounts,
+    by_source: Mapping[str, Accounts],
+    parts: Sequence[Mapping[str, Any]] = (),
+    final: Mapping[str, Any] | None = None,
+) -> None:
+    """Raises RunError where a guard does not hold, with the figures and the worst sources and inputs.
+
+    `parts`: the partitions' own accounts. `final`: the finished selection's kept_documents and kept_tokens, in all
+    under `""` and by source; without it, guards that need it wait.
+    """
+    for name, account in stages.items():
+        now: dict[str, Any] = dict(figures(account))
+        if final is not None:
+            now |= final[name if name in plan.pipeline.sources else ""]
+        broken = next((g for g in plan.pipeline.guards[name] if (final or not g.final) and not g.holds(now)), None)
+        wiped = account["in"] >= WIPE_OUT_ROWS and account["kept"] == 0 and not account.get("pending")
+        if not broken and not wiped:
+            continue
+        clauses = ", ".join(f"{c} {n:,}" for c, n in sorted(account["dropped"].items(), key=lambda x: -x[1])[:5])
+        what = f"guard '{broken.text}'" if broken else "it must keep something"
+        ends = (
+            f"; the selection holds {now['kept_documents']:,} documents, {now['kept_tokens']:,} tokens" if final else ""
+        )
+        raise RunError(
+            f"stage '{name}' keeps {account['kept']:,} of {account['in']:,} rows ({what}; dropped by "
+            f"{clauses or 'nothing'}; failed {account['failed']:,}){ends}; worst: {_worst(plan, name, by_source, parts)}; "
+            "nothing was selected"
+        )
+
+
+def check_failures(plan: Plan, stages: Accounts, failed: int) -> None:
+    """Raises RunError where more rows failed than `max_failures` allows, with the causes."""
+    pipeline = plan.pipeline
+    records = sum(stages[s]["in"] for s in pipeline.sources if s in stages)
+    allowed = pipeline.max_failures if pipeline.max_failures >= 1 else pipeline.max_failures * records
+    if failed > allowed:
+        raise RunError(
+            f"{failed:,} of {records:,} records failed, more than max_failures {pipeline.max_failures:g} allows; the causes: "
+            + "; ".join(f"{cause} ({rows:,})" for cause, rows in _causes(plan))
+        )
+
+
+def check_damage(accounting: Mapping[str, Any], strict: bool) -> None:
+    """Raises RunError where input was damaged and that is an error."""
+    if strict and accounting["damage"]:
+        first = accounting["damage"][0]
+        raise RunError(
+            f"{len(accounting['damage'])} damaged stretches in the input (--strict): {first['file']} at byte "
+            f"{first['offset']:,}: {first['cause']}"
+        )
+
+
+def _worst(plan: Plan, name: str, by_source: Mapping[str, Accounts], parts: Sequence[Mapping[str, Any]]) -> str:
+    """The sources, and the inputs where they are known, that lost most at a stage."""
+    shares = [(f"source '{s}'", accounts[name]) for s, accounts in by_source.items() if name in accounts]
+    inputs = []
+    for result in parts:
+        segments = plan.partitions[result["index"]].segments
+        if segments and name in result["stages"]:
+            more = f" and {len(segments) - 1} more" if len(segments) > 1 else ""
+            inputs.append((f"{segments[0].file.url}{more}", result["stages"][name]))
+    chosen = []
+    for found in (shares, inputs):
+        ranked = sorted(found, key=lambda x: (-figures(x[1])["drop"], -x[1]["in"], x[0]))
+        chosen += [f"{label} {figures(a)['drop']:.1%} of {a['in']:,} dropped" for label, a in ranked[:WORST] if a["in"]]
+    return "; ".join(chosen) or "unknown"
+
+
+def _causes(plan: Plan, most: int = 3) -> list[tuple[str, int]]:
+    """The most frequent causes of failure, with their rows."""
+    counts: Counter[str] = Counter()
+    named = reasons(plan.pipeline)
+    for partition in plan.partitions:
+        if plan.store.record(plan.records(partition)):
+            rows = pl.DataFrame(plan.store.read(plan.records(partition), ["status", "stage", "value"]))
+            rows = rows.filter(pl.col("status") == FAILED)
+            counts.update(f"{stage}: {cause}" for stage, cause in rows.select("stage", "value").iter_rows())
+        if plan.store.record(plan.selected(partition)):
+            decided = pl.DataFrame(plan.store.read(plan.selected(partition), ["status", "reason"])).with_row_index(
+                "row"
+            )
+            failed = decided.filter(pl.col("status") == FAILED)
+            for number, row in failed.select("reason", "row").iter_rows():
+                stage = named[number].stage
+                cause = plan.store.read(plan.signals(stage, partition), [ERROR]).column(0)[row].as_py()
+                counts[f"{stage}: {cause}"] += 1
+    return counts.most_common(most)

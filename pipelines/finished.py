@@ -1,0 +1,187 @@
+"""A finished run and its selections: where they are, what they kept, and the documents with all that is known of them.
+
+A folder shows one selection by default (`run.json`) and any number of named ones beside it
+(`selections/NAME.json`), which `winnow select` makes. `runs/ko` means the first, `runs/ko@looser` a named one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from winnow.pipelines.execute import RunError
+from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.selection.clause import nearest
+from winnow.pipelines.selection.verdict import FAILED, reasons
+from winnow.pipelines.spec import resolve_pipeline
+from winnow.pipelines.store import Store
+from winnow.pipelines.view import ERROR, View
+
+SELECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: where it is, what it kept, how it got there. `name`: of its selection, None for the default."""
+
+    plan: Plan
+    accounting: dict[str, Any]
+    did_nothing: bool
+    name: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Folder of the run."""
+        return self.plan.store.root
+
+    @property
+    def shards(self) -> str | None:
+        """Folder of the hand-off, None where the pipeline has no tokenize stage or the selection is not tokenized."""
+        if self.plan.pipeline.terminal() is None:
+            return None
+        there = self.name is None or self.plan.store.exists(f"{self.plan.shards}/manifest.json")
+        return self.plan.store.url(self.plan.shards) if there else None
+
+    def documents(self, kept_only: bool = True) -> pl.LazyFrame:
+        """Documents with every signal (dotted columns) and the selection (`selection.*`), lazily from the parts."""
+        frames = list(self.partitions())
+        if not frames:
+            raise RunError(f"{self.folder}: the run has no documents")
+        everything = pl.concat(frames)
+        return everything.filter(pl.col("selection.multiplicity") > 0) if kept_only else everything
+
+    def partitions(self) -> Iterator[pl.LazyFrame]:
+        """The same, one partition at a time, dropped documents included; partitions without documents are left out.
+
+        `selection.stage`, `.clause`, `.value` and `.threshold` say why a document is not kept.
+        """
+        for partition, _ in self._filled():
+            yield self.frame(partition)
+
+    def frame(self, partition: Partition) -> pl.LazyFrame:
+        """One partition's documents, as in `partitions`."""
+        plan = self.plan
+        parts = [_scan(plan, plan.documents(partition), ""), _scan(plan, plan.selected(partition), "selection.")]
+        for node in plan.pipeline.nodes.values():
+            name = plan.public(node, partition)
+            columns = [*node.stage.signals(), ERROR]
+            if plan.lenient and plan.store.record(name) is None:
+                types = {f"{node.name}.{c}": pl.Null for c in columns}
+                parts.append(pl.LazyFrame(schema=types))
+            else:
+                parts.append(_scan(plan, name, f"{node.name}.", columns))
+        wide = pl.concat(parts, how="horizontal")
+        names = wide.collect_schema().names()
+        after = names.index("selection.reason")
+        columns = [*names[:after], *_REASONS, *(n for n in names[after + 1 :] if not n.endswith(f".{ERROR}"))]
+        return wide.with_columns(self._explained()).select(columns)
+
+    def views(self) -> Iterator[View]:
+        """One view per partition over its whole rows; its columns go with it."""
+        for partition, rows in self._filled():
+            yield View(self.plan, partition, 0, rows)
+
+    def work(self) -> dict[str, Any]:
+        """Seconds of work and rows measured per stage in this folder so far: `seconds`, `rows`, and `wall` in all."""
+        return dict(self.plan.store.read_json("work.json") or {})
+
+    def _filled(self) -> Iterator[tuple[Partition, int]]:
+        for partition in self.plan.partitions:
+            record = self.plan.store.record(self.plan.records(partition))
+            if record is not None and record["documents"]:
+                yield partition, record["documents"]
+
+    def _explained(self) -> list[pl.Expr]:
+        """Stage, clause, value and threshold from the number of the reason."""
+        named = reasons(self.plan.pipeline)
+        reason = pl.col("selection.reason")
+        numbers = list(range(len(named)))
+
+        def text(values: Sequence[str | None]) -> pl.Expr:
+            return reason.replace_strict(numbers, list(values), default=None, return_dtype=pl.String)
+
+        clauses = {c.name: c for node in self.plan.pipeline.measured() for c in node.clauses}
+        value = pl.lit(None, pl.String)
+        for number, why in enumerate(named):
+            if why.clause is None:
+                failed = pl.col("selection.status") == FAILED
+                shown = pl.when(failed).then(pl.col(f"{why.stage}.{ERROR}").cast(pl.String))
+                value = pl.when(reason == number).then(shown).otherwise(value)
+            elif why.clause in clauses:
+                value = pl.when(reason == number).then(clauses[why.clause].value()).otherwise(value)
+            elif "multiplicity" in self.plan.pipeline.nodes[why.stage].stage.signals():
+                own = pl.col(f"{why.stage}.multiplicity").cast(pl.String)
+                value = pl.when(reason == number).then(own).otherwise(value)
+        return [
+            text([r.stage for r in named]).alias("selection.stage"),
+            text([r.clause for r in named]).alias("selection.clause"),
+            value.alias("selection.value"),
+            text([r.threshold for r in named]).alias("selection.threshold"),
+        ]
+
+
+_REASONS = ("selection.stage", "selection.clause", "selection.value", "selection.threshold")
+
+
+def open_run(reference: str | Path) -> Run:
+    """A run made earlier, from its folder alone: its inputs may be gone. `folder@name` opens a named selection.
+
+    Raises RunError where there is none.
+    """
+    root, name = parse_reference(str(reference))
+    store = Store(root if "://" in root else str(Path(root).resolve()))
+    last = store.read_json("run.json" if name is None else f"selections/{name}.json")
+    if last is None and name is not None and store.exists("run.json"):
+        raise RunError(f"{root}: no selection '{name}' there; {nearest(name, selections(store)) or 'it has none'}")
+    if last is None:
+        raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
+    pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json")
+    plan = Plan.restore(pipeline, store, last["plan"])
+    accounting = store.read_json(plan.selection_done)
+    if accounting is None:
+        raise RunError(
+            f"{store.path(plan.selection_done)}: the selection's accounts are missing; run again to make them"
+        )
+    return Run(plan, accounting, True, name)
+
+
+def parse_reference(reference: str) -> tuple[str, str | None]:
+    """Folder and selection name of `folder@name`; a folder of that very name comes first."""
+    root, at, name = reference.rpartition("@")
+    if not at or not root or not SELECTION_NAME.match(name) or ("://" not in reference and Path(reference).is_dir()):
+        return reference, None
+    return root, name
+
+
+def selections(store: Store) -> list[str]:
+    """Names of the selections of a run's folder."""
+    path = store.path("selections")
+    names = store.fs.ls(path, detail=False) if store.fs.exists(path) else []
+    return sorted(n.rpartition("/")[2].removesuffix(".json") for n in names if n.endswith(".json"))
+
+
+def point_to(plan: Plan, name: str | None = None, **facts: Any) -> None:
+    """Make this what the folder shows: one file, replaced at once, so that it never names half of two runs."""
+    declaration = yaml.safe_dump(plan.pipeline.tree, allow_unicode=True, sort_keys=False)  # its order is meant
+    now = {"declaration": declaration, "shards": plan.shards, "facts": plan.facts, "plan": plan.saved(), **facts}
+    if name is None:
+        plan.store.write_text("pipeline.yaml", declaration)
+        plan.store.write_json("run.json", now)
+    else:
+        plan.store.write_json(f"selections/{name}.json", now)
+
+
+def _scan(plan: Plan, part: str, prefix: str, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+    if plan.store.local:
+        frame = pl.scan_ipc(plan.store.path(f"{part}.arrow"))
+    else:  # the store's own filesystem knows the endpoint and the credentials
+        frame = pl.DataFrame(plan.store.read(part, columns)).lazy()
+    if columns is not None:
+        frame = frame.select(columns)
+    return frame.select(pl.all().name.prefix(prefix)) if prefix else frame

@@ -1,0 +1,134 @@
+"""Select again from what a run has measured: clauses over stored signals, without a text and without Ray.
+
+The result is what `winnow run` would select with the same declaration, down to the digest, unless clauses let documents
+in that later stages never measured. Those are pending: they are counted, stage by stage, the selection is provisional,
+and `winnow run --selection NAME` measures them and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from winnow.pipelines import work
+from winnow.pipelines.execute import RunError, Threads
+from winnow.pipelines.finished import SELECTION_NAME, Run, point_to
+from winnow.pipelines.plan import Plan, plan_over
+from winnow.pipelines.progress import Progress
+from winnow.pipelines.run import Driver, locked
+from winnow.pipelines.spec import Pipeline, override_pipeline
+from winnow.pipelines.store import fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Reselected:
+    """A selection, and for every stage the documents that it would have to measure first. Empty: it is final."""
+
+    run: Run
+    unmeasured: dict[str, int]
+
+
+def reselect(
+    base: Run,
+    assignments: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Reselected:
+    """The selection that `base` makes with these overrides, kept under `name` if there is one.
+
+    Raises SpecError for a wrong override, RunError where the overrides change what is read before documents exist.
+    """
+    if name is not None and not SELECTION_NAME.match(name):
+        raise RunError(f"'{name}' is no name for a selection: expected lower-case letters, digits, '.', '_' and '-'")
+    pipeline = override_pipeline(base.plan.pipeline, assignments)
+    plan = plan_over(pipeline, base.plan.store, base.plan.partitions)
+    if plan.ingest != base.plan.ingest:
+        raise RunError(
+            f"{base.folder}: {_changed(base.plan, plan)} decides which pages become documents, which stored signals cannot "
+            "tell: use `winnow run` with the same --set"
+        )
+    show = progress or Progress()
+    lacking: dict[str, int] = {}
+    with locked(plan.store), show:
+        driver = _driver(plan, workers, show)
+        for wave in range(plan.last_wave + 1):
+            found = unmeasured(driver.plan, wave, workers, show)
+            if found and not lacking:
+                driver = _driver(_provisional(plan), workers, show)
+                for earlier in range(wave):
+                    driver.conclude(earlier)
+            lacking |= found
+            driver.conclude(wave)
+        accounting = driver.select(_ingested(base))
+        if name is not None:
+            point_to(driver.plan, name, unmeasured=lacking)
+    return Reselected(Run(driver.plan, accounting, False, name), lacking)
+
+
+def unmeasured(plan: Plan, wave: int, workers: int | None = None, progress: Progress | None = None) -> dict[str, int]:
+    """Stage -> documents that it must still measure, for the stages of a wave that have any. Documents that a stage
+    above them would have to measure first are not counted: whether they come so far cannot be told."""
+    show = progress or Progress(quiet=True)
+    open_ = [n.name for n in plan.wave(wave) if not plan.store.exists(plan.covered(n.name))]
+    if not open_:
+        return {}
+    counts = dict.fromkeys(open_, 0)
+    calls = [(p.index, wave) for p in plan.partitions]
+    with Threads(plan, workers) as executor:
+        for found in show.track("look for unmeasured documents", executor.run(work.unmeasured, calls), len(calls)):
+            for stage, rows in found.items():
+                counts[stage] += rows
+    if not plan.lenient:
+        for stage in (name for name, rows in counts.items() if not rows):
+            plan.store.write_json(plan.covered(stage), {"partitions": len(plan.partitions)})
+    return {name: rows for name, rows in counts.items() if rows}
+
+
+def _driver(plan: Plan, workers: int | None, show: Progress) -> Driver:
+    return Driver(plan, Threads(plan, workers), show, strict=False)
+
+
+def _provisional(plan: Plan) -> Plan:
+    """A plan that decides without what is not measured, filed so that it is never taken for the real one."""
+    state = [(p.key, [plan.store.record(plan.signals(n, p)) for n in plan.measure]) for p in plan.partitions]
+    measured = fingerprint("provisional", state)
+
+    def renamed(names: Mapping[str, str]) -> dict[str, str]:
+        return {stage: fingerprint(name, measured) for stage, name in names.items()}
+
+    return replace(
+        plan,
+        corpus=renamed(plan.corpus),
+        statistics=renamed(plan.statistics),
+        selection=fingerprint(plan.selection, measured),
+        handoff=fingerprint(plan.handoff, measured),
+        lenient=True,
+    )
+
+
+def _ingested(base: Run) -> dict[str, Any]:
+    """The base run's accounts of everything before the documents."""
+    raw = {*base.plan.pipeline.sources, *(n.name for n in base.plan.pipeline.raw())}
+    return {
+        "stages": {n: a for n, a in base.accounting["stages"].items() if n in raw},
+        "by_source": {
+            source: {n: a for n, a in totals["stages"].items() if n in raw}
+            for source, totals in base.accounting["by_source"].items()
+        },
+        "damage": base.accounting["damage"],
+        "documents": base.accounting["documents"],
+    }
+
+
+def _changed(before: Plan, now: Plan) -> str:
+    """The first raw stage that differs."""
+
+    def raw(pipeline: Pipeline) -> dict[str, Any]:
+        return {n.name: (n.stage.settings, [c.text for c in n.clauses]) for n in pipeline.raw()}
+
+    old, new = raw(before.pipeline), raw(now.pipeline)
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return f"stage '{changed[0]}'" if changed else "the language"

@@ -1,0 +1,305 @@
+"""The selection language at work: statistics over all documents, draws, repetitions, and selecting again without measuring."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import xxhash
+
+import winnow
+from winnow.pipelines.execute import RunError
+from winnow.pipelines.finished import open_run
+from winnow.pipelines.progress import Progress
+from winnow.pipelines.reselect import Reselected, reselect
+from winnow.pipelines.run import carry_out
+from winnow.stages.stage import StageError
+from winnow.tokenize.reader import ShardSet
+
+QUIET = Progress(quiet=True)
+
+
+def go(recipe: Path, *assignments: str, folder: str = "run", **options: Any) -> winnow.Run:
+    return winnow.run(recipe, assignments, folder=recipe.parent / folder, progress=QUIET, local=True, **options)
+
+
+def again(run: winnow.Run, *assignments: str, name: str | None = None) -> Reselected:
+    return reselect(run, assignments, name=name, progress=QUIET)
+
+
+def seen_by(run: winnow.Run, stage: str) -> pl.DataFrame:
+    """The documents that a stage sees, with what it decided."""
+    node = run.plan.pipeline.nodes[stage]
+    frames = []
+    for view, frame in zip(run.views(), run.partitions(), strict=True):
+        kept = pl.Series("kept", view.verdict(node)[0] == 1)
+        frames.append(frame.collect().with_columns(kept).filter(pl.Series(view.seen(node))))
+    return pl.concat(frames)
+
+
+def test_a_quantile_is_that_of_the_documents_that_the_stage_sees(recipe: Path) -> None:
+    run = go(recipe, "stages.rules.keep=mean_word_length >= quantile(0.7)")
+    rows = seen_by(run, "rules")
+    threshold = np.quantile(rows["rules.mean_word_length"].to_numpy(), 0.7, method="inverted_cdf")
+    assert rows["kept"].to_list() == (rows["rules.mean_word_length"] >= threshold).to_list()
+
+
+def test_a_quantile_by_group_is_that_of_the_group(recipe: Path) -> None:
+    run = go(recipe, "stages.language.keep=true", "stages.rules.keep=char_count >= quantile(0.4, by = language.label)")
+    rows = seen_by(run, "rules")
+    assert rows["language.label"].n_unique() > 1
+    for _, group in rows.group_by("language.label"):
+        threshold = np.quantile(group["rules.char_count"].to_numpy(), 0.4, method="inverted_cdf")
+        assert group["kept"].to_list() == (group["rules.char_count"] >= threshold).to_list()
+        assert not group["kept"].all()
+
+
+def test_mean_and_deviation_are_numbers_of_the_population(recipe: Path) -> None:
+    run = go(recipe, "stages.rules.keep=abs(char_count - mean(char_count)) <= 2 * std(char_count)")
+    rows = seen_by(run, "rules")
+    chars = rows["rules.char_count"].to_numpy().astype(float)
+    assert rows["kept"].to_list() == (np.abs(chars - chars.mean()) <= 2 * chars.std()).tolist()
+
+
+def test_the_top_of_a_token_budget_is_what_sorting_gives(recipe: Path) -> None:
+    keep = "top 30% of tokens by unique_words per language.label"
+    run = go(recipe, "stages.language.keep=true", f"stages.rules.keep={keep}")
+    rows = seen_by(run, "rules")
+    assert 0 < rows["kept"].sum() < len(rows)
+    for _, group in rows.group_by("language.label"):
+        budget = group["shards.tokens"].sum() * 3 // 10
+        used, taken = 0, set()
+        salt = xxhash.xxh64_intdigest(b"@0 rules.top", 0)
+        ranked = [(-r["rules.unique_words"], xxhash.xxh64_intdigest(r["id"], salt), r) for r in group.to_dicts()]
+        for _, _, row in sorted(ranked, key=lambda r: r[:2]):
+            if used + row["shards.tokens"] > budget:
+                break
+            used += row["shards.tokens"]
+            taken.add(row["id"])
+        assert set(group.filter("kept")["id"]) == taken
+
+
+def test_a_constant_score_is_cut_by_hash_and_not_all_or_nothing(recipe: Path) -> None:
+    run = go(recipe, "stages.rules.keep=top 50 documents by word_count * 0")
+    rows = seen_by(run, "rules")
+    assert rows["kept"].sum() == 50
+    salt = xxhash.xxh64_intdigest(b"@0 rules.top", 0)
+    first = rows.with_columns(
+        pl.col("id").map_elements(lambda i: xxhash.xxh64_intdigest(i, salt), pl.UInt64).alias("hash")
+    ).sort("hash")
+    assert first["kept"].to_list() == [True] * 50 + [False] * (len(rows) - 50)
+
+
+def test_draws_depend_on_seed_clause_and_id_alone(recipe: Path) -> None:
+    sets = ["stages.language.keep={label: \"label = 'ko'\", some: sample(0.5)}", "stages.rules.keep=sample(0.5)"]
+    run = go(recipe, *sets)
+    language, rules = seen_by(run, "language"), seen_by(run, "rules")
+    assert 60 < language["kept"].sum() < 140 and 30 < rules["kept"].sum() < 0.7 * len(rules)
+    salt = xxhash.xxh64_intdigest(b"language.some", 0)
+    for row in language.filter(pl.col("language.label") == "ko").iter_rows(named=True):
+        assert row["kept"] == (xxhash.xxh64_intdigest(row["id"], salt) / 2**64 < 0.5)
+    other = go(recipe, *sets, "seed=1")
+    assert set(seen_by(other, "language").filter("kept")["id"]) != set(language.filter("kept")["id"])
+
+
+def test_temperature_draws_after_qurating(recipe: Path) -> None:
+    """z-scores over the temperature, with Gumbel noise: at a low temperature the sorted ones, at a high one any."""
+    sharp = go(recipe, "stages.rules.keep=top 40 documents by char_count temperature 0.001")
+    exact = again(sharp, "stages.rules.keep=top 40 documents by char_count").run
+    blurred = again(sharp, "stages.rules.keep=top 40 documents by char_count temperature 100").run
+    chosen = [set(seen_by(r, "rules").filter("kept")["id"]) for r in (sharp, exact, blurred)]
+    assert len(chosen[0] & chosen[1]) >= 38 and len(chosen[2] & chosen[1]) < 34
+    assert len(chosen[2]) == 40
+
+
+def test_statistics_do_not_depend_on_partitions(recipe: Path, tmp_path: Path) -> None:
+    sets = ["stages.rules.keep=top 30% of tokens by unique_words / 3 temperature 0.5 and word_count > quantile(0.1)"]
+    run = go(recipe, *sets)
+    joined = tmp_path / "one"
+    joined.mkdir()
+    lines = "".join(p.read_text("utf-8") for p in sorted((recipe.parent / "in").glob("*.jsonl")))
+    (joined / "all.jsonl").write_text(lines, "utf-8")
+    whole = go(recipe, *sets, f'sources.docs.paths=["{joined}/all.jsonl"]', folder="whole")
+    assert len(run.plan.partitions) == 4 and len(whole.plan.partitions) == 1
+    kept = [r.documents().select("id", "selection.multiplicity").collect().sort("id") for r in (run, whole)]
+    assert kept[0].equals(kept[1])
+
+
+def test_repeat_multiplies_what_is_written(recipe: Path) -> None:
+    run = go(
+        recipe, "stages.mixture=null", "stages.rules.repeat=case when word_count >= 50 then 2.5 else 0.5 end", "seed=3"
+    )
+    rows = seen_by(run, "dedup").filter(pl.col("kept") & (pl.col("rules.word_count") >= 20))
+    for row in rows.iter_rows(named=True):
+        times = 2.5 if row["rules.word_count"] >= 50 else 0.5
+        up = xxhash.xxh64_intdigest(row["id"], 3) / 2**64 < times % 1
+        assert row["selection.multiplicity"] == math.floor(times) + up
+        if row["selection.multiplicity"] == 0:
+            assert row["selection.clause"] == "rules.multiplicity"
+    written = ShardSet.open(str(run.shards)).documents().column("doc_id").to_pylist()
+    assert len(written) == rows["selection.multiplicity"].sum() == run.accounting["copies"]
+
+
+def test_a_mixture_counts_what_repeats_give(recipe: Path) -> None:
+    plain = go(recipe, "stages.mixture.budget_tokens=null")
+    doubled = again(plain, "stages.rules.repeat=2").run
+    groups = [r.accounting["reports"]["mixture"]["groups"]["ko"] for r in (plain, doubled)]
+    assert groups[1]["tokens"] == 2 * groups[0]["tokens"]
+    assert doubled.accounting["copies"] == 2 * plain.accounting["copies"]
+
+
+def test_a_repeat_that_is_no_number_stops_with_the_document(recipe: Path) -> None:
+    with pytest.raises(StageError, match=r"rules\.repeat: 'ln\(word_count - 100\)' gives nan for \d+ documents"):
+        go(recipe, "stages.rules.repeat=ln(word_count - 100)")
+    with pytest.raises(ValueError, match="gives String; expected a number"):
+        go(recipe, "stages.language.repeat=label")
+    with pytest.raises(ValueError, match="the last stage decides nothing"):
+        go(recipe, "stages.shards.repeat=2")
+
+
+def test_a_clause_on_a_stage_that_sees_pages_cannot_look_at_all_documents(tmp_path: Path) -> None:
+    (tmp_path / "x.warc").write_text("")
+    with pytest.raises(ValueError, match="kind 'extract' sees raw pages"):
+        winnow.run(
+            Path(winnow.__file__).parent / "pipelines" / "web.yaml",
+            [f'sources.crawl.paths=["{tmp_path}/x.warc"]', "stages.extract.keep=chars >= quantile(0.1)"],
+            folder=tmp_path / "run",
+        )
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "stages.rules.keep=word_count >= 20 and unique_words >= 0.7",
+        "stages.rules.keep=word_count >= 20 and unique_words >= quantile(0.5)",
+        "stages.rules.keep=word_count >= 20 and top 40% of documents by unique_words temperature 0.3",
+        "stages.rules.keep=word_count >= 20 and sample(0.5)",
+        "stages.rules.keep=word_count >= 20 and top 40% of bytes by unique_words",
+        "stages.dedup.keep=representative and copies < 2",
+        "stages.mixture.budget_tokens=2000",
+        "stages.dedup.repeat=least(copies, 3)",
+    ],
+)
+def test_selecting_again_gives_what_a_run_gives(recipe: Path, edit: str) -> None:
+    base = go(recipe)
+    shutil.move(recipe.parent / "in", recipe.parent / "away")  # selecting needs no input
+    found = again(open_run(recipe.parent / "run"), edit, name="edited")
+    assert found.unmeasured == {}
+    opened = open_run(f"{recipe.parent / 'run'}@edited")
+    assert opened.accounting["digest"] == found.run.accounting["digest"] != base.accounting["digest"]
+    assert open_run(recipe.parent / "run").accounting["digest"] == base.accounting["digest"]
+    assert opened.shards is None
+    shutil.move(recipe.parent / "away", recipe.parent / "in")
+    fresh = go(recipe, edit, folder="fresh")
+    assert fresh.accounting["digest"] == found.run.accounting["digest"]
+    assert fresh.accounting["stages"] == found.run.accounting["stages"]
+
+
+def test_a_looser_clause_counts_what_was_never_measured_and_a_run_measures_it(recipe: Path) -> None:
+    base = go(recipe, "stages.rules.keep=word_count >= 55")
+    loose = again(base, "stages.rules.keep=word_count >= 5", name="looser")
+    assert list(loose.unmeasured) == ["shards"] and loose.unmeasured["shards"] > 0
+    assert loose.run.plan.lenient
+    store, pipeline = base.plan.store, open_run(f"{base.folder}@looser").plan.pipeline
+    done = carry_out(pipeline, store, name="looser", local=True, progress=QUIET)
+    assert done.accounting["work"]["rows"]["shards"] == loose.unmeasured["shards"]
+    fresh = go(recipe, "stages.rules.keep=word_count >= 5", folder="fresh")
+    assert done.accounting["digest"] == fresh.accounting["digest"]
+    opened = open_run(f"{base.folder}@looser")
+    assert ShardSet.open(str(opened.shards)).digest == ShardSet.open(str(fresh.shards)).digest
+    assert open_run(base.folder).accounting["digest"] == base.accounting["digest"]
+    assert again(opened).unmeasured == {}
+
+
+def test_a_tighter_clause_above_the_dedup_can_bring_up_a_copy_that_was_never_tokenized(recipe: Path) -> None:
+    base = go(recipe)
+    edit = "stages.language.keep={label: \"label = 'ko'\", some: sample(0.7)}"
+    found = again(base, edit, name="some")
+    assert list(found.unmeasured) == ["shards"]
+    done = carry_out(open_run(f"{base.folder}@some").plan.pipeline, base.plan.store, local=True, progress=QUIET)
+    assert done.accounting["work"]["rows"]["shards"] == found.unmeasured["shards"]
+    assert done.accounting["digest"] == go(recipe, edit, folder="fresh").accounting["digest"]
+
+
+def test_pending_documents_are_accounted_for(recipe: Path) -> None:
+    base = go(recipe, "stages.language.keep=label = 'en'")
+    found = again(base, "stages.language.keep=true", name="all")
+    accounting = found.run.accounting
+    assert found.unmeasured["rules"] == accounting["pending"] == accounting["stages"]["rules"]["pending"] == 200
+    assert accounting["documents"] == 240
+    rows = open_run(f"{base.folder}@all").documents(kept_only=False).collect()
+    pending = rows.filter(pl.col("selection.status") == 4)
+    assert len(pending) == 200 and pending["selection.stage"].unique().to_list() == ["rules"]
+
+
+def test_a_new_stage_or_setting_is_pending_everywhere(recipe: Path) -> None:
+    base = go(recipe)
+    new = "stages.quality={use: fasttext, model: ko-quality, keep: 'score >= 0.1', over: language}"
+    assert again(base, new, name="new").unmeasured["quality"] == base.accounting["stages"]["language"]["kept"]
+    assert again(base, "stages.dedup.ngram=4").unmeasured["dedup"] > 0
+
+
+def test_what_pages_become_documents_cannot_be_selected_again(recipe: Path) -> None:
+    base = go(recipe)
+    with pytest.raises(ValueError, match="unknown key"):
+        again(base, "stages.rules.kep=true")
+    with pytest.raises(RunError, match="'Looser' is no name for a selection"):
+        again(base, name="Looser")
+    with pytest.raises(RunError, match="no selection 'tighter' there; expected one of looser"):
+        again(base, name="looser")
+        open_run(f"{base.folder}@tighter")
+
+
+def test_rejected_metadata_gives_up_the_text_of_what_is_not_selected(recipe: Path) -> None:
+    plain = go(recipe, folder="plain")
+    run = go(recipe, "rejected=metadata")
+    assert run.accounting["digest"] == plain.accounting["digest"]
+    rows = run.documents(kept_only=False).collect()
+    kept = pl.col("selection.multiplicity") > 0
+    assert (rows.filter(~kept)["text"] == "").all() and (rows.filter(kept)["text"] != "").all()
+    assert rows.drop("text").equals(plain.documents(kept_only=False).collect().drop("text"))
+    assert go(recipe, "rejected=metadata").did_nothing
+    go(recipe, "rejected=metadata", "stages.rules.keep=word_count >= 30")
+    with pytest.raises(StageError, match=r"\d+ documents of partition .* have no text any more.*'rejected: metadata'"):
+        go(recipe, "rejected=metadata", "stages.rules.keep=word_count >= 5")
+
+
+@pytest.mark.parametrize(
+    ("guard", "words"),
+    [
+        ("dropp < 1", ["'dropp'", "nearest: 'drop'"]),
+        ("drop", ["expected a boolean"]),
+        ("drop < quantile(drop, 0.5)", ["quantiles and draws are of documents"]),
+    ],
+)
+def test_a_guard_that_cannot_be_read_is_one_sentence(recipe: Path, guard: str, words: list[str]) -> None:
+    with pytest.raises(ValueError) as error:
+        go(recipe, f"stages.rules.guard={guard}")
+    assert "\n" not in str(error.value) and "stages.rules.guard" in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_broken_guard_names_the_worst_inputs_and_stops_before_the_next_wave(recipe: Path) -> None:
+    rows = [{"id": f"bad-{n}", "url": f"https://bad.example/{n}", "text": "짧은 글이다."} for n in range(60)]
+    (recipe.parent / "in" / "bad.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+    with pytest.raises(RunError, match=r"guard 'drop <= 0\.3'.*worst: .*bad\.jsonl 100\.0% of 60 dropped"):
+        go(recipe, "stages.rules.guard=drop <= 0.3")
+    assert not (recipe.parent / "run" / "corpus").exists()
+    assert not (recipe.parent / "run" / "selection").exists()
+
+
+def test_guards_of_sources_and_of_the_selection(recipe: Path) -> None:
+    base = go(recipe)
+    kept, tokens = base.accounting["kept"], base.accounting["tokens"]
+    go(recipe, f"stages.dedup.guard=[kept_documents >= {kept}, kept_tokens >= {tokens}]")
+    with pytest.raises(RunError, match=rf"guard 'kept_tokens > {tokens}'"):
+        go(recipe, f"stages.dedup.guard=[kept_documents >= {kept}, kept_tokens > {tokens}]")
+    with pytest.raises(RunError, match=r"stage 'docs'.*guard 'fail = 0'"):
+        go(recipe, "sources.docs.guard=fail = 0")
