@@ -1,32 +1,23 @@
-"""The `winnow` command: run, plan, train, fit, inspect, why."""
+"""The `winnow` command. Here: what builds a corpus (run, select, plan, train, fit); `inspect/commands.py` has what reads one.
+
+Everything heavy is imported by the command that needs it.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
 import typer
-from rich.console import Console
 
-from winnow.classifiers.artifacts import ModelError
-from winnow.classifiers.recipe import RecipeError
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.plan import make_plan
-from winnow.pipelines.report import terminal
-from winnow.pipelines.run import Run, open_run
-from winnow.pipelines.run import run as carry_out
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.store import Store, StoreError
-from winnow.pipelines.yaml_source import SpecError
-from winnow.stages.stage import StageError
-from winnow.tokenize.shard import ShardError
-from winnow.tokenize.tokenizer import TokenizerError
+from winnow.pipelines.inspect.commands import Reference, console, register
 
-KNOWN = (SpecError, StageError, StoreError, RunError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
-"""Errors that already are one clear sentence."""
+if TYPE_CHECKING:
+    from winnow.pipelines.finished import Run
+    from winnow.pipelines.spec import Pipeline
+    from winnow.pipelines.store import Store
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -34,16 +25,20 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 fit_app = typer.Typer(pretty_exceptions_enable=False, help="Fit the artifacts that stages use.", no_args_is_help=True)
-app.add_typer(fit_app, name="fit")
 
-Declaration = Annotated[Path, typer.Argument(help="The declaration, such as pipelines/ko.yaml.")]
+Declaration = Annotated[
+    str, typer.Argument(help="The declaration, such as pipelines/ko.yaml, or the folder of a run, such as runs/ko.")
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Override: path=value, such as stages.quality.keep='score >= 0.5'.")
 ]
 Folder = Annotated[
     str | None, typer.Option("--folder", help="Where the run lives: a path or fsspec URL. Default: runs/<name>.")
 ]
-RunFolder = Annotated[str, typer.Argument(help="Folder of a finished run, such as runs/ko.")]
+Selection = Annotated[
+    str | None, typer.Option("--selection", help="A selection that `winnow select --name` made, with a run's folder.")
+]
+Workers = Annotated[int | None, typer.Option(help="CPUs to use on this machine. Default: all.", min=1)]
 
 
 @app.command()
@@ -51,17 +46,51 @@ def run(
     declaration: Declaration,
     set_: Set = None,
     folder: Folder = None,
+    selection: Selection = None,
     local: Annotated[bool, typer.Option("--local", help="In this process, without Ray; the same result.")] = False,
-    workers: Annotated[int | None, typer.Option(help="CPUs for a local Ray. Default: all.", min=1)] = None,
+    workers: Workers = None,
     strict: Annotated[bool, typer.Option("--strict", help="Hash input files; damaged input is an error.")] = False,
 ) -> None:
-    """Carry out a declaration, or continue where an earlier run stopped."""
-    done = carry_out(declaration, set_ or [], folder=folder, local=local, workers=workers, strict=strict)
-    console = _console()
+    """Carry out a declaration, or continue where an earlier run stopped; measure what a selection lacks."""
+    from winnow.pipelines.report import terminal
+    from winnow.pipelines.run import carry_out
+
+    pipeline, store, name = _declared(declaration, set_, folder, selection)
+    done = carry_out(pipeline, store, name=name, local=local, workers=workers, strict=strict)
     if done.did_nothing:
-        console.print("nothing to do: everything is there already")
-    terminal.funnel(done, console)
-    terminal.speed(done, console)
+        console().print("nothing to do: everything is there already")
+    terminal.funnel(done, console())
+    terminal.speed(done, console())
+
+
+@app.command()
+def select(
+    run: Reference,
+    set_: Set = None,
+    name: Annotated[
+        str | None, typer.Option(help="Keep the selection under this name, as RUN@NAME. Default: it is only shown.")
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Select again from what a run has measured: other thresholds in seconds, no text read."""
+    from winnow.pipelines.finished import open_run, parse_reference
+    from winnow.pipelines.report import terminal
+    from winnow.pipelines.reselect import reselect
+
+    found = reselect(open_run(run), set_ or [], name=name, workers=workers)
+    terminal.funnel(found.run, console())
+    if not found.unmeasured:
+        return
+    lines = ["provisional: clauses let documents in that were never measured"]
+    lines += [f"  {stage}: {documents:,} documents to measure" for stage, documents in found.unmeasured.items()]
+    where = parse_reference(run)[0]
+    then = (
+        f"winnow run {where} --selection {name}"
+        if name
+        else "give the selection a --name, then winnow run measures them"
+    )
+    for line in [*lines, f"measure them and no others: {then}"]:
+        console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
@@ -69,13 +98,15 @@ def plan(
     declaration: Declaration,
     set_: Set = None,
     folder: Folder = None,
+    selection: Selection = None,
     strict: Annotated[bool, typer.Option("--strict", help="Identify input files by content.")] = False,
 ) -> None:
     """Show the stages, what is cached, what would run and why, and the work to expect."""
-    pipeline = load_pipeline(declaration, set_ or [])
-    root = folder or f"runs/{pipeline.name}"
-    store = Store(root if "://" in root else str(Path(root).resolve()))
-    terminal.show_plan(make_plan(pipeline, store, strict), _console())
+    from winnow.pipelines.plan import make_plan
+    from winnow.pipelines.report import terminal
+
+    pipeline, store, _ = _declared(declaration, set_, folder, selection)
+    terminal.show_plan(make_plan(pipeline, store, strict), console())
 
 
 @app.command()
@@ -83,19 +114,25 @@ def train(
     declaration: Declaration,
     set_: Set = None,
     folder: Folder = None,
+    selection: Selection = None,
     processes: Annotated[
         int | None, typer.Option(help="Processes; default: one per GPU, or one on CPU.", min=1)
     ] = None,
 ) -> None:
     """Train on the shards of a finished run, as the declaration's `train:` section says."""
+    from winnow.pipelines.execute import RunError
+    from winnow.pipelines.finished import open_run
+
     try:
         from winnow.train_handoff.config import TrainError, parse_config
         from winnow.train_handoff.launch import launch
     except ModuleNotFoundError as error:
         raise RunError(f"training needs '{error.name}', which is not installed: pip install 'winnow[train]'") from error
-    pipeline = load_pipeline(declaration, set_ or [])
-    root = folder or f"runs/{pipeline.name}"
+    pipeline, store, name = _declared(declaration, set_, folder, selection)
+    root = store.root if name is None else f"{store.root}@{name}"
     done = open_run(root)
+    if done.shards is None and name is not None:
+        raise RunError(f"{root}: the selection has no shards yet: winnow run {store.root} --selection {name}")
     if done.shards is None or "://" in done.folder:
         raise RunError(f"{root}: training maps shards into memory: expected a local run with a tokenize stage")
     stages = {"stages": pipeline.tree["stages"], "language": pipeline.language}
@@ -111,29 +148,8 @@ def train(
     raise typer.Exit(code)
 
 
-@app.command()
-def inspect(
-    folder: Annotated[str, typer.Argument(help="Folder of a run, or of shards.")],
-    documents: Annotated[int, typer.Option(help="How many documents to show.", min=0)] = 3,
-    verify: Annotated[bool, typer.Option("--verify", help="Check every shard against its digest.")] = False,
-) -> None:
-    """Show what is in a run or in a folder of shards."""
-    console = _console()
-    if (Path(folder) / "manifest.json").exists():
-        terminal.shards(folder, documents, verify, console)
-        return
-    done = open_run(folder)
-    terminal.funnel(done, console)
-    terminal.failures(done, console)
-    if done.shards and "://" not in done.shards:
-        terminal.shards(done.shards, documents, verify, console)
-
-
-@app.command()
-def why(folder: RunFolder, document: Annotated[str, typer.Argument(help="URL or id of a document.")]) -> None:
-    """Say what was decided about one document, by which clause, value and threshold."""
-    if not terminal.why(open_run(folder), document, _console()):
-        raise RunError(f"{folder}: no record has the URL or id '{document}'")
+register(app)
+app.add_typer(fit_app, name="fit")
 
 
 @fit_app.command("classifier")
@@ -148,23 +164,23 @@ def fit_classifier_command(
     from winnow.classifiers.fit import fit_classifier
 
     fitted = fit_classifier(recipe, data, out)
-    _console().print(
+    console().print(
         f"{fitted.model}: {fitted.size:,} bytes from {fitted.fitted_on:,} examples; {fitted.figures}", soft_wrap=True
     )
 
 
 @fit_app.command("tokenizer")
 def fit_tokenizer_command(
-    folder: RunFolder,
+    run: Reference,
     out: Annotated[Path, typer.Option(help="Folder for tokenizer.json.")],
     vocabulary: Annotated[int, typer.Option(help="Number of tokens.", min=300)] = 16_000,
 ) -> None:
     """Fit a byte-level BPE tokenizer on the corpus that a run selected."""
+    from winnow.pipelines.finished import open_run
     from winnow.tokenize.fit import fit_tokenizer
 
-    done = open_run(folder)
-    fitted = fit_tokenizer(_texts(done), vocabulary, out, out.name)
-    _console().print(
+    fitted = fit_tokenizer(_texts(open_run(run)), vocabulary, out, out.name)
+    console().print(
         f"{fitted.path}: {fitted.vocab_size:,} tokens from {fitted.texts:,} texts, {fitted.bytes_per_token:.2f} bytes a token",
         soft_wrap=True,
         highlight=False,
@@ -175,17 +191,60 @@ def main() -> None:
     """Entry point: every foreseen error is one sentence on stderr and exit code 1."""
     try:
         app()
-    except KNOWN as error:
+    except Exception as error:
+        if not isinstance(error, _known()):
+            raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 160)
+def _known() -> tuple[type[Exception], ...]:
+    """Errors that already are one clear sentence."""
+    from winnow.classifiers.artifacts import ModelError
+    from winnow.classifiers.recipe import RecipeError
+    from winnow.pipelines.execute import RunError
+    from winnow.pipelines.yaml_source import SpecError
+    from winnow.stages.stage import StageError
+    from winnow.tokenize.shard import ShardError
+    from winnow.tokenize.tokenizer import TokenizerError
+
+    return (SpecError, StageError, RunError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
+
+
+def _declared(
+    declaration: str, assignments: list[str] | None, folder: str | None, selection: str | None
+) -> tuple[Pipeline, Store, str | None]:
+    """The pipeline that is meant, the folder of its run, and the name of its selection, if it has one.
+
+    A file is a declaration. The folder of a run stands for what it was made with, or for a named selection's.
+    """
+    from winnow.pipelines.execute import RunError
+    from winnow.pipelines.finished import open_run, parse_reference
+    from winnow.pipelines.spec import load_pipeline, override_pipeline
+    from winnow.pipelines.store import Store
+
+    root, name = parse_reference(declaration)
+    if Path(declaration).is_file() or not ("://" in root or Path(root).is_dir()):
+        if selection is not None:
+            raise RunError(
+                f"--selection {selection}: '{declaration}' is no run; expected a run's folder, such as runs/ko"
+            )
+        pipeline = load_pipeline(declaration, assignments or [])
+        root = folder or f"runs/{pipeline.name}"
+        return pipeline, Store(root if "://" in root else str(Path(root).resolve())), None
+    if folder is not None:
+        raise RunError(f"--folder {folder}: '{declaration}' is a run's folder already; expected one of the two")
+    if selection is not None and name is not None:
+        raise RunError(f"--selection {selection}: '{declaration}' names a selection already; expected one of the two")
+    name = selection or name
+    done = open_run(root if name is None else f"{root}@{name}")
+    return override_pipeline(done.plan.pipeline, assignments or []), done.plan.store, name
 
 
 def _texts(done: Run) -> Iterator[str]:
     """The selected texts, one partition in memory at a time."""
+    import polars as pl
+
     for frame in done.partitions():
         kept = frame.filter(pl.col("selection.multiplicity") > 0)
         yield from kept.select("text").collect().get_column("text")

@@ -81,7 +81,9 @@ class Ingest:
         self.count = 0
         store = plan.store
         self.writer = store.writer(plan.documents(partition), DOCUMENT_SCHEMA)
-        self.raw_writers = {n.name: store.writer(plan.signals(n.name, partition), self.schema(n)) for n in self.raw}
+        self.raw_writers = {
+            n.name: store.writer(plan.signals(n.name, partition), self.schema(n), wide=True) for n in self.raw
+        }
 
     def stretches(self) -> Iterator[Stretch]:
         """The documents as they come, in stretches of BATCH_ROWS, written on the way."""
@@ -103,7 +105,7 @@ class Ingest:
         for writer in self.raw_writers.values():
             writer.close()
         facts = {"documents": self.count, "stages": self.tally.stages, "damage": self.tally.damage}
-        records = pa.Table.from_batches(self.records, RECORD_SCHEMA)
+        records = pa.Table.from_batches(self.records, RECORD_SCHEMA).combine_chunks()
         self.plan.store.write(self.plan.records(self.partition), records, **facts)
 
     def discard(self) -> None:

@@ -19,6 +19,7 @@ from winnow.pipelines.progress import Progress
 from winnow.pipelines.run import Driver, locked
 from winnow.pipelines.spec import Pipeline, override_pipeline
 from winnow.pipelines.store import fingerprint
+from winnow.pipelines.view import Unmeasured
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,30 @@ def reselect(
     show = progress or Progress()
     lacking: dict[str, int] = {}
     with locked(plan.store), show:
-        driver = _driver(plan, workers, show)
-        for wave in range(plan.last_wave + 1):
-            found = unmeasured(driver.plan, wave, workers, show)
-            if found and not lacking:
-                driver = _driver(_provisional(plan), workers, show)
-                for earlier in range(wave):
-                    driver.conclude(earlier)
-            lacking |= found
-            driver.conclude(wave)
-        accounting = driver.select(_ingested(base))
+        try:
+            accounting = _decide(_driver(plan, workers, show), base)
+        except Unmeasured:
+            plan, lacking = _lenient(plan, workers, show)
+            accounting = _decide(_driver(plan, workers, show), base)
         if name is not None:
-            point_to(driver.plan, name, unmeasured=lacking)
-    return Reselected(Run(driver.plan, accounting, False, name), lacking)
+            point_to(plan, name, unmeasured=lacking)
+    return Reselected(Run(plan, accounting, False, name), lacking)
+
+
+def _decide(driver: Driver, base: Run) -> dict[str, Any]:
+    for wave in range(driver.plan.last_wave + 1):
+        driver.conclude(wave)
+    return driver.select(_ingested(base))
+
+
+def _lenient(plan: Plan, workers: int | None, show: Progress) -> tuple[Plan, dict[str, int]]:
+    """The provisional plan, and what is not measured, wave by wave, since what a wave decides says who comes further."""
+    plan = _provisional(plan)
+    driver, lacking = _driver(plan, workers, show), {}
+    for wave in range(plan.last_wave + 1):
+        lacking |= unmeasured(plan, wave, workers, show)
+        driver.conclude(wave)
+    return plan, lacking
 
 
 def unmeasured(plan: Plan, wave: int, workers: int | None = None, progress: Progress | None = None) -> dict[str, int]:
@@ -81,9 +93,6 @@ def unmeasured(plan: Plan, wave: int, workers: int | None = None, progress: Prog
         for found in show.track("look for unmeasured documents", executor.run(work.unmeasured, calls), len(calls)):
             for stage, rows in found.items():
                 counts[stage] += rows
-    if not plan.lenient:
-        for stage in (name for name, rows in counts.items() if not rows):
-            plan.store.write_json(plan.covered(stage), {"partitions": len(plan.partitions)})
     return {name: rows for name, rows in counts.items() if rows}
 
 

@@ -24,6 +24,9 @@ from fsspec.implementations.local import LocalFileSystem
 BATCH_ROWS = 512
 """Rows of every record batch but the last, so that a row's batch is known without reading any."""
 
+WIDE_ROWS, WIDE_BYTES = 2**14, 2**23
+"""A part of signals is read whole, so its record batches are larger: up to so many rows, or so many bytes of them."""
+
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
 
 
@@ -112,9 +115,9 @@ class Store:
         table = self.reader(part, columns).read_all()
         return table if columns is None else table.select(list(columns))
 
-    def writer(self, part: str, schema: pa.Schema) -> PartWriter:
-        """Opens a part for writing; nothing is visible before `close`."""
-        return PartWriter(self, part, schema)
+    def writer(self, part: str, schema: pa.Schema, wide: bool = False) -> PartWriter:
+        """Opens a part for writing; nothing is visible before `close`. `wide`: in large record batches, whatever comes."""
+        return PartWriter(self, part, schema, wide)
 
     def write(self, part: str, table: pa.Table, **facts: Any) -> dict[str, Any]:
         """Writes a table as a whole part, with any further facts in its record. Returns the record."""
@@ -144,10 +147,11 @@ class Store:
 
 
 class PartWriter:
-    """Streams record batches into one part. State: the open file, its running hash and counts."""
+    """Streams record batches into one part. State: the open file, its running hash and counts, and rows that wait."""
 
-    def __init__(self, store: Store, part: str, schema: pa.Schema) -> None:
-        self.store, self.part, self.rows = store, part, 0
+    def __init__(self, store: Store, part: str, schema: pa.Schema, wide: bool = False) -> None:
+        self.store, self.part, self.rows, self.wide = store, part, 0, wide
+        self.waiting: list[pa.Table] = []
         self.path = store.path(f"{part}.arrow")
         self.temporary = f"{self.path}.tmp-{uuid.uuid4().hex}" if store.local else self.path
         store.fs.makedirs(self.path.rpartition("/")[0], exist_ok=True)
@@ -158,10 +162,17 @@ class PartWriter:
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Append rows."""
         self.rows += batch.num_rows
-        self.ipc.write(batch)
+        if not self.wide:
+            self.ipc.write(batch)
+            return
+        self.waiting.append(pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch)
+        rows, size = (sum(getattr(t, of) for t in self.waiting) for of in ("num_rows", "nbytes"))
+        if rows >= WIDE_ROWS or size >= WIDE_BYTES:
+            self._flush()
 
     def close(self, **facts: Any) -> dict[str, Any]:
         """Make the part visible and record it, with any further facts. Returns the record."""
+        self._flush()
         self.ipc.close()
         self.file.inner.close()
         if self.temporary != self.path:
@@ -169,6 +180,11 @@ class PartWriter:
         record = {"rows": self.rows, "bytes": self.file.bytes, "hash": self.file.hash.hexdigest(), **facts}
         self.store.write_json(f"{self.part}.json", record)
         return record
+
+    def _flush(self) -> None:
+        if self.waiting:
+            self.ipc.write(pa.concat_tables(self.waiting).combine_chunks())
+            self.waiting = []
 
     def discard(self) -> None:
         """Leave no trace: what stood there before stays."""

@@ -22,13 +22,17 @@ from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
 from winnow.pipelines.selection.language import BYTES
 from winnow.pipelines.selection.statistics import Told, apply
 from winnow.pipelines.selection.verdict import KEPT, holds, verdict
-from winnow.pipelines.store import Store
+from winnow.pipelines.store import Store, StoreError
 from winnow.stages.stage import Corpus, Measured, StageError, Terminal
 
 MEASURED, ERROR = "_measured", "_error"
 """Columns of every signals part: whether the row was measured, and why it failed (null if it did not)."""
 
 Mask = npt.NDArray[np.bool_]
+
+
+class Unmeasured(StageError):
+    """Rows that a stage must decide on were never measured."""
 
 
 class View:
@@ -187,7 +191,7 @@ class View:
         if lost := int((seen & ~measured).sum()):
             plan = self.plan
             plan.store.remove(plan.covered(node.name) if node.name in plan.measure else plan.reduce_done(node.name))
-            raise StageError(
+            raise Unmeasured(
                 f"{node.name}: {lost} of {int(seen.sum())} rows of partition {self.partition.key} were never measured; "
                 "run again to measure them"
             )
@@ -249,7 +253,12 @@ def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence
     wrote. In a lenient plan a part that is not there, since the stage or its settings are new, is all unmeasured."""
     name = plan.signals(node.name, partition) if own else plan.public(node, partition)
     if not plan.lenient or plan.store.record(name) is not None:
-        return plan.store.read(name, columns)
+        try:
+            return plan.store.read(name, columns)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise Unmeasured(f"{node.name}: partition {partition.key} was never measured; run again") from error
+            raise
     record = plan.store.record(plan.records(partition)) or {"documents": 0}
     types = {**node.stage.signals(), ERROR: pa.string(), MEASURED: pa.bool_()}
     if isinstance(node.stage, Measured):
@@ -299,6 +308,10 @@ class PartView:
         """Row numbers (uint32, 4 bytes a document) that the stage sees and measured without failure, ascending."""
         view = self.view
         seen = view.seen(self.node)
+        for name in self.node.reads() if not self.plan.lenient else ():
+            read = self.plan.pipeline.nodes[name]
+            if isinstance(read.stage, Measured):
+                view.check_measured(read, seen, view.flag(name, MEASURED) | view.flag(name, ERROR))
         if self.node.name in self.plan.measure:
             own = read_signals(self.plan, self.node, self.partition, [MEASURED, ERROR], own=True)
             sound = np.asarray(own.column(ERROR).is_null().to_numpy(zero_copy_only=False), bool)

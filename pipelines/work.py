@@ -35,7 +35,7 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
     partition, tally, accounts = plan.partitions[index], Tally(), Tally()
     record = plan.store.record(plan.records(partition))
     nodes = [n for n in plan.wave(wave) if record is None or not plan.store.exists(plan.covered(n.name))]
-    writers = {n.name: plan.store.writer(plan.signals(n.name, partition), _schema(n)) for n in nodes}
+    writers = {n.name: plan.store.writer(plan.signals(n.name, partition), _schema(n), wide=True) for n in nodes}
     before = {n.name: _measured_before(plan, n, partition) for n in nodes} if record else {}
     fresh = {n.name for n in nodes if before.get(n.name) is None}
     ingest = None if record else Ingest(plan, partition, tally)

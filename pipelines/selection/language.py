@@ -246,9 +246,10 @@ class _Compiler:
             literal = tokens[2:]
             if plain and tokens[0].is_signal and len(tokens) > 2 and tokens[1].text in COMPARISONS:
                 value = "".join(t.text for t in literal)
-                if all(t.kind in ("string", "number") or t.text in ("-", "+") for t in literal):
+                signed = len(literal) == 2 and literal[0].text in ("-", "+")
+                if (len(literal) == 1 or signed) and literal[-1].kind in ("string", "number"):
                     threshold = f"{tokens[1].text} {value}"
-                    if literal[-1].kind == "number" and len(literal) <= 2:
+                    if literal[-1].kind == "number":
                         operator, number = tokens[1].text, float(value)
         return Clause(
             f"{self.stage}.{self.name}",
@@ -410,7 +411,7 @@ class _Compiler:
             mean = self._add("mean", key, by, f"mean of {_written(rest)}").text
             std = self._add("std", key, by, f"std of {_written(rest)}").text
             z = f'CASE WHEN "{std}" > 0 THEN (({key}) - "{mean}") / "{std}" WHEN ({key}) IS NOT NULL THEN 0.0 END'
-            key = f'({z}) / {temperature} + "{GUMBEL} {self.stage}.{self.name}"'
+            key = f'CAST(({z}) / {temperature} + "{GUMBEL} {self.stage}.{self.name}" AS REAL)'
             self.draws = True
         weight = self._weight(tokens[at])
         return f'"{self._add("top", key, by, self.text, amount=amount, share=share, weight=weight).text}"'

@@ -6,8 +6,10 @@ measured, and the counts add up in any order. When a statistic is told, those wh
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 
 Search = Quantiles | Top
 Counts = Cells | Sums
+POPULATION_BYTES = 2**26
+"""What is remembered of populations in a process, at a bit per document."""
+
+_POPULATIONS: OrderedDict[tuple[str, str, str], npt.NDArray[np.uint8]] = OrderedDict()
+_LOCK = Lock()
+
 Hashes = Callable[[str], npt.NDArray[np.uint64]]
 """From a salt to one hash per row."""
 
@@ -100,7 +108,7 @@ def tell(node: Node, ask: Callable[[Sequence[Question]], Iterable[list[Counts]]]
 
 def count(view: View, node: Node, questions: Sequence[Question]) -> list[Counts]:
     """A partition's answers."""
-    rows = np.flatnonzero(view.seen(node) & view.flag(node.name, "_measured") & ~view.flag(node.name, "_error"))
+    rows = _population(view, node)
     clauses = list({q.clause.name: q.clause for q in questions}.values())
     frame = view.inputs(clauses, told=False)
     frame = frame if len(frame) == view.rows else frame.clear()
@@ -123,8 +131,24 @@ def count(view: View, node: Node, questions: Sequence[Question]) -> list[Counts]
             continue
         tied = hashed(statistic.column)[rows] if question.state.needs_hashes else None
         weights = _weights(statistic, wide)
+        _check_weights(view, statistic, rows)
         answers.append(histogram(question.state, keys, codes, names, weights=weights, hashes=tied, valid=valid))
     return answers
+
+
+def _population(view: View, node: Node) -> npt.NDArray[np.intp]:
+    """The rows that a stage sees and has measured. Every pass asks for them again, so the last ones are remembered."""
+    name = (view.plan.store.root, view.plan.told(node.name), view.partition.key)
+    with _LOCK:
+        packed = _POPULATIONS.get(name)
+    if packed is None:
+        mask = view.seen(node) & view.flag(node.name, "_measured") & ~view.flag(node.name, "_error")
+        packed = np.packbits(mask)
+        with _LOCK:
+            _POPULATIONS[name] = packed
+            while len(_POPULATIONS) > 1 and sum(map(len, _POPULATIONS.values())) > POPULATION_BYTES:
+                _POPULATIONS.popitem(last=False)
+    return np.flatnonzero(np.unpackbits(packed, count=view.rows))
 
 
 def apply(
@@ -180,6 +204,16 @@ def _groups(statistic: Statistic, frame: pl.DataFrame) -> tuple[npt.NDArray[np.i
 
 
 def _weights(statistic: Statistic, frame: pl.DataFrame) -> npt.NDArray[np.int64] | None:
+    """What each row weighs; nothing where that could not be measured."""
     if statistic.weight is None:
         return None
     return frame.get_column(statistic.weight).cast(pl.Int64).fill_null(0).to_numpy()
+
+
+def _check_weights(view: View, statistic: Statistic, rows: npt.NDArray[np.intp]) -> None:
+    """Raises Unmeasured where a document of the population was never weighed."""
+    stage, dot, _ = (statistic.weight or "").partition(".")
+    if dot and not view.plan.lenient:
+        seen = np.zeros(view.rows, bool)
+        seen[rows] = True
+        view.check_measured(view.plan.pipeline.nodes[stage], seen, view.flag(stage, "_measured"))
