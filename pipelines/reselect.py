@@ -96,6 +96,24 @@ def unmeasured(plan: Plan, wave: int, workers: int | None = None, progress: Prog
     return {name: rows for name, rows in counts.items() if rows}
 
 
+def to_measure(plan: Plan) -> dict[str, int | None]:
+    """Stage -> documents that `winnow run` would have to measure, None where that waits for a reduce or for statistics
+    that are not made yet. Empty while not every partition is read."""
+    if any(plan.store.record(plan.records(p)) is None for p in plan.partitions):
+        return {}
+    out: dict[str, int | None] = {}
+    waits = False
+    for wave in range(plan.last_wave + 1):
+        found = {} if waits else unmeasured(replace(plan, lenient=True), wave)
+        for node in plan.wave(wave):
+            if not plan.store.exists(plan.covered(node.name)):
+                out[node.name] = None if waits else found.get(node.name, 0)
+        made = [plan.reduce_done(n) for n, w in plan.reduces.items() if w == wave]
+        made += [plan.told(n) for n, w in plan.resolves.items() if w == wave]
+        waits |= bool(found) or not all(plan.store.exists(name) for name in made)
+    return out
+
+
 def _driver(plan: Plan, workers: int | None, show: Progress) -> Driver:
     return Driver(plan, Threads(plan, workers), show, strict=False)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from winnow.pipelines.plan import Plan, changes, pending
 from winnow.pipelines.finished import Run
-from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT
-from winnow.pipelines.view import ERROR, View
+from winnow.pipelines.plan import Plan, changes, pending
+from winnow.pipelines.reselect import to_measure
+from winnow.pipelines.selection.verdict import FAILED
 
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
 """How a line with data in it is printed: as it is, whatever brackets a URL or a cause holds."""
@@ -82,102 +81,43 @@ def speed(run: Run, console: Console) -> None:
 
 
 def show_plan(plan: Plan, console: Console) -> None:
-    """Stages, partitions, what is cached, what will run and why, and the work to expect from earlier runs."""
+    """Stages, partitions, what is cached, what will run and why, the documents that must be measured, and the work to
+    expect from earlier runs."""
     todo, total = pending(plan), len(plan.partitions)
     before = (plan.store.read_json("run.json") or {}).get("facts", {})
-    before_work = plan.store.read_json("work.json") or {"seconds": {}, "rows": {}}
-    rates = {n: before_work["seconds"].get(n, 0.0) / rows for n, rows in before_work["rows"].items() if rows}
+    spent = plan.store.read_json("work.json") or {"seconds": {}, "rows": {}}
+    rates = {n: spent["seconds"].get(n, 0.0) / rows for n, rows in spent["rows"].items() if rows}
     accounting = _last_accounting(plan)
-    table = Table(
-        "stage",
-        "kind",
-        "wave",
-        "keep",
-        "partitions to run",
-        "why",
-        "predicted",
-        title=f"{plan.pipeline.name}: {total} partitions",
-    )
+    documents = to_measure(plan) if any(todo.values()) else {}
+    columns = ("stage", "kind", "wave", "keep", "partitions to run", "documents to measure", "why", "predicted")
+    table = Table(*columns, title=f"{plan.pipeline.name}: {total} partitions")
     ingest = todo["ingest"]
     for source in plan.pipeline.sources.values():
         mine = sum(p.source == source.name for p in plan.partitions)
-        table.add_row(
-            source.name, source.kind, "0", "", f"{min(ingest, mine)}/{mine}", "" if not ingest else "not read yet", ""
-        )
+        why = "" if not ingest else "not read yet"
+        table.add_row(source.name, source.kind, "0", "", f"{min(ingest, mine)}/{mine}", "", why, "")
     for name, node in plan.pipeline.nodes.items():
         count = todo.get(name, ingest)
         why = changes(before.get(name), plan.facts[name]) if count else "cached"
-        rows = accounting.get(name, {}).get("in", 0)
-        predicted = (
-            f"{rates[name] * rows * min(count, total) / total:.1f} s"
-            if count and name in rates and rows and total
-            else ""
-        )
+        rows = documents.get(name, accounting.get(name, {}).get("in", 0) * min(count, total) // max(total, 1))
+        predicted = f"{rates[name] * rows:.1f} s" if count and name in rates and rows else ""
         keep = "\n".join(f"{c.name.removeprefix(name + '.')}: {c.text}" for c in node.clauses[:4])
         more = f"\n… {len(node.clauses) - 4} more" if len(node.clauses) > 4 else ""
-        wave = str(plan.waves.get(name, plan.reduces.get(name, 0)))
         table.add_row(
             name,
             node.stage.kind,
-            wave,
+            str(plan.waves.get(name, plan.reduces.get(name, 0))),
             keep + more,
             f"{count}/{total}" if name in todo else f"{ingest}/{total}",
+            "" if name not in documents else "known later" if rows is None else f"{rows:,}",
             why,
             predicted,
         )
-    table.add_row("selection", "", "", "", f"{todo['selection']}/{total}", "" if todo["selection"] else "cached", "")
+    chosen = "" if todo["selection"] else "cached"
+    table.add_row("selection", "", "", "", f"{todo['selection']}/{total}", "", chosen, "")
     console.print(table)
     if not any(todo.values()):
         console.print("nothing to do")
-
-
-def why(run: Run, wanted: str, console: Console) -> bool:
-    """Everything decided about a URL or id: where it was dropped, the clause, value and threshold, and its signals."""
-    found = False
-    for partition in run.plan.partitions:
-        records = pl.DataFrame(run.plan.store.read(run.plan.records(partition)))
-        records = records.with_columns((pl.col("status") == KEPT).cum_sum().alias("row") - 1)
-        hits = records.filter((pl.col("url") == wanted) | (pl.col("id") == wanted))
-        for record in hits.iter_rows(named=True):
-            found = True
-            console.print(f"{record['url']}  id {record['id']}  date {record['date']}", **PLAIN)
-            if record["status"] != KEPT:
-                console.print(_sentence(record), **PLAIN)
-                continue
-            for line in _trace(run, View(run.plan, partition, 0, _documents(run.plan, partition)), record["row"]):
-                console.print(line, **PLAIN)
-    return found
-
-
-def _trace(run: Run, view: View, row: int) -> Iterator[str]:
-    decision = run.plan.store.read(run.plan.selected(view.partition)).slice(row, 1).to_pylist()[0]
-    yield _sentence(decision)
-    for node in run.plan.pipeline.nodes.values():
-        table = view.table(node.name).slice(row, 1).to_pylist()[0]
-        values = ", ".join(
-            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in table.items() if not k.startswith("_")
-        )
-        state = (
-            f"failed: {table[ERROR]}"
-            if table[ERROR]
-            else values
-            if any(v is not None for k, v in table.items() if k[0] != "_")
-            else "not measured"
-        )
-        yield f"  {node.name}: {state}"
-
-
-def _sentence(row: dict[str, Any]) -> str:
-    if row["status"] == KEPT:
-        return f"kept, multiplicity {row.get('multiplicity', 1)}"
-    if row["status"] == DROPPED:
-        return f"dropped by {row['clause']}: {row['value']}, expected {row['threshold']}"
-    return f"failed at {row['stage']}: {row['value']}" if row["status"] == FAILED else "not decided"
-
-
-def _documents(plan: Plan, partition: Any) -> int:
-    record = plan.store.record(plan.records(partition))
-    return int(record["documents"]) if record else 0
 
 
 def _last_accounting(plan: Plan) -> dict[str, Any]:
