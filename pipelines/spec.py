@@ -23,6 +23,9 @@ from winnow.stages.stage import Extract, Map, Measured, Screen, Source, Stage, T
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 M = TypeVar("M", bound=BaseModel)
+CHOOSING = ("kept > 0 or rows < 20",)
+"""The guard of a stage that is asked for a share of the documents, however small."""
+
 Rejected = Literal["text", "metadata"]
 
 
@@ -132,7 +135,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
     if problems:
         raise SpecError("\n".join(problems))
     nodes = connect(built, marked)
-    guards = dict(_guards(found, marked, "sources")) | dict(_guards(built, marked, "stages"))
+    guards = dict(_guards(found, nodes, marked, "sources")) | dict(_guards(built, nodes, marked, "stages"))
     for source in sources.values():
         if source.gives == "pages" and not any(isinstance(node.stage, Extract) for node in nodes.values()):
             raise SpecError(
@@ -156,13 +159,22 @@ def _checked(marked: Marked, path: str) -> Pipeline:
 
 
 def _guards(
-    found: Mapping[str, tuple[Source | Stage, SourceCommon]], marked: Marked, section: str
+    found: Mapping[str, tuple[Source | Stage, SourceCommon]], nodes: Mapping[str, Node], marked: Marked, section: str
 ) -> Iterator[tuple[str, tuple[Guard, ...]]]:
+    counted = any(isinstance(node.stage, Terminal) for node in nodes.values())
     for name, (kind, common) in found.items():
+        own = kind.guards
+        if name in nodes and any(c.statistics or c.draws for c in nodes[name].clauses):
+            own = CHOOSING
+        where = f"{marked.where(section, name, 'guard')}: {section}.{name}.guard"
         try:
-            yield name, compile_guards(kind.guards if common.guard is None else common.guard)
+            guards = compile_guards(own if common.guard is None else common.guard)
         except GuardError as error:
-            raise SpecError(f"{marked.where(section, name, 'guard')}: {section}.{name}.guard: {error}") from None
+            raise SpecError(f"{where}: {error}") from None
+        for guard in guards:
+            if "guard.kept_tokens" in guard.clause.signals and not counted:
+                raise SpecError(f"{where}: '{guard.text}': nothing counts tokens; expected a tokenize stage")
+        yield name, guards
 
 
 def kinds(package: Any) -> list[str]:

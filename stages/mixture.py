@@ -60,6 +60,7 @@ class Mixture(Corpus):
 
     kind = "mixture"
     version = 2
+    guards = ("kept > 0 or rows < 20",)  # a small budget leaves out as much as it must
     Settings = MixtureSettings
 
     def signals(self) -> dict[str, pa.DataType]:

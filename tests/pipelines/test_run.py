@@ -182,6 +182,15 @@ def test_ray_and_local_and_any_number_of_workers_agree(recipe: Path, ray_session
     assert ShardSet.open(str(on_ray.shards)).digest == ShardSet.open(str(alone.shards)).digest
 
 
+def test_statistics_told_on_ray_are_those_told_alone(
+    recipe: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winnow.pipelines.run.LIGHT_DOCUMENTS", 0)
+    keep = "stages.rules.keep=top 40% of tokens by unique_words temperature 0.5 and char_count >= quantile(0.1)"
+    runs = [go(recipe, keep, folder="ray", local=False), go(recipe, keep)]
+    assert runs[0].accounting["digest"] == runs[1].accounting["digest"]
+
+
 def test_a_cluster_is_used_through_its_address_and_nothing_else_changes(recipe: Path, ray_session: None) -> None:
     import ray
 

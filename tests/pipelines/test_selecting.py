@@ -12,13 +12,17 @@ import numpy as np
 import polars as pl
 import pytest
 import xxhash
+from rich.console import Console
 
 import winnow
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import open_run
+from winnow.pipelines.plan import make_plan
 from winnow.pipelines.progress import Progress
-from winnow.pipelines.reselect import Reselected, reselect
+from winnow.pipelines.report import terminal
+from winnow.pipelines.reselect import Reselected, reselect, to_measure
 from winnow.pipelines.run import carry_out
+from winnow.pipelines.spec import load_pipeline
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
 
@@ -303,3 +307,23 @@ def test_guards_of_sources_and_of_the_selection(recipe: Path) -> None:
         go(recipe, f"stages.dedup.guard=[kept_documents >= {kept}, kept_tokens > {tokens}]")
     with pytest.raises(RunError, match=r"stage 'docs'.*guard 'fail = 0'"):
         go(recipe, "sources.docs.guard=fail = 0")
+
+
+def test_a_stage_that_is_asked_for_a_share_may_drop_the_rest(recipe: Path) -> None:
+    assert go(recipe, "stages.rules.keep=top 1% of documents by char_count").accounting["kept"] == 2
+    with pytest.raises(ValueError, match="nothing counts tokens; expected a tokenize stage"):
+        go(recipe, "stages.shards=null", "stages.mixture=null", "stages.rules.guard=kept_tokens > 3")
+
+
+def test_the_plan_says_how_many_documents_must_be_measured(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = go(recipe, "stages.rules.keep=word_count >= 55")
+    pipeline = load_pipeline(recipe, ["stages.rules.keep=word_count >= 5"])
+    found = to_measure(make_plan(pipeline, base.plan.store))
+    done = go(recipe, "stages.rules.keep=word_count >= 5")
+    assert found["shards"] == done.accounting["work"]["rows"]["shards"] > 0
+    changed = load_pipeline(recipe, ["stages.dedup.ngram=4"])
+    later = to_measure(make_plan(changed, base.plan.store))
+    assert later["dedup"] == 200 and later["shards"] is None
+    terminal.show_plan(make_plan(changed, base.plan.store), Console(width=160))
+    shown = capsys.readouterr().out
+    assert "known later" in shown and " 200 " in shown
