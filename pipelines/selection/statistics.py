@@ -6,21 +6,20 @@ measured, and the counts add up in any order. When a statistic is told, those wh
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from winnow.filters.cells import Cells, labelled, ungrouped
+from winnow.filters.cells import Cells
 from winnow.filters.moments import Moments, Sums, sums
 from winnow.filters.ranks import Quantiles, State, Top, histogram
 from winnow.filters.thresholds import Boundaries, Thresholds
 from winnow.pipelines.selection.clause import Clause, Statistic
+from winnow.pipelines.selection.population import Groups, groups, population
 
 if TYPE_CHECKING:
     from winnow.pipelines.graph import Node
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 
 Search = Quantiles | Top
 Counts = Cells | Sums
-POPULATION_BYTES = 2**26
-"""What is remembered of populations in a process, at a bit per document."""
-
-_POPULATIONS: OrderedDict[tuple[str, str, str], npt.NDArray[np.uint8]] = OrderedDict()
-_LOCK = Lock()
-
 Hashes = Callable[[str], npt.NDArray[np.uint64]]
 """From a salt to one hash per row."""
 
@@ -107,58 +100,44 @@ def tell(node: Node, ask: Callable[[Sequence[Question]], Iterable[list[Counts]]]
 
 
 def count(view: View, node: Node, questions: Sequence[Question]) -> list[Counts]:
-    """A partition's answers."""
-    rows = _population(view, node)
-    clauses = list({q.clause.name: q.clause for q in questions}.values())
-    frame = view.inputs(clauses, told=False)
-    frame = frame if len(frame) == view.rows else frame.clear()
+    """A partition's answers. Raises Unmeasured where what is asked about is not measured."""
+    clauses = list({c.name: c for c in node.clauses if c.statistics}.values())
+    asked = population(view, node, clauses)
     hashes: dict[str, npt.NDArray[np.uint64]] = {}
 
     def hashed(salt: str) -> npt.NDArray[np.uint64]:
         if salt not in hashes:
-            hashes[salt] = view.hashes(salt)
+            hashes[salt] = view.hashes(salt)[asked.indices(view)]
         return hashes[salt]
 
     answers: list[Counts] = []
     for question in questions:
         statistic = question.statistic
         before = [s for s in question.clause.statistics if s.column in question.told]
-        wide = apply(before, question.told, frame, hashed)[rows]
+        wide = apply(before, question.told, asked.frame, hashed, asked.groups)
         keys, valid = _keys(statistic, wide)
-        codes, names = _groups(statistic, wide)
+        codes, names = asked.groups(statistic.by)
         if question.state is None:
             answers.append(sums(keys, codes, names, valid=valid))
             continue
-        tied = hashed(statistic.column)[rows] if question.state.needs_hashes else None
+        tied = hashed(statistic.column) if question.state.needs_hashes else None
         weights = _weights(statistic, wide)
-        _check_weights(view, statistic, rows)
         answers.append(histogram(question.state, keys, codes, names, weights=weights, hashes=tied, valid=valid))
     return answers
 
 
-def _population(view: View, node: Node) -> npt.NDArray[np.intp]:
-    """The rows that a stage sees and has measured. Every pass asks for them again, so the last ones are remembered."""
-    name = (view.plan.store.root, view.plan.told(node.name), view.partition.key)
-    with _LOCK:
-        packed = _POPULATIONS.get(name)
-    if packed is None:
-        mask = view.seen(node) & view.flag(node.name, "_measured") & ~view.flag(node.name, "_error")
-        packed = np.packbits(mask)
-        with _LOCK:
-            _POPULATIONS[name] = packed
-            while len(_POPULATIONS) > 1 and sum(map(len, _POPULATIONS.values())) > POPULATION_BYTES:
-                _POPULATIONS.popitem(last=False)
-    return np.flatnonzero(np.unpackbits(packed, count=view.rows))
-
-
 def apply(
-    statistics: Sequence[Statistic], told: Mapping[str, Told], frame: pl.DataFrame, hashes: Hashes
+    statistics: Sequence[Statistic],
+    told: Mapping[str, Told],
+    frame: pl.DataFrame,
+    hashes: Hashes,
+    grouped: Callable[[str | None], Groups] | None = None,
 ) -> pl.DataFrame:
     """The frame with every statistic's column: the figure of the row's group (null where it has none), or for a top
-    whether the row is in it."""
+    whether the row is in it. `grouped`: the frame's groups, where they are at hand."""
     for statistic in statistics:
         figures = told[statistic.column].figures
-        codes, names = _groups(statistic, frame)
+        codes, names = grouped(statistic.by) if grouped else groups(frame, statistic.by)
         if isinstance(figures, Boundaries):
             keys, valid = _keys(statistic, frame)
             lowest, highest = np.zeros(len(keys), np.uint64), np.full(len(keys), 2**64 - 1, np.uint64)
@@ -197,23 +176,8 @@ def _keys(statistic: Statistic, frame: pl.DataFrame) -> tuple[npt.NDArray[Any], 
     return column.fill_null(0).to_numpy().astype(statistic.dtype, copy=False), valid
 
 
-def _groups(statistic: Statistic, frame: pl.DataFrame) -> tuple[npt.NDArray[np.int32], list[str | None]]:
-    if statistic.by is None:
-        return ungrouped(len(frame))
-    return labelled(frame.get_column(statistic.by).cast(pl.String).to_arrow())
-
-
 def _weights(statistic: Statistic, frame: pl.DataFrame) -> npt.NDArray[np.int64] | None:
     """What each row weighs; nothing where that could not be measured."""
     if statistic.weight is None:
         return None
     return frame.get_column(statistic.weight).cast(pl.Int64).fill_null(0).to_numpy()
-
-
-def _check_weights(view: View, statistic: Statistic, rows: npt.NDArray[np.intp]) -> None:
-    """Raises Unmeasured where a document of the population was never weighed."""
-    stage, dot, _ = (statistic.weight or "").partition(".")
-    if dot and not view.plan.lenient:
-        seen = np.zeros(view.rows, bool)
-        seen[rows] = True
-        view.check_measured(view.plan.pipeline.nodes[stage], seen, view.flag(stage, "_measured"))
