@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,8 @@ def open_run(reference: str | Path) -> Run:
         raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
     pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json")
     plan = Plan.restore(pipeline, store, last["plan"])
+    if last.get("unmeasured"):
+        plan = replace(plan, lenient=True)
     accounting = store.read_json(plan.selection_done)
     if accounting is None:
         raise RunError(

@@ -73,7 +73,8 @@ def _decide(driver: Driver, base: Run) -> dict[str, Any]:
 def _lenient(plan: Plan, workers: int | None, show: Progress) -> tuple[Plan, dict[str, int]]:
     """The provisional plan, and what is not measured, wave by wave, since what a wave decides says who comes further."""
     plan = _provisional(plan)
-    driver, lacking = _driver(plan, workers, show), {}
+    driver = _driver(plan, workers, show)
+    lacking: dict[str, int] = {}
     for wave in range(plan.last_wave + 1):
         lacking |= unmeasured(plan, wave, workers, show)
         driver.conclude(wave)

@@ -46,8 +46,9 @@ class Told:
     def restore(cls, saved: Mapping[str, Any]) -> Told:
         """The inverse of `json`."""
         kind = str(saved["kind"])
-        of = {"top": Boundaries.of, "quantile": Thresholds.of}.get(kind, Moments.of)
-        return cls(kind, of(saved))
+        if kind == "top":
+            return cls(kind, Boundaries.of(saved))
+        return cls(kind, Thresholds.of(saved) if kind == "quantile" else Moments.of(saved))
 
     def groups(self) -> list[tuple[str | None, float, str]]:
         """Group, number and what it means, for people."""

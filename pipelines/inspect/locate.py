@@ -1,0 +1,72 @@
+"""Where documents ended up: shard file, row, and the token offset within the shard."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.pipelines.finished import Run
+from winnow.pipelines.store import Store, StoreError
+from winnow.tokenize.shard import ids_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One copy of a document. `row` counts the shard's documents from 0, `offset` its tokens; `tokens` is its length."""
+
+    shard: str
+    row: int
+    offset: int
+    tokens: int
+
+
+def places(run: Run, ids: Collection[str]) -> dict[str, list[Place]]:
+    """Every copy of the documents with these ids, in the order of the hand-off; no entry where there is none."""
+    out: dict[str, list[Place]] = {}
+    if run.shards is None or not ids:
+        return out
+    manifest = run.plan.store.read_json(f"{run.plan.shards}/manifest.json")
+    if manifest is None:
+        raise StoreError(f"{run.shards}/manifest.json: missing; run again to write the shards")
+    wanted = pa.array(sorted(ids), pa.string())
+    for entry in manifest["shards"]:
+        name = f"{run.plan.shards}/{entry['file']}"
+        if not _holds(run.plan.store, name, wanted):
+            continue
+        row = offset = 0
+        reader = _open(run.plan.store, name)
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            ends = ids_of(batch).offsets.to_numpy(zero_copy_only=False).astype(np.int64)
+            column = batch.column("doc_id")
+            for at in np.flatnonzero(pc.is_in(column, wanted).to_numpy(zero_copy_only=False)):
+                place = Place(
+                    entry["file"], row + int(at), offset + int(ends[at] - ends[0]), int(ends[at + 1] - ends[at])
+                )
+                out.setdefault(column[int(at)].as_py(), []).append(place)
+            row, offset = row + batch.num_rows, offset + int(ends[-1] - ends[0])
+    return out
+
+
+def _holds(store: Store, name: str, wanted: pa.Array) -> bool:
+    """Whether a shard holds any of the ids; reads no tokens."""
+    reader = _open(store, name, ["doc_id"])
+    batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+    return any(pc.any(pc.is_in(batch.column("doc_id"), wanted)).as_py() for batch in batches)
+
+
+def _open(store: Store, name: str, columns: list[str] | None = None) -> pa.ipc.RecordBatchFileReader:
+    path = store.path(name)
+    try:
+        source = pa.memory_map(path) if store.local else pa.PythonFile(store.fs.open(path, "rb"), mode="r")
+        reader = pa.ipc.open_file(source)
+        if columns is None:
+            return reader
+        fields = sorted(reader.schema.get_field_index(c) for c in columns)
+        return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from error
