@@ -1,0 +1,96 @@
+"""What a report counts with: sketches, threshold curves, bounded tallies; and the layout of its graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from winnow.pipelines.report.dag import places
+from winnow.pipelines.report.figures import Amount, Step
+from winnow.pipelines.report.sketch import Sketch
+from winnow.pipelines.report.tally import Tally
+from winnow.pipelines.report.threshold import Counter, grid
+
+floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.tuples(floats, st.booleans()), max_size=60), st.integers(0, 60))
+def test_sketches_count_every_value_in_its_bin(rows: list[tuple[float, bool]], cut: int) -> None:
+    values, kept = np.array([v for v, _ in rows], np.float32), np.array([k for _, k in rows], bool)
+    whole, left, right = Sketch(), Sketch(), Sketch()
+    whole.add(values, kept)
+    left.add(values[:cut], kept[:cut])
+    right.add(values[cut:], kept[cut:])
+    left.merge(right)
+    found, merged = whole.histogram(), left.histogram()
+    assert found.at.tolist() == merged.at.tolist() and found.seen.tolist() == merged.seen.tolist()
+    assert found.rows == len(values) and found.kept.sum() == kept.sum()
+    assert (np.diff(found.at) > 0).all()
+    for value in values.astype(np.float64):
+        near = found.at[np.argmin(np.abs(found.at - value))]
+        assert abs(near - value) <= abs(value) / 64 + 1e-37
+
+
+@given(
+    st.sampled_from(["<", "<=", ">", ">="]),
+    st.sampled_from([0.4, 0.65, 0.01, 1.0, 2.4, 40.0, 0.0, -3.5, 100000.0]),
+    st.lists(st.integers(0, 300), max_size=40),
+    st.booleans(),
+)
+def test_every_notch_is_counted_as_the_selection_would(op: str, number: float, at: list[int], integer: bool) -> None:
+    number = float(round(number)) if integer else number
+    notches = grid(number, integer)
+    assert number in notches and (np.diff(notches) > 0).all()
+    chosen = notches[np.array(at, int) % len(notches)] if at else np.zeros(0)
+    values = chosen if integer else chosen.astype(np.float32)
+    counter = Counter(op, number, integer)
+    counter.add(values, values[:1])
+    curve = counter.curve("c", "s", 1.0, True)
+    frame = pl.DataFrame({"x": values})
+    for notch, threshold in enumerate(notches.tolist()):
+        expected = int(frame.select(pl.sql_expr(f"x {op} {threshold:f}").sum()).item())
+        assert curve.kept[notch] == expected
+    assert curve.notches[curve.now] == number
+
+
+@given(st.lists(st.text("abcdefgh", max_size=1), max_size=80), st.integers(1, 4))
+def test_a_tally_in_bounded_memory_is_wrong_by_no_more_than_it_says(names: list[str], most: int) -> None:
+    tally = Tally("key", ["n"], most)
+    for start in range(0, len(names), 7):
+        tally.add(pl.DataFrame({"key": names[start : start + 7]}, {"key": pl.String}).with_columns(n=pl.lit(True)))
+        tally.ranked()
+    found = dict(tally.ranked().iter_rows())
+    assert len(found) <= most
+    for name, count in found.items():
+        assert count <= names.count(name) <= count + tally.error
+    for name in set(names) - set(found):
+        assert names.count(name) <= tally.error
+
+
+def step(name: str, *over: str) -> Step:
+    nothing = Amount()
+    kind = "map" if over else "source"
+    return Step(name, kind, False, False, over, nothing, nothing, nothing, (), nothing, None, None)
+
+
+def test_branches_of_the_graph_have_lanes_of_their_own() -> None:
+    steps = [step("in"), step("a", "in"), step("b", "a"), step("c", "a"), step("d", "b"), step("e", "b", "c", "d")]
+    laid = places(steps)
+    assert laid["e"].parents == ("d", "c")  # b is implied by d
+    assert laid["a"].lane == laid["c"].lane == laid["e"].lane == 0
+    assert laid["b"].lane == laid["d"].lane == 1
+
+
+@given(st.lists(st.sets(st.integers(0, 11), min_size=1, max_size=3), max_size=12))
+def test_no_edge_of_the_graph_runs_through_another_step(over: list[set[int]]) -> None:
+    steps = [step("0")]
+    steps += [step(str(n + 1), *(str(o) for o in sorted({o % (n + 1) for o in above}))) for n, above in enumerate(over)]
+    laid = places(steps)
+    for place in laid.values():
+        joins = any(laid[name].lane == place.lane for name in place.parents)
+        for parent in (laid[name] for name in place.parents):
+            lane = parent.lane if joins else place.lane
+            between = [p for p in laid.values() if p.lane == lane and parent.row < p.row < place.row]
+            assert not between, (parent, place, between)
