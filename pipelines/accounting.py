@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from winnow.pipelines.execute import RunError
-from winnow.pipelines.guards import figures
+from winnow.pipelines.guards import Guard, figures
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.verdict import FAILED, reasons
 from winnow.pipelines.view import ERROR
@@ -81,7 +81,7 @@ def check_guards(
         )
         raise RunError(
             f"stage '{name}' keeps {account['kept']:,} of {account['in']:,} rows ({what}; dropped by "
-            f"{clauses or 'nothing'}; failed {account['failed']:,}){ends}; worst: {_worst(plan, name, by_source, parts)}; "
+            f"{clauses or 'nothing'}; failed {account['failed']:,}){ends}; worst: {_worst(plan, name, by_source, parts, _lost(broken))}; "
             "nothing was selected"
         )
 
@@ -108,7 +108,14 @@ def check_damage(accounting: Mapping[str, Any], strict: bool) -> None:
         )
 
 
-def _worst(plan: Plan, name: str, by_source: Mapping[str, Accounts], parts: Sequence[Mapping[str, Any]]) -> str:
+def _lost(guard: Guard | None) -> str:
+    """Which share a guard is about: of dropped rows unless it says failed ones."""
+    return "fail" if guard and {"guard.fail", "guard.failed"} & set(guard.clause.signals) else "drop"
+
+
+def _worst(
+    plan: Plan, name: str, by_source: Mapping[str, Accounts], parts: Sequence[Mapping[str, Any]], lost: str
+) -> str:
     """The sources, and the inputs where they are known, that lost most at a stage."""
     shares = [(f"source '{s}'", accounts[name]) for s, accounts in by_source.items() if name in accounts]
     inputs = []
@@ -119,8 +126,9 @@ def _worst(plan: Plan, name: str, by_source: Mapping[str, Accounts], parts: Sequ
             inputs.append((f"{segments[0].file.url}{more}", result["stages"][name]))
     chosen = []
     for found in (shares, inputs):
-        ranked = sorted(found, key=lambda x: (-figures(x[1])["drop"], -x[1]["in"], x[0]))
-        chosen += [f"{label} {figures(a)['drop']:.1%} of {a['in']:,} dropped" for label, a in ranked[:WORST] if a["in"]]
+        ranked = sorted(found, key=lambda x: (-figures(x[1])[lost], -x[1]["in"], x[0]))
+        verb = {"drop": "dropped", "fail": "failed"}[lost]
+        chosen += [f"{label} {figures(a)[lost]:.1%} of {a['in']:,} {verb}" for label, a in ranked[:WORST] if a["in"]]
     return "; ".join(chosen) or "unknown"
 
 
@@ -138,8 +146,10 @@ def _causes(plan: Plan, most: int = 3) -> list[tuple[str, int]]:
                 "row"
             )
             failed = decided.filter(pl.col("status") == FAILED)
-            for number, row in failed.select("reason", "row").iter_rows():
+            for (number,), rows in failed.group_by("reason"):
                 stage = named[number].stage
-                cause = plan.store.read(plan.signals(stage, partition), [ERROR]).column(0)[row].as_py()
-                counts[f"{stage}: {cause}"] += 1
+                causes = plan.store.read(plan.signals(stage, partition), [ERROR]).column(0)
+                counts.update(
+                    f"{stage}: {cause}" for cause in causes.take(rows.get_column("row").to_arrow()).to_pylist()
+                )
     return counts.most_common(most)

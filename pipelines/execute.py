@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -24,6 +26,17 @@ ONE_THREAD = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "NUM
 
 class RunError(Exception):
     """A run that cannot go on: one sentence with the figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An argument that many calls have in common: on a cluster it is sent once."""
+
+    value: Any
+
+
+def _unwrapped(call: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(a.value if isinstance(a, Shared) else a for a in call)
 
 
 class Executor(Protocol):
@@ -48,7 +61,7 @@ class Local:
 
     def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], light: bool = False) -> Iterator[Any]:
         for call in calls:
-            yield task(self.plan, *call)
+            yield task(self.plan, *_unwrapped(call))
 
     def __enter__(self) -> Local:
         return self
@@ -65,12 +78,16 @@ class Threads:
 
     def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], light: bool = False) -> Iterator[Any]:
         with ThreadPoolExecutor(self.workers) as pool:
-            waiting = [pool.submit(task, self.plan, *call) for call in calls]
+            ahead: deque[Future[Any]] = deque()
             try:
-                for future in waiting:
-                    yield future.result()
+                for call in calls:
+                    ahead.append(pool.submit(task, self.plan, *_unwrapped(call)))
+                    if len(ahead) > AHEAD * self.workers:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
             finally:
-                for future in waiting:
+                for future in ahead:
                     future.cancel()
 
     def __enter__(self) -> Threads:
@@ -90,18 +107,27 @@ class OnRay:
 
     def run(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], light: bool = False) -> Iterator[Any]:
         if not calls or (light and not self.started):
-            yield from (task(self.plan, *call) for call in calls)
+            yield from (task(self.plan, *_unwrapped(call)) for call in calls)
             return
         ray = self._start()
         remote = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(task)
         limit = max(2, AHEAD * int(ray.cluster_resources().get("CPU", 1)))
         waiting = list(reversed(calls))
         running: dict[Any, tuple[Any, ...]] = {}
+        sent: dict[int, Any] = {}  # of shared arguments, which live as long as `calls`
+
+        def given(argument: Any) -> Any:
+            if not isinstance(argument, Shared):
+                return argument
+            if id(argument) not in sent:
+                sent[id(argument)] = ray.put(argument.value)
+            return sent[id(argument)]
+
         try:
             while waiting or running:
                 while waiting and len(running) < limit:
                     call = waiting.pop()
-                    running[remote.remote(self.reference, *call)] = call
+                    running[remote.remote(self.reference, *map(given, call))] = call
                 done, _ = ray.wait(list(running), num_returns=1)
                 for reference in done:
                     call = running.pop(reference)

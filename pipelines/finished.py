@@ -168,6 +168,13 @@ def selections(store: Store) -> list[str]:
     return sorted(n.rpartition("/")[2].removesuffix(".json") for n in names if n.endswith(".json"))
 
 
+def shown_selections(plan: Plan) -> list[str]:
+    """Fingerprints of the selections that the folder shows, by default and by name, over the same documents."""
+    files = ["run.json", *(f"selections/{name}.json" for name in selections(plan.store))]
+    plans = [saved["plan"] for saved in map(plan.store.read_json, files) if saved is not None]
+    return sorted({p["selection"] for p in plans if p["ingest"] == plan.ingest and p["selection"] != plan.selection})
+
+
 def point_to(plan: Plan, name: str | None = None, **facts: Any) -> None:
     """Make this what the folder shows: one file, replaced at once, so that it never names half of two runs."""
     declaration = yaml.safe_dump(plan.pipeline.tree, allow_unicode=True, sort_keys=False)  # its order is meant

@@ -57,10 +57,13 @@ class Node:
 
     def reads(self) -> set[str]:
         """The stages whose signals its clauses, its `repeat` and it itself read; not itself."""
-        names = {s for c in (*self.clauses, *filter(None, [self.repeat])) for s in c.signals}
-        if isinstance(self.stage, (Corpus, Terminal)):
-            names |= set(self.stage.reads())
-        return {n.partition(".")[0] for n in names} - {self.name}
+        own = self.stage.reads() if isinstance(self.stage, (Corpus, Terminal)) else []
+        return self.decides_by() | {n.partition(".")[0] for n in own} - {self.name}
+
+    def decides_by(self) -> set[str]:
+        """The stages whose signals its clauses and its `repeat` read; not itself."""
+        clauses = (*self.clauses, *filter(None, [self.repeat]))
+        return {s.partition(".")[0] for clause in clauses for s in clause.signals} - {self.name}
 
 
 def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[str, Node]:

@@ -131,8 +131,8 @@ class Plan:
 
     @property
     def freed(self) -> str:
-        """Name of the file that says that the text of what is not selected is given up."""
-        return f"documents/{self.ingest}/freed-{self.selection}.json"
+        """Name of the file that says whose text was kept when the others' was given up (`rejected: metadata`)."""
+        return f"documents/{self.ingest}/freed.json"
 
     @property
     def shards(self) -> str:
@@ -175,8 +175,12 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
         return [(name, result(name)) for name in sorted(names)]
 
     def decided(gate: Node) -> tuple[Any, ...]:
-        draws = any(clause.draws for clause in gate.clauses)
+        draws = any(c.draws or any(s.kind == "top" for s in c.statistics) for c in gate.clauses)  # tops break ties so
         return gate.name, clauses[gate.name], result(gate.name), used(gate), draws and pipeline.seed
+
+    def repeated(node: Node) -> tuple[Any, ...]:
+        reads = [result(name) for name in sorted(node.decides_by())]
+        return (*decided(node), repeats.get(node.name), reads, pipeline.seed)
 
     for node in pipeline.measured():
         assert isinstance(node.stage, Measured)
@@ -189,7 +193,7 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
             coverage[node.name] = fingerprint(measure[node.name], needs, inputs)
         if isinstance(node.stage, Corpus):
             reads = [(r, result(r.partition(".")[0])) for r in node.stage.reads()]
-            again = [(a, repeats[a]) for a in node.ancestors if a in repeats]
+            again = [repeated(pipeline.nodes[a]) for a in node.ancestors if pipeline.nodes[a].repeats]
             corpus[node.name] = fingerprint(facts[node.name], measure.get(node.name), gates, reads, again, inputs)
     for node in pipeline.measured():
         if node.statistics:
@@ -262,6 +266,9 @@ def _waves(pipeline: Pipeline, measured: set[str]) -> tuple[dict[str, int], dict
             return resolve(node) + 1
         return shown(node) + 1 if isinstance(node.stage, Corpus) else wave(node)
 
+    def waits(node: Node) -> bool:
+        return bool(node.statistics) or isinstance(node.stage, Corpus)
+
     def wave(node: Node) -> int:
         if node.name not in waves:
             gates = [gate for gates in pipeline.needs(node) for gate in gates]
@@ -269,19 +276,26 @@ def _waves(pipeline: Pipeline, measured: set[str]) -> tuple[dict[str, int], dict
                 pipeline.nodes[r] for g in gates for r in g.reads() if isinstance(pipeline.nodes[r].stage, Measured)
             ]
             before = [known(g) for g in gates if g.name in measured or g.statistics or isinstance(g.stage, Corpus)]
-            before += [shown(r) + isinstance(r.stage, Corpus) for r in read if r.name in measured or r.name in reduces]
+            later = (Corpus, Terminal)
+            before += [shown(r) + isinstance(r.stage, later) for r in read if r.name in measured or r.name in reduces]
             waves[node.name] = max(before, default=0)
         return waves[node.name]
 
     def population(node: Node) -> int:
         """After which wave it is known which documents a stage sees."""
-        return max(
-            (known(g) - bool(g.statistics or isinstance(g.stage, Corpus)) for g in pipeline.gates(node)), default=0
-        )
+        return max((known(g) - waits(g) for g in pipeline.gates(node)), default=0)
 
     def reduce(node: Node) -> int:
         if node.name not in reduces:
             read = [shown(pipeline.nodes[r]) for r in node.reads() if isinstance(pipeline.nodes[r].stage, Measured)]
+            repeating = [pipeline.nodes[a] for a in node.ancestors if pipeline.nodes[a].repeats]
+            read += [known(a) - waits(a) for a in repeating]
+            read += [
+                shown(pipeline.nodes[r])
+                for a in repeating
+                for r in a.decides_by()
+                if isinstance(pipeline.nodes[r].stage, Measured)
+            ]
             reduces[node.name] = max([wave(node), population(node), *read])
         return reduces[node.name]
 
@@ -392,6 +406,8 @@ def pending(plan: Plan) -> dict[str, int]:
     terminal = plan.pipeline.terminal()
     if terminal:
         out[terminal.name] = 0 if store.exists(f"{plan.shards}/manifest.json") else max(out.get(terminal.name, 0), 1)
-    if plan.pipeline.rejected == "metadata" and not store.exists(plan.freed):
+    if plan.pipeline.rejected == "metadata" and plan.selection not in (store.read_json(plan.freed) or {}).get(
+        "keeps", ()
+    ):
         out["free rejected text"] = total
     return out

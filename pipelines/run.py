@@ -11,8 +11,9 @@ from typing import Any
 
 from winnow.pipelines import work
 from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, reconcile
-from winnow.pipelines.execute import Executor, Local, OnRay, RunError
-from winnow.pipelines.finished import Run, open_run, point_to
+from winnow.pipelines.execute import Executor, Local, OnRay, RunError, Shared
+from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
+from winnow.pipelines.graph import Node
 from winnow.pipelines.plan import Plan, make_plan, pending
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.selection.statistics import Question, tell
@@ -64,6 +65,7 @@ def carry_out(
         accounting = store.read_json(plan.selection_done)
         check_damage(accounting, strict)
         _check(plan, accounting)
+        check_texts(plan, Local(plan))
         point_to(plan, name)
         return Run(plan, accounting, True, name)
     with locked(store), Local(plan) if local else OnRay(plan, workers) as executor, show:
@@ -80,6 +82,19 @@ def _check(plan: Plan, accounting: Mapping[str, Any], parts: Sequence[Mapping[st
     by_source = {name: t["stages"] for name, t in accounting["by_source"].items()}
     check_guards(plan, accounting["stages"], by_source, parts, final)
     check_failures(plan, accounting["stages"], accounting["failed"])
+
+
+def check_texts(plan: Plan, executor: Executor) -> None:
+    """Raises RunError where the selection keeps documents whose text an earlier run of the folder gave up."""
+    freed = plan.store.read_json(plan.freed)
+    if freed is None or plan.selection in freed["keeps"]:
+        return
+    lost = sum(executor.run(work.textless, [(p.index,) for p in plan.partitions], True))
+    if lost:
+        raise RunError(
+            f"{plan.store.root}: {lost:,} documents that this selection keeps have no text any more, because an earlier run "
+            "here had 'rejected: metadata'; run in another folder to read them again"
+        )
 
 
 class Driver:
@@ -103,6 +118,7 @@ class Driver:
             self._check_wave(wave)
             self.conclude(wave)
         accounting = self.select(ingested)
+        check_texts(self.plan, self.executor)
         if self.plan.pipeline.terminal():
             accounting["shards"] = self._shards()
         if self.plan.pipeline.rejected == "metadata":
@@ -144,6 +160,15 @@ class Driver:
                 self._reduce(node.name)
             if plan.resolves.get(node.name) == wave and not plan.store.exists(plan.told(node.name)):
                 self._tell(node.name)
+            if max(plan.reduces.get(node.name, -1), plan.resolves.get(node.name, -1)) == wave < plan.last_wave:
+                self._check_stage(node)
+
+    def _check_stage(self, node: Node) -> None:
+        """The guards of a stage that all documents together decide, before others are measured on what it keeps."""
+        if node.clauses and not self.plan.lenient:
+            calls = [(p.index, node.name) for p in self.plan.partitions]
+            parts = list(self.executor.run(work.account, calls, self.light))
+            check_guards(self.plan, *added(self.plan, parts), parts)
 
     def _reduce(self, name: str) -> None:
         buckets = work.buckets(self.plan, name)
@@ -162,7 +187,8 @@ class Driver:
         plan = self.plan
 
         def ask(questions: Sequence[Question]) -> Iterable[Any]:
-            calls = [(name, p.index, questions) for p in plan.partitions]
+            shared = Shared(questions)
+            calls = [(name, p.index, shared) for p in plan.partitions]
             return self.show.track(f"{name}: statistics", self.executor.run(work.tell, calls, self.light), len(calls))
 
         told = tell(plan.pipeline.nodes[name], ask)
@@ -244,13 +270,15 @@ class Driver:
         self.show.rows(result["rows"])
 
     def _free(self) -> None:
-        """Give up the text of documents that are not selected, as `rejected: metadata` asks."""
+        """Give up the text of documents that no selection of the folder keeps, as `rejected: metadata` asks."""
         plan = self.plan
-        if not plan.store.exists(plan.freed):
-            calls = [(p.index,) for p in plan.partitions]
+        keeps = (plan.store.read_json(plan.freed) or {}).get("keeps", [])
+        if plan.selection not in keeps:
+            keeps = [plan.selection, *shown_selections(plan)]
+            calls = [(p.index, keeps) for p in plan.partitions]
             for _ in self.show.track("free rejected text", self.executor.run(work.free, calls, self.light), len(calls)):
                 pass
-            plan.store.write_json(plan.freed, {"partitions": len(calls)})
+            plan.store.write_json(plan.freed, {"keeps": keeps})
 
     def _history(self, wall: float) -> None:
         """Seconds and rows of each stage in this folder, for the next plan's prediction and the report."""

@@ -19,7 +19,7 @@ from winnow.pipelines.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.guards import Guard, GuardError, compile_guards
 from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.yaml_source import Marked, SpecError, load, override
-from winnow.stages.stage import Extract, Map, Measured, Screen, Source, Stage, Terminal
+from winnow.stages.stage import Corpus, Extract, Map, Measured, Screen, Source, Stage, Terminal
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 M = TypeVar("M", bound=BaseModel)
@@ -27,6 +27,15 @@ CHOOSING = ("kept > 0 or rows < 20",)
 """The guard of a stage that is asked for a share of the documents, however small."""
 
 Rejected = Literal["text", "metadata"]
+
+
+EXPECTED = {
+    "keep": "an SQL boolean, true, false, or a mapping of clause names to those",
+    "repeat": "a number or an SQL expression",
+    "guard": "an SQL boolean over figures, such as drop <= 0.98, or a list of those",
+    "over": "the name of a stage, or a list of names",
+}
+"""What may be written for the keys that take several forms."""
 
 
 class Header(BaseModel):
@@ -84,7 +93,11 @@ class Pipeline:
         The first list is its own gates, without those that wait for its signals, as the clause `top 30% of tokens`
         waits for the tokens of every document that it chooses from; the others are the gates of such waiting stages.
         """
-        waiting = [other for other in self.measured() if node.name in other.reads() and other.clauses]
+        waiting = [
+            other
+            for other in self.measured()
+            if node.name in other.reads() and (other.clauses or isinstance(other.stage, Corpus))
+        ]
         lists = [self.gates(node), *(self.gates(other) for other in waiting)]
         free = [[gate for gate in gates if not self._waits(gate, node.name)] for gates in lists]
         return [free[0], *(gates for gates in free[1:] if not set(free[0]) <= set(gates))]
@@ -188,9 +201,18 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
     try:
         return model.model_validate(tree)
     except ValidationError as error:
+        said: set[str] = set()
         for mistake in error.errors():
             at = (*key, *(str(part) for part in mistake["loc"]))
             dotted = ".".join(at)
+            field = str(mistake["loc"][0]) if mistake["loc"] else ""
+            if field in EXPECTED and mistake["type"] != "missing":  # one sentence for all the forms it may have
+                if field not in said:
+                    where = (*key, field)
+                    text = f"expected {EXPECTED[field]}, got {str(tree[field])[:80]!r}"
+                    problems.append(f"{marked.where(*where)}: {'.'.join(where)}: {text}")
+                said.add(field)
+                continue
             if mistake["type"] == "extra_forbidden":
                 fields = list(model.model_fields)
                 text = f"unknown key; {nearest(at[-1], fields)}"

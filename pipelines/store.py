@@ -86,6 +86,11 @@ class Store:
         if self.exists(name):
             self.fs.rm_file(self.path(name))
 
+    def remove_all(self, pattern: str) -> None:
+        """Remove the files whose names match a pattern."""
+        for path in self.fs.glob(self.path(pattern)):
+            self.fs.rm_file(path)
+
     def record(self, part: str) -> dict[str, Any] | None:
         """What was recorded of a part, or None unless the part is there, with the recorded size."""
         record = self.read_json(f"{part}.json")

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from winnow.pipelines.graph import Node
 from winnow.pipelines.plan import Partition, Plan
-from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
+from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause, compiled
 from winnow.pipelines.selection.language import BYTES
 from winnow.pipelines.selection.statistics import Told, apply
 from winnow.pipelines.selection.verdict import KEPT, holds, verdict
@@ -144,7 +144,7 @@ class View:
     def holds(self, node: Node) -> list[Mask]:
         """For every clause of a stage, whether it keeps each row; means nothing for a row that it does not see."""
         if node.name not in self.kept:
-            self.kept[node.name] = holds(node.clauses, self.inputs(node.clauses)) if node.clauses else []
+            self.kept[node.name] = self._holds(node) if node.clauses else []
         return self.kept[node.name]
 
     def verdict(self, node: Node) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
@@ -160,6 +160,9 @@ class View:
             measured = self.flag(node.name, MEASURED) | failed
             if not self.plan.lenient:
                 self.check_measured(node, seen, measured)
+                self.check_read(node, seen & ~failed)
+            for other in self._read(node) if self.plan.lenient else ():
+                measured &= self.flag(other.name, MEASURED) | self.flag(other.name, ERROR)
             self.verdicts[node.name] = verdict(self.holds(node), seen, failed, measured)
         return self.verdicts[node.name]
 
@@ -190,11 +193,34 @@ class View:
         """
         if lost := int((seen & ~measured).sum()):
             plan = self.plan
-            plan.store.remove(plan.covered(node.name) if node.name in plan.measure else plan.reduce_done(node.name))
+            if node.name in plan.measure:
+                plan.store.remove(plan.covered(node.name))
+            if node.name in plan.corpus:
+                plan.store.remove(plan.reduce_done(node.name))
+                plan.store.remove_all(f"corpus/{node.name}/{plan.corpus[node.name]}/exchange-*")
             raise Unmeasured(
                 f"{node.name}: {lost} of {int(seen.sum())} rows of partition {self.partition.key} were never measured; "
                 "run again to measure them"
             )
+
+    def check_read(self, node: Node, rows: Mask) -> None:
+        """Refuses to decide by the signals of a later stage (the tokens) on rows where that never measured them."""
+        for other in self._read(node):
+            if isinstance(other.stage, Terminal):
+                self.check_measured(other, rows, self.flag(other.name, MEASURED) | self.flag(other.name, ERROR))
+
+    def _read(self, node: Node) -> list[Node]:
+        """The stages whose signals a stage's clauses and repeat read beside its own."""
+        nodes = [self.plan.pipeline.nodes[name] for name in sorted(node.decides_by())]
+        return [other for other in nodes if isinstance(other.stage, Measured)]
+
+    def _holds(self, node: Node) -> list[Mask]:
+        try:
+            return holds(node.clauses, self.inputs(node.clauses))
+        except (pl.exceptions.PolarsError, ValueError, OverflowError) as error:
+            raise StageError(
+                f"{node.name}.keep: {_culprit(node.clauses, self)}: {' '.join(str(error).split())[:200]}"
+            ) from error
 
     def _kept_by(self, gates: Sequence[Node]) -> Mask:
         mask = np.ones(self.rows, bool)
@@ -205,8 +231,14 @@ class View:
     def _repeat(self, node: Node, repeat: Clause) -> npt.NDArray[np.float64]:
         """1 where the stage does not keep a row: what it would have been repeated is of no matter."""
         kept = self.verdict(node)[0] == KEPT
-        value = self.inputs([repeat]).select(pl.sql_expr(repeat.sql).cast(pl.Float64).alias("n")).get_column("n")
+        try:
+            value = self.inputs([repeat]).select(compiled(repeat.sql).cast(pl.Float64).alias("n")).get_column("n")
+        except (pl.exceptions.PolarsError, ValueError, OverflowError) as error:
+            raise StageError(f"{node.name}.repeat: '{repeat.text}': {' '.join(str(error).split())[:200]}") from error
         numbers = value.to_numpy() if len(value) == self.rows else np.full(self.rows, value.to_numpy()[0])
+        if self.plan.lenient:
+            for other in self._read(node):
+                kept &= self.flag(other.name, MEASURED) | self.flag(other.name, ERROR)
         wrong = kept & ~((numbers >= 0) & np.isfinite(numbers))
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -265,6 +297,16 @@ def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence
         types |= {**node.stage.measured(), **node.stage.hidden()}
     nulls = {c: pa.nulls(record["documents"], types[c]) for c in columns if c != MEASURED}
     return pa.table(nulls | {MEASURED: pa.repeat(False, record["documents"])}).select(list(columns))
+
+
+def _culprit(clauses: Sequence[Clause], view: View) -> str:
+    """The clause that cannot be evaluated."""
+    for clause in clauses:
+        try:
+            holds([clause], view.inputs([clause]))
+        except (pl.exceptions.PolarsError, ValueError, OverflowError):
+            return f"clause '{clause.text}' of {clause.name}"
+    return "its clauses together"
 
 
 Stretch = tuple[View, Callable[[], pa.RecordBatch]]

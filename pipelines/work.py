@@ -205,7 +205,7 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
         reason[left_out], status[left_out] = last, DROPPED
         account = tally.stages[repeating[last].name]
         account["kept"] -= int(left_out.sum())
-        account["dropped"][f"{repeating[last].name}.{MULTIPLICITY}"] = int(left_out.sum())
+        account["dropped"][f"{repeating[last].name}.{MULTIPLICITY}"] = int(left_out.sum())  # the name is no clause's
     columns = [pa.array(status), pa.array(copies), pa.array(reason)]
     written = plan.store.write(plan.selected(partition), pa.Table.from_arrays(columns, schema=SELECTION_SCHEMA))
     by_status = np.bincount(status, minlength=5)
@@ -223,16 +223,30 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
     }
 
 
-def free(plan: Plan, index: int) -> None:
-    """Write a partition's documents anew without the text of those that are not selected."""
+def free(plan: Plan, index: int, selections: Sequence[str]) -> None:
+    """Write a partition's documents anew without the text of those that none of the selections keeps."""
     partition = plan.partitions[index]
     table = plan.store.read(plan.documents(partition))
-    kept = pc.greater(plan.store.read(plan.selected(partition), ["multiplicity"]).column(0), 0)
+    kept = pa.array(np.zeros(table.num_rows, bool))
+    for selection in selections:
+        part = replace(plan, selection=selection).selected(partition)
+        kept = pc.or_(kept, pc.greater(plan.store.read(part, ["multiplicity"]).column(0), 0))
     at = table.schema.get_field_index("text")
     text = pc.if_else(kept, table.column(at), pa.scalar("", pa.large_string()))
     slim = table.set_column(at, table.schema.field(at), text)
     batches = slim.to_batches(max_chunksize=BATCH_ROWS)
-    plan.store.write(plan.documents(partition), pa.Table.from_batches(batches, slim.schema), freed=plan.selection)
+    plan.store.write(plan.documents(partition), pa.Table.from_batches(batches, slim.schema), freed=True)
+
+
+def textless(plan: Plan, index: int) -> int:
+    """How many documents that the selection keeps have lost their text in a partition."""
+    partition = plan.partitions[index]
+    empty = pc.equal(pc.binary_length(plan.store.read(plan.documents(partition), ["text"]).column(0)), 0)
+    record = plan.store.record(plan.records(partition))
+    view = View(plan, partition, 0, record["documents"] if record else 0)
+    had = view.documents(["text_bytes"]).get_column("text_bytes").to_numpy() > 0
+    kept = view.decided().get_column("multiplicity").to_numpy() > 0
+    return int((np.asarray(empty.to_numpy(zero_copy_only=False), bool) & had & kept).sum())
 
 
 def plan_shards(plan: Plan) -> list[Any]:
@@ -274,7 +288,7 @@ def _measure(node: Node, view: View, text: Any, before: pa.Table | None) -> tupl
         if batch.num_rows != len(todo):
             raise StageError(f"{node.name}: kind '{node.stage.kind}' gave {batch.num_rows} rows for {len(todo)}")
         error = batch.column("error") if "error" in batch.schema.names else pa.nulls(len(todo), pa.string())
-        columns = [batch.column(f.name).cast(f.type) for f in list(schema)[2:]]
+        columns = [_numbers(batch.column(f.name).cast(f.type)) for f in list(schema)[2:]]
         fresh = pa.Table.from_arrays([pa.repeat(True, len(todo)), error, *columns], schema=schema)
         if len(todo) == view.rows:
             return fresh, len(todo)
@@ -284,6 +298,22 @@ def _measure(node: Node, view: View, text: Any, before: pa.Table | None) -> tupl
     rows = pa.concat_tables([fresh] if before is None else [before, fresh])
     table = rows.take(pa.array(at, mask=at < 0))
     return table.set_column(0, schema.field(0), pa.array(at >= 0)), len(todo)
+
+
+def _numbers(column: pa.Array) -> pa.Array:
+    """A signal that is not a number is null: polars would take it for greater than any number."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.fill_null(pc.is_nan(column), False), pa.scalar(None, column.type), column)
+
+
+def account(plan: Plan, index: int, stage: str) -> dict[str, Any]:
+    """What one stage decides on a partition, where all documents together had to be known first."""
+    partition, accounts = plan.partitions[index], Tally()
+    record = plan.store.record(plan.records(partition))
+    view = View(plan, partition, 0, record["documents"] if record else 0)
+    _count(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]), accounts)
+    return {"index": index, "stages": accounts.stages}
 
 
 def _check_text(node: Node, view: View, documents: pa.RecordBatch, rows: npt.NDArray[np.intp]) -> None:
@@ -352,7 +382,11 @@ def _copies(
     rows = np.flatnonzero(kept)
     ids = view.documents(["id"]).get_column("id").to_arrow().take(pa.array(rows))
     copies = np.zeros(view.rows, np.uint16)
-    copies[rows] = realise(multiplicity[rows], ids, view.plan.pipeline.seed)
+    try:
+        copies[rows] = realise(multiplicity[rows], ids, view.plan.pipeline.seed)
+    except ValueError as error:
+        names = ", ".join(f"{n.name}.repeat" if n.repeat else n.name for n in nodes)
+        raise StageError(f"{names}: {error}") from error
     return copies, kept & (copies == 0)
 
 

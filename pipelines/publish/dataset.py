@@ -74,11 +74,11 @@ class Counts:
 def count(run: Run) -> Counts:
     """Count the selection, as a rule without reading any text. Raises RunError where the parts and the accounting differ,
     where the selection is provisional, or where the text of a kept document was given up."""
-    if pending := run.accounting.get("pending", 0):
+    if run.plan.lenient:
         name = f" --selection {run.name}" if run.name else ""
         raise RunError(
-            f"{run.folder}: the selection is provisional: {pending:,} documents were never measured; "
-            f"`winnow run{name}` measures them, then publish"
+            f"{run.folder}: the selection is provisional: clauses let documents in that were never measured; "
+            f"`winnow run {run.folder}{name}` measures them, then publish"
         )
     _check_texts(run)
     kept = copies = rejects = failed = 0

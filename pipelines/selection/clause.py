@@ -45,7 +45,7 @@ class Statistic:
     @property
     def expr(self) -> pl.Expr:
         """The key, in its type."""
-        return pl.sql_expr(self.key).cast(_TYPES[self.dtype])
+        return compiled(self.key).cast(_TYPES[self.dtype])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Clause:
 
     def expr(self) -> pl.Expr:
         """True where the clause keeps; never null."""
-        return pl.sql_expr(self.sql).fill_null(False)
+        return compiled(self.sql).fill_null(False)
 
     def value(self) -> pl.Expr:
         """The value that is recorded with a drop, as text."""
@@ -73,6 +73,11 @@ class Clause:
             return pl.col(self.signal).cast(pl.String)
         parts = [pl.format(f"{name}={{}}", pl.col(name).cast(pl.String).fill_null("null")) for name in self.signals]
         return pl.concat_str(parts, separator=", ") if parts else pl.lit("")
+
+
+def compiled(sql: str) -> pl.Expr:
+    """The polars expression. In brackets, or polars takes a word after the end for a name to give it and goes on."""
+    return pl.sql_expr(f"({sql})")
 
 
 _TYPES = {"float32": pl.Float32, "float64": pl.Float64, "int32": pl.Int32, "int64": pl.Int64}

@@ -19,11 +19,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import polars as pl
 import pyarrow as pa
 
-from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause, ClauseError, Statistic, nearest
+from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause, ClauseError, Statistic, compiled, nearest
+from winnow.pipelines.selection.verdict import MULTIPLICITY
 
 FUNCTIONS = frozenset(
     [
@@ -106,6 +108,11 @@ TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<quoted>\"[^\"]+\")|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+)"
     r"|(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<op><=|>=|<>|!=|==|\|\||::|[-+*/%<>=(),!~]))"
 )
+ARITHMETIC = frozenset("+-*/%")
+PARTIAL = frozenset(["ln", "log10", "mod", "pow", "power", "sqrt"])
+"""Functions that give no number for some numbers."""
+
+NAN = "CAST('NaN' AS DOUBLE)"
 COMPARISONS = frozenset(["=", "==", "<", ">", "<=", ">=", "<>", "!="])
 BOUNDARIES = frozenset(["and", "or", "not", "when", "then", "else", "between"])
 NAME = re.compile(r"\w[\w-]*\Z")
@@ -136,8 +143,8 @@ def compile_clauses(
     a document's tokens. Raises ClauseError."""
     named: list[tuple[str, list[_Token], str]] = []
     if isinstance(keep, str):
-        used: dict[str, int] = {}
-        for group in _conjuncts(_tokens(stage, keep)):
+        used: dict[str, int] = {MULTIPLICITY: 1}  # whatever drops for that has the name
+        for group in _conjuncts(stage, _tokens(stage, keep)):
             first = next((t.text.rpartition(".")[2] for t in group if t.is_signal), "keep")
             if group[0].word == "top" and len(group) > 1:
                 first = "top"
@@ -150,6 +157,11 @@ def compile_clauses(
         for name, text in keep.items():
             if not NAME.match(name):
                 raise ClauseError(f"{stage}.keep: clause name {name!r}: expected letters, digits, '_' and '-'")
+            if name == MULTIPLICITY:
+                raise ClauseError(
+                    f"{stage}.keep: '{name}' is what a document is dropped by that is repeated less than once; "
+                    "expected another name"
+                )
             named.append((name, _tokens(f"{stage}.{name}", text), text.strip()))
     return [_Compiler(stage, name, text, known, tokens).clause(group) for name, group, text in named]
 
@@ -184,7 +196,7 @@ def _tokens(where: str, text: str) -> list[_Token]:
     return out
 
 
-def _conjuncts(tokens: list[_Token]) -> list[list[_Token]]:
+def _conjuncts(stage: str, tokens: list[_Token]) -> list[list[_Token]]:
     """Split at the ANDs that are neither nested nor part of BETWEEN; an OR at top level leaves it whole."""
     groups: list[list[_Token]] = [[]]
     depth = between = 0
@@ -203,7 +215,7 @@ def _conjuncts(tokens: list[_Token]) -> list[list[_Token]]:
                 continue
         groups[-1].append(token)
     if any(not group for group in groups):
-        raise ClauseError(f"clause {_written(tokens)!r}: AND without something on both sides")
+        raise ClauseError(f"{stage}.keep: clause {_written(tokens)!r}: AND without something on both sides")
     return groups
 
 
@@ -234,6 +246,10 @@ class _Compiler:
 
     def number(self, tokens: list[_Token]) -> Clause:
         made = self._made(self._sql(tokens), tokens)
+        if made.statistics:
+            raise ClauseError(
+                f"{self.stage}.repeat: '{self.text}' compares with all documents; expected an expression over one document"
+            )
         return _checked(made, self.known, pl.Float64)
 
     def _made(self, sql: str, tokens: list[_Token]) -> Clause:
@@ -268,7 +284,10 @@ class _Compiler:
         return ClauseError(f"{self.stage}.keep: clause '{self.name}' ({self.text}): {what}")
 
     def _signal(self, token: _Token) -> str:
-        full = token.text if "." in token.text else f"{self.stage}.{token.text}"
+        text = token.text.strip('"')
+        full = text if "." in text else f"{self.stage}.{text}"
+        if full not in self.known and token.kind == "quoted":
+            raise self._error(f"{token.text} is no signal; text is written in single quotes: '{text}'")
         if full not in self.known:
             own = [k.removeprefix(f"{self.stage}.") for k in self.known if k.startswith(f"{self.stage}.")]
             near = nearest(full, self.known) if "." in token.text else nearest(token.text, own)
@@ -280,15 +299,39 @@ class _Compiler:
         return full
 
     def _sql(self, tokens: Sequence[_Token]) -> str:
-        out = []
-        for token in self._called(list(tokens)):
+        """SQL for polars. Arithmetic is that of 64-bit floats, which does not wrap; what is not a number is null, as is a
+        quotient by zero, so that it does not keep."""
+        called = self._called(list(tokens))
+        computes = any(t.text in ARITHMETIC or t.kind == "call" for t in called)
+        out: list[str] = []
+        closers: dict[int, str] = {}  # token after which a bracket of ours closes -> what closes it
+        for at, token in enumerate(called):
+            if token.kind == "call" and token.word in PARTIAL:
+                out.append("nullif(")
+                closers[self._operand(called, at)] = f", {NAN})" + closers.get(self._operand(called, at), "")
             if token.kind == "column":
                 out.append(f'"{token.text}"')
-            elif token.is_signal:
-                out.append(f'"{self._signal(token)}"')
+            elif token.kind == "quoted" or token.is_signal:
+                signal = self._signal(token)
+                whole = computes and pa.types.is_integer(self.known[signal])
+                out.append(f'CAST("{signal}" AS DOUBLE)' if whole else f'"{signal}"')
             else:
                 out.append(token.text)
+            if token.text in ("/", "%") and token.kind == "op":
+                out.append("nullif(")
+                end = self._operand(called, at + 1)
+                closers[end] = ", 0)" + closers.get(end, "")
+            if at in closers:
+                out.append(closers[at])
         return " ".join(out)
+
+    def _operand(self, tokens: Sequence[_Token], at: int) -> int:
+        """Where the operand ends that begins at a token."""
+        while at < len(tokens) - 1 and tokens[at].text in ("-", "+"):
+            at += 1
+        if at < len(tokens) and tokens[at].kind == "call":
+            return self._closing(tokens, at + 1)
+        return self._closing(tokens, at) if at < len(tokens) and tokens[at].text == "(" else at
 
     def _called(self, tokens: list[_Token]) -> list[_Token]:
         """The tokens with every function of our own replaced by the column that holds its value."""
@@ -327,9 +370,10 @@ class _Compiler:
             raise self._error(f"{token.word}() takes {expected}")
         if token.word != "sample":
             return [_Token("column", f"{UNIFORM if token.word == 'uniform' else GUMBEL} {self.stage}.{self.name}")]
-        share = arguments[0][0]
-        if len(arguments[0]) == 1 and share.kind == "number" and not 0 <= float(share.text) <= 1:
-            raise self._error(f"sample({share.text}): expected a share from 0 to 1")
+        share = "".join(t.text for t in arguments[0])
+        number = arguments[0][-1].kind == "number" and all(t.text in "+-" for t in arguments[0][:-1])
+        if number and not 0 <= float(share) <= 1:
+            raise self._error(f"sample({share}): expected a share from 0 to 1")
         drawn = _Token("column", f"{UNIFORM} {self.stage}.{self.name}")
         return [_Token("op", "("), drawn, _Token("op", "<"), *self._called(arguments[0]), _Token("op", ")")]
 
@@ -361,11 +405,9 @@ class _Compiler:
             found = _atom(before[:-1][::-1], opening="(")[::-1]
         elif after and after[0].text in COMPARISONS:
             found = _atom(after[1:], opening=")")
-        elif "between" in (words := [t.word for t in before]):
-            at = len(words) - 1 - words[::-1].index("between")
-            found = _atom(before[:at][::-1], opening="(")[::-1]
-        if found and found[-1].word == "not":
-            found = found[:-1]
+        elif (at := _between(before)) is not None:
+            left = before[: at - 1] if at and before[at - 1].word == "not" else before[:at]
+            found = _atom(left[::-1], opening="(")[::-1]
         if not any(t.is_signal for t in found) or any(t.kind == "column" for t in found):
             raise self._error(f"{token.text}() of what? Compare with it, or name it: {token.text}(score, 0.7)")
         return found
@@ -391,13 +433,18 @@ class _Compiler:
         words = [t.word for t in tokens]
         share = words[2:4] == ["%", "of"]
         at = 4 if share else 2
-        amount = float(words[1]) / 100 if share else float(words[1])
+        exact = Fraction(words[1]) / (100 if share else 1)
+        amount = float(exact)
         if "by" not in words[at + 1 : at + 2] or at + 2 >= len(tokens):
             raise self._error(
                 "expected: top 30% of tokens by SCORE [per LABEL] [temperature T], or top 1000 documents by SCORE"
             )
         if not 0 < amount <= (1 if share else 2**62):
             raise self._error(f"top {words[1]}: expected a share above 0 and up to 100%, or a number above 0")
+        if not share and exact.denominator != 1:
+            raise self._error(
+                f"top {words[1]} of what can be counted: expected a whole number, or a share such as 30% of"
+            )
         rest, by, temperature = tokens[at + 2 :], None, None
         for _ in range(2):
             if len(rest) > 2 and rest[-2].word == "per":
@@ -454,13 +501,29 @@ def _atom(tokens: Sequence[_Token], opening: str) -> list[_Token]:
     comparison, so `opening` is the bracket that would end it."""
     out: list[_Token] = []
     depth = 0
-    closing = ")" if opening == "(" else "("
+    ends, begins = (("(", "case"), (")", "end")) if opening == "(" else ((")", "end"), ("(", "case"))
     for token in tokens:
-        depth += (token.text == closing) - (token.text == opening)
+        depth += (token.word in begins) - (token.word in ends)
         if depth < 0 or (depth == 0 and (token.word in BOUNDARIES or token.text == ",")):
             break
         out.append(token)
     return out
+
+
+def _between(tokens: Sequence[_Token]) -> int | None:
+    """Where the BETWEEN stands whose lower or upper end comes next, if one does."""
+    depth = ands = 0
+    for at in range(len(tokens) - 1, -1, -1):
+        word = tokens[at].word
+        depth += (word in (")", "end")) - (word in ("(", "case"))
+        if depth < 0 or (depth == 0 and word == "or"):
+            return None
+        if depth == 0 and word == "between":
+            return at
+        ands += depth == 0 and word == "and"
+        if ands > 1:
+            return None
+    return None
 
 
 def _checked(clause: Clause, known: Mapping[str, pa.DataType], expected: type[pl.DataType]) -> Clause:
@@ -500,10 +563,10 @@ def _tried(clause: Clause, sql: str, frame: pl.DataFrame, known: Mapping[str, pa
     # polars 2.1 compares a text with 0.5 as if it were '0.5', and refuses to with 1
     whole = " ".join("1" if m["number"] else m[0].strip() for m in TOKEN.finditer(sql))
     try:
-        frame.select(pl.sql_expr(whole))
-        return frame.select(pl.sql_expr(sql).alias("value")).get_column("value").dtype
+        frame.select(compiled(whole))
+        return frame.select(compiled(sql).alias("value")).get_column("value").dtype
     except (pl.exceptions.PolarsError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:200]
         raise ClauseError(
             f"{clause.name}: clause {clause.text!r} cannot be evaluated ({_types(clause, known)}): {reason}"
         ) from error

@@ -89,14 +89,7 @@ def _look_up(view: View, node: Node, clauses: Sequence[Clause]) -> Population:
     measured = view.flag(node.name, "_measured")
     if not view.plan.lenient:
         view.check_measured(node, seen, measured | failed)
-        for stage in {
-            str(s.weight).partition(".")[0] for c in clauses for s in c.statistics if "." in (s.weight or "")
-        }:
-            weighed = view.flag(stage, "_measured") | view.flag(stage, "_error")
-            view.check_measured(view.plan.pipeline.nodes[stage], seen & ~failed, weighed)
+        view.check_read(node, seen & ~failed)
     mask = seen & measured & ~failed
     frame = view.inputs(clauses, told=False)
-    if len(frame.columns) == 1 and frame.columns[0] == "_":
-        frame = frame.clear()
-    kept = frame.filter(pl.Series(mask)) if len(frame) == len(mask) else frame
-    return Population(np.packbits(mask), kept)
+    return Population(np.packbits(mask), frame.filter(pl.Series(mask)))

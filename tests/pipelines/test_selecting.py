@@ -327,3 +327,131 @@ def test_the_plan_says_how_many_documents_must_be_measured(recipe: Path, capsys:
     terminal.show_plan(make_plan(changed, base.plan.store), Console(width=160))
     shown = capsys.readouterr().out
     assert "known later" in shown and " 200 " in shown
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "stages.rules.keep=shards.tokens > 20",
+        "stages.rules.keep=top 30 documents by shards.tokens",
+        "stages.rules.keep=shards.tokens >= quantile(0.5)",
+        "stages.rules.repeat=shards.tokens / 100",
+    ],
+)
+def test_what_reads_the_tokens_is_not_decided_where_they_are_missing(recipe: Path, edit: str) -> None:
+    base = go(recipe)
+    found = again(base, edit, name="tokens")
+    fresh = go(recipe, edit, folder="fresh")
+    assert found.unmeasured or found.run.accounting["digest"] == fresh.accounting["digest"]
+    assert go(recipe, edit).accounting["digest"] == fresh.accounting["digest"]
+
+
+@pytest.mark.parametrize(
+    ("base", "edits"),
+    [
+        (
+            [
+                "stages.language.keep=true",
+                "stages.rules.keep=true",
+                "stages.dedup.keep=true",
+                "stages.dedup.repeat=copies",
+            ],
+            ["stages.dedup.ngram=1", "stages.dedup.bands=40", "stages.dedup.rows=1"],
+        ),
+        (["stages.rules.repeat=case when uniform() < 0.3 then 4 else 1 end"], ["seed=1"]),
+        (
+            [
+                "stages.first={use: mixture, by: language.label, tokens: rules.word_count, over: rules, budget_tokens: 4000}",
+                "stages.mixture.budget_tokens=6000",
+            ],
+            ["stages.first.budget_tokens=2000"],
+        ),
+        (["stages.dedup.over=rules", "stages.rules.keep=top 60 documents by word_count * 0"], ["seed=1"]),
+        (["stages.rules.keep=shards.tokens > 20", "stages.dedup.over=rules"], ["stages.rules.keep=shards.tokens > 25"]),
+        (["stages.mixture.over=language"], ["stages.rules.keep=word_count >= 5"]),
+    ],
+)
+def test_nothing_stale_is_taken_for_new(recipe: Path, base: list[str], edits: list[str]) -> None:
+    go(recipe, *base)
+    fresh = go(recipe, *base, *edits, folder="fresh")
+    edited = go(recipe, *base, *edits)
+    assert edited.accounting["digest"] == fresh.accounting["digest"]
+    assert edited.accounting["stages"] == fresh.accounting["stages"]
+
+
+def test_rejected_metadata_spares_what_another_selection_keeps(recipe: Path) -> None:
+    small = "stages.rules.keep=word_count >= 20 and sample(0.3)"
+    base = go(recipe)
+    again(base, small, name="small")
+    go(recipe, "rejected=metadata", small)
+    assert (open_run(base.folder).documents().collect()["text"] != "").all()
+    for sets in (["stages.mixture=null"], ["stages.mixture=null", "rejected=metadata"]):
+        with pytest.raises(RunError, match=r"\d+ documents that this selection keeps have no text any more"):
+            go(recipe, *sets)
+
+
+def test_integers_do_not_wrap_and_what_is_no_number_does_not_keep(recipe: Path) -> None:
+    base = go(recipe, "stages.dedup.keep=true", "stages.mixture=null", "stages.rules.keep=true", "stages.shards=null")
+    rows = seen_by(base, "rules")
+    assert len(rows) == 200
+    for keep, expected in {
+        "char_count * 30000000 > 0": 200,
+        "pow(char_count, 8) > 1": 200,
+        "ln(word_count - 20) <= 1 or ln(word_count - 20) > 3": (rows["rules.word_count"] > 40).sum(),
+        "word_count / (word_count - 60) <> 3": (rows["rules.word_count"] != 60).sum(),
+        "top 50 documents by 1": 50,
+        "top 50% of documents by 7": 100,
+        "top 3.5% of documents by char_count": 7,
+        "char_count not between quantile(0.1) and quantile(0.9)": None,
+    }.items():
+        found = again(base, f"stages.rules.keep={keep}", "stages.rules.guard=[]").run
+        kept = found.accounting["stages"]["rules"]["kept"]
+        assert kept == expected or (expected is None and 0 < kept < 100), keep
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        ("stages.rules.keep=word_count >= 20 mean_word_length", "cannot be evaluated"),
+        ("stages.rules.keep=top 10 documents by char_count word_count", "cannot be evaluated"),
+        ("stages.rules.guard=drop <= 0.5 kept", "cannot be evaluated"),
+        ("stages.rules.keep=word_count between 1 and 2 or abs(char_count - quantile(0.5)) <= 10", "of what?"),
+        ("stages.rules.repeat=mean(char_count) / 100", "compares with all documents"),
+        ("stages.rules.keep={multiplicity: word_count > 30}", "expected another name"),
+        ('stages.language.keep=label = "ko"', "text is written in single quotes: 'ko'"),
+        ("stages.rules.keep=sample(-1)", "a share from 0 to 1"),
+        ("stages.rules.keep=top 2.9 documents by char_count", "a whole number"),
+        ("stages.rules.keep=3", "expected an SQL boolean, true, false, or a mapping of clause names to those, got '3'"),
+        ("stages.rules.guard=true", "expected an SQL boolean over figures"),
+        ("stages.rules.keep=word_count >= 20 and", "rules.keep: .*AND without"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_before_anything_runs(recipe: Path, edit: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as error:
+        go(recipe, edit)
+    assert "\n" not in str(error.value)
+    assert not (recipe.parent / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "stages.rules.keep=cast(word_count / 0 as int) > 3 or cast(char_count * 1e30 as int) > 1",
+        "stages.rules.repeat=100000",
+    ],
+)
+def test_what_fails_on_a_document_names_the_clause(recipe: Path, edit: str) -> None:
+    with pytest.raises(StageError, match=r"rules\.(keep|repeat).*"):
+        go(recipe, edit, "stages.mixture=null")
+
+
+def test_a_clause_may_read_a_signal_called_multiplicity(recipe: Path) -> None:
+    run = go(recipe, "stages.mixture.keep=multiplicity > 0", "stages.mixture.repeat=0.5")
+    assert set(run.accounting["stages"]["mixture"]["dropped"]) == {"mixture.multiplicity"}
+
+
+@pytest.mark.parametrize("edit", ["stages.dedup.guard=drop <= 0.01", "stages.rules.guard=drop <= 0.1"])
+def test_guards_on_what_all_documents_decide_stop_before_the_next_wave(recipe: Path, edit: str) -> None:
+    with pytest.raises(RunError, match="guard 'drop <= 0"):
+        go(recipe, edit, "stages.rules.keep=char_count >= quantile(0.5)", "stages.dedup.over=rules")
+    assert not list((recipe.parent / "run").glob("signals/shards/*/*.arrow"))
