@@ -122,8 +122,11 @@ def _worst(
     for result in parts:
         segments = plan.partitions[result["index"]].segments
         if segments and name in result["stages"]:
+            first = segments[0]
             more = f" and {len(segments) - 1} more" if len(segments) > 1 else ""
-            inputs.append((f"{segments[0].file.url}{more}", result["stages"][name]))
+            if first.start > 0 or first.end < first.file.size:
+                more = f" from byte {first.start:,}{more}"
+            inputs.append((f"{first.file.url}{more}", result["stages"][name]))
     chosen = []
     for found in (shares, inputs):
         ranked = sorted(found, key=lambda x: (-figures(x[1])[lost], -x[1]["in"], x[0]))

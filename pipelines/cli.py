@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,16 +82,15 @@ def select(
     terminal.funnel(found.run, console())
     if not found.unmeasured:
         return
-    lines = ["provisional: clauses let documents in that were never measured"]
-    lines += [f"  {stage}: {documents:,} documents to measure" for stage, documents in found.unmeasured.items()]
     where = parse_reference(run)[0]
     then = (
-        f"winnow run {where} --selection {name}"
+        f"winnow run {shlex.quote(where)} --selection {name}"
         if name
         else "give the selection a --name, then winnow run measures them"
     )
-    for line in [*lines, f"measure them and no others: {then}"]:
-        console().print(line, soft_wrap=True, highlight=False, markup=False)
+    if found.run.plan.store.exists(found.run.plan.freed):
+        then = "not here, where 'rejected: metadata' gave texts up, but by a run in another folder"
+    console().print(f"measure them and no others: {then}", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
@@ -237,6 +237,11 @@ def _declared(
     if selection is not None and name is not None:
         raise RunError(f"--selection {selection}: '{declaration}' names a selection already; expected one of the two")
     name = selection or name
+    if name is not None and assignments:
+        raise RunError(
+            f"--set: selection '{name}' is what its name says; for another one: winnow select {shlex.quote(root)}@{name} "
+            "--set ... --name ANOTHER"
+        )
     done = open_run(root if name is None else f"{root}@{name}")
     return override_pipeline(done.plan.pipeline, assignments or []), done.plan.store, name
 

@@ -7,8 +7,9 @@ A folder shows one selection by default (`run.json`) and any number of named one
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import polars as pl
 import yaml
 
 from winnow.pipelines.execute import RunError
-from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.plan import SAVED, Partition, Plan
 from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.selection.verdict import FAILED, reasons
 from winnow.pipelines.spec import resolve_pipeline
@@ -34,6 +35,7 @@ class Run:
     accounting: dict[str, Any]
     did_nothing: bool
     name: str | None = None
+    unmeasured: dict[str, int] = field(default_factory=dict)  # of a provisional selection: what each stage must measure
 
     @property
     def folder(self) -> str:
@@ -43,9 +45,7 @@ class Run:
     @property
     def shards(self) -> str | None:
         """Folder of the hand-off, None where the pipeline has no tokenize stage or the selection is not tokenized."""
-        if self.plan.pipeline.terminal() is None:
-            return None
-        there = self.name is None or self.plan.store.exists(f"{self.plan.shards}/manifest.json")
+        there = self.plan.pipeline.terminal() and self.plan.store.exists(f"{self.plan.shards}/manifest.json")
         return self.plan.store.url(self.plan.shards) if there else None
 
     def documents(self, kept_only: bool = True) -> pl.LazyFrame:
@@ -136,21 +136,32 @@ def open_run(reference: str | Path) -> Run:
     """
     root, name = parse_reference(str(reference))
     store = Store(root if "://" in root else str(Path(root).resolve()))
-    last = store.read_json("run.json" if name is None else f"selections/{name}.json")
+    if "://" not in root and Path(root).is_file():
+        raise RunError(f"{root}: is a file; expected the folder of a finished run, such as runs/ko")
+    file = "run.json" if name is None else f"selections/{name}.json"
+    last = store.read_json(file)
     if last is None and name is not None and store.exists("run.json"):
-        raise RunError(f"{root}: no selection '{name}' there; {nearest(name, selections(store)) or 'it has none'}")
+        raise RunError(f"{root}: no selection '{name}' there; {nearest(name, selections(store))}")
+    if last is None and store.exists("records"):
+        raise RunError(f"{root}: a run began there and did not finish; give `winnow run` its declaration again")
     if last is None:
         raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
+    missing = [key for key in ("declaration", "plan") if key not in last] if isinstance(last, dict) else ["declaration"]
+    missing = missing or [f"plan.{key}" for key in (*SAVED, "partitions") if key not in last["plan"]]
+    if missing:
+        again = f"winnow run DECLARATION --folder {shlex.quote(root)}"
+        raise RunError(
+            f"{store.path(file)}: lacks '{missing[0]}', so another version of winnow made it; make it anew: {again}"
+        )
     pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json")
-    plan = Plan.restore(pipeline, store, last["plan"])
-    if last.get("unmeasured"):
-        plan = replace(plan, lenient=True)
+    unmeasured = last.get("unmeasured") or {}
+    plan = replace(Plan.restore(pipeline, store, last["plan"]), lenient=bool(unmeasured))
     accounting = store.read_json(plan.selection_done)
     if accounting is None:
         raise RunError(
             f"{store.path(plan.selection_done)}: the selection's accounts are missing; run again to make them"
         )
-    return Run(plan, accounting, True, name)
+    return Run(plan, accounting, True, name, unmeasured)
 
 
 def parse_reference(reference: str) -> tuple[str, str | None]:
@@ -188,6 +199,7 @@ def point_to(plan: Plan, name: str | None = None, **facts: Any) -> None:
 
 def _scan(plan: Plan, part: str, prefix: str, columns: Sequence[str] | None = None) -> pl.LazyFrame:
     if plan.store.local:
+        plan.store.reader(part)  # or polars would say of a damaged file neither its name nor what to do
         frame = pl.scan_ipc(plan.store.path(f"{part}.arrow"))
     else:  # the store's own filesystem knows the endpoint and the credentials
         frame = pl.DataFrame(plan.store.read(part, columns)).lazy()

@@ -170,6 +170,7 @@ def _decisions(
         repeat = compile_repeat(name, str(common.repeat), visible) if common.repeat is not None else None
     except ClauseError as error:
         raise SpecError(f"{marked.where('stages', name, key)}: stages.{error}") from None
+    key = "keep" if clauses else "repeat"
     if (clauses or repeat) and isinstance(stage, Terminal):
         raise SpecError(
             f"{marked.where('stages', name, key)}: stages.{name}.{key}: the last stage decides nothing; give it to a "

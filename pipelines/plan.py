@@ -159,7 +159,9 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
     inputs = fingerprint([p.key for p in partitions])
     language = pipeline.pack.model_dump(mode="json", exclude={"clauses", "language_score", "version"})
     facts = {name: _facts(node.stage) for name, node in pipeline.nodes.items()}
-    clauses = {name: [(c.name, c.text) for c in node.clauses] for name, node in pipeline.nodes.items()}
+    clauses = {
+        name: [[c.name, c.text] for c in node.clauses] for name, node in pipeline.nodes.items()
+    }  # as JSON has them
     repeats = {name: node.repeat.text for name, node in pipeline.nodes.items() if node.repeat}
     ingest = fingerprint(RECORDS, [(n.name, facts[n.name], clauses[n.name]) for n in pipeline.raw()], language)
     measure: dict[str, str] = {}

@@ -51,6 +51,8 @@ def reselect(
             f"{base.folder}: {_changed(base.plan, plan)} decides which pages become documents, which stored signals cannot "
             "tell: use `winnow run` with the same --set"
         )
+    if pipeline.tree["sources"] != base.plan.pipeline.tree["sources"]:
+        raise RunError(f"{base.folder}: other sources need other documents: use `winnow run` with the same --set")
     show = progress or Progress()
     lacking: dict[str, int] = {}
     with locked(plan.store), show:
@@ -61,7 +63,7 @@ def reselect(
             accounting = _decide(_driver(plan, workers, show), base)
         if name is not None:
             point_to(plan, name, unmeasured=lacking)
-    return Reselected(Run(plan, accounting, False, name), lacking)
+    return Reselected(Run(plan, accounting, False, name, lacking), lacking)
 
 
 def _decide(driver: Driver, base: Run) -> dict[str, Any]:
@@ -72,13 +74,15 @@ def _decide(driver: Driver, base: Run) -> dict[str, Any]:
 
 def _lenient(plan: Plan, workers: int | None, show: Progress) -> tuple[Plan, dict[str, int]]:
     """The provisional plan, and what is not measured, wave by wave, since what a wave decides says who comes further."""
-    plan = _provisional(plan)
-    driver = _driver(plan, workers, show)
     lacking: dict[str, int] = {}
+    driver = _driver(plan, workers, show)
     for wave in range(plan.last_wave + 1):
-        lacking |= unmeasured(plan, wave, workers, show)
+        found = unmeasured(driver.plan, wave, workers, show)
+        if found and not lacking:
+            driver = _driver(_provisional(plan, wave), workers, show)
+        lacking |= found
         driver.conclude(wave)
-    return plan, lacking
+    return driver.plan, lacking
 
 
 def unmeasured(plan: Plan, wave: int, workers: int | None = None, progress: Progress | None = None) -> dict[str, int]:
@@ -119,18 +123,18 @@ def _driver(plan: Plan, workers: int | None, show: Progress) -> Driver:
     return Driver(plan, Threads(plan, workers), show, strict=False)
 
 
-def _provisional(plan: Plan) -> Plan:
-    """A plan that decides without what is not measured, filed so that it is never taken for the real one."""
+def _provisional(plan: Plan, wave: int) -> Plan:
+    """A plan that decides without what is not measured from a wave on, filed so that it is never taken for the real one."""
     state = [(p.key, [plan.store.record(plan.signals(n, p)) for n in plan.measure]) for p in plan.partitions]
     measured = fingerprint("provisional", state)
 
-    def renamed(names: Mapping[str, str]) -> dict[str, str]:
-        return {stage: fingerprint(name, measured) for stage, name in names.items()}
+    def renamed(names: Mapping[str, str], after: Mapping[str, int]) -> dict[str, str]:
+        return {s: name if after[s] < wave else fingerprint(name, measured) for s, name in names.items()}
 
     return replace(
         plan,
-        corpus=renamed(plan.corpus),
-        statistics=renamed(plan.statistics),
+        corpus=renamed(plan.corpus, plan.reduces),
+        statistics=renamed(plan.statistics, plan.resolves),
         selection=fingerprint(plan.selection, measured),
         handoff=fingerprint(plan.handoff, measured),
         lenient=True,

@@ -157,7 +157,9 @@ def _clause(clause: ClauseCheck, width: int) -> Text:
     line.append(f"{word:<3}", style=colour)
     line.append(visible(f"{clause.name.partition('.')[2]:<{width}}  "))
     subject = clause.text.removesuffix(clause.threshold).strip() if clause.threshold else clause.text
-    value = "" if clause.value is None else f" = {clause.value}"
+    if not subject and len(clause.signals) == 1:
+        subject = clause.signals[0].rpartition(".")[2]
+    value = "" if clause.value is None else f" = {clause.value}" if subject else clause.value
     line.append(
         visible(f"{subject}{value}" + (f", expected {clause.threshold}" if subject != clause.threshold else ""))
     )

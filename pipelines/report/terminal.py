@@ -25,6 +25,8 @@ def funnel(run: Run, console: Console) -> None:
     )
     for column in table.columns[2:4]:
         column.justify = "right"
+    if run.unmeasured:
+        table.add_column("not measured")
     order = [*pipeline.sources, *pipeline.nodes]
     for name in sorted(accounting["stages"], key=order.index):
         account = accounting["stages"][name]
@@ -42,6 +44,7 @@ def funnel(run: Run, console: Console) -> None:
             f"{account['kept']:,}",
             reasons,
             f"{account['failed']:,}" if account["failed"] else "",
+            *([f"{account.get('pending', 0):,}" if account.get("pending") else ""] if run.unmeasured else []),
         )
     console.print(table)
     for name, report in accounting.get("reports", {}).items():
@@ -50,12 +53,16 @@ def funnel(run: Run, console: Console) -> None:
     text = f"{accounting['kept']:,} documents kept"
     if accounting["copies"] != accounting["kept"]:
         text += f", {accounting['copies']:,} with repetitions"
-    if "shards" in accounting:
+    if pipeline.terminal():
         text += f", {accounting['tokens']:,} tokens"
     console.print(f"{text}; selection {accounting['digest']}", **PLAIN)
     if run.shards:
         manifest = accounting.get("shards") or run.plan.store.read_json(f"{run.plan.shards}/manifest.json")
         console.print(f"shards: {run.shards}  (digest {manifest['digest'][:16]})", **PLAIN)
+    if run.unmeasured:
+        console.print("provisional: clauses let documents in that were never measured", **PLAIN)
+    for stage, documents in run.unmeasured.items():
+        console.print(f"  {stage}: {documents:,} documents to measure", **PLAIN)
 
 
 def print_damage(accounting: dict[str, Any], console: Console) -> None:

@@ -168,7 +168,7 @@ def compile_clauses(
 
 def compile_repeat(stage: str, text: str, known: Mapping[str, pa.DataType]) -> Clause:
     """A `repeat` expression: a number over signals. Raises ClauseError."""
-    return _Compiler(stage, "repeat", text.strip(), known, None).number(_tokens(f"{stage}.repeat", text))
+    return _Compiler(stage, "repeat", text.strip(), known, None, "repeat").number(_tokens(f"{stage}.repeat", text))
 
 
 def _tokens(where: str, text: str) -> list[_Token]:
@@ -232,6 +232,7 @@ class _Compiler:
     text: str
     known: Mapping[str, pa.DataType]
     tokens: str | None
+    key: str = "keep"
     signals: list[str] = field(default_factory=list)
     statistics: list[Statistic] = field(default_factory=list)
     draws: bool = False
@@ -281,7 +282,10 @@ class _Compiler:
         )
 
     def _error(self, what: str) -> ClauseError:
-        return ClauseError(f"{self.stage}.keep: clause '{self.name}' ({self.text}): {what}")
+        return ClauseError(f"{self._where()} ({self.text}): {what}")
+
+    def _where(self) -> str:
+        return f"{self.stage}.{self.key}" + (f": clause '{self.name}'" if self.key == "keep" else "")
 
     def _signal(self, token: _Token) -> str:
         text = token.text.strip('"')
@@ -292,8 +296,7 @@ class _Compiler:
             own = [k.removeprefix(f"{self.stage}.") for k in self.known if k.startswith(f"{self.stage}.")]
             near = nearest(full, self.known) if "." in token.text else nearest(token.text, own)
             raise ClauseError(
-                f"{self.stage}.keep: clause '{self.name}' uses signal '{token.text}', which neither it nor an ancestor "
-                f"measures; {near}"
+                f"{self._where()} uses signal '{token.text}', which neither it nor an ancestor measures; {near}"
             )
         self.signals.append(full)
         return full
@@ -475,6 +478,8 @@ class _Compiler:
                 )
             self.signals.append(self.tokens)
             return self.tokens
+        if "." not in token.text and f"{self.stage}.{token.text}" not in self.known:
+            raise self._error(f"'{token.text}' is nothing to weigh by; expected documents, tokens, bytes or a count")
         signal = self._signal(token)
         if not pa.types.is_integer(self.known[signal]):
             raise self._error(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -455,3 +457,46 @@ def test_guards_on_what_all_documents_decide_stop_before_the_next_wave(recipe: P
     with pytest.raises(RunError, match="guard 'drop <= 0"):
         go(recipe, edit, "stages.rules.keep=char_count >= quantile(0.5)", "stages.dedup.over=rules")
     assert not list((recipe.parent / "run").glob("signals/shards/*/*.arrow"))
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True)
+
+
+def test_the_command_shows_a_selection_and_what_it_lacks(recipe: Path) -> None:
+    base = go(recipe, "stages.rules.keep=word_count >= 55")
+    shown = command("select", base.folder, "--set", "stages.rules.keep=word_count >= 55 and sample(0.5)")
+    assert shown.returncode == 0, shown.stderr
+    assert " tokens; selection " in shown.stdout and "provisional" not in shown.stdout
+    loose = command("select", base.folder, "--set", "stages.rules.keep=word_count >= 5", "--name", "loose")
+    assert loose.returncode == 0 and "shards: 40 documents to measure" in loose.stdout
+    assert f"winnow run {base.folder} --selection loose" in loose.stdout and "not measured" in loose.stdout
+    inspected = command("inspect", f"{base.folder}@loose")
+    assert inspected.returncode == 0 and "provisional" in inspected.stdout
+    again = command("run", base.folder, "--selection", "loose", "--set", "seed=3", "--local")
+    assert again.returncode == 1 and "is what its name says" in again.stderr
+    moved = command("select", base.folder, "--set", "sources.docs.paths=[elsewhere/*.jsonl]")
+    assert moved.returncode == 1 and "other sources need other documents" in moved.stderr
+    done = command("run", base.folder, "--selection", "loose", "--local")
+    assert done.returncode == 0 and "shards: " in done.stdout and "provisional" not in done.stdout
+
+
+@pytest.mark.parametrize("lost", ["declaration", "plan", "statistics", "waves"])
+def test_a_folder_of_another_version_is_one_sentence(recipe: Path, lost: str) -> None:
+    base = go(recipe)
+    saved = base.plan.store.read_json("run.json")
+    (saved if lost in saved else saved["plan"]).pop(lost)
+    base.plan.store.write_json("run.json", saved)
+    with pytest.raises(RunError, match=f"lacks '.*{lost}', so another version of winnow made it"):
+        open_run(base.folder)
+    assert go(recipe).did_nothing  # and the declaration makes it anew
+    assert open_run(base.folder).accounting["digest"] == base.accounting["digest"]
+
+
+def test_what_is_no_finished_run_says_so(recipe: Path) -> None:
+    with pytest.raises(RunError, match="is a file; expected the folder of a finished run"):
+        open_run(recipe)
+    with pytest.raises(RunError, match="guard"):
+        go(recipe, "stages.rules.guard=drop < 0.01")
+    with pytest.raises(RunError, match="a run began there and did not finish"):
+        open_run(recipe.parent / "run")
