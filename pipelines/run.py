@@ -13,7 +13,6 @@ from winnow.pipelines import work
 from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, reconcile
 from winnow.pipelines.execute import Executor, Local, OnRay, RunError, Shared
 from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
-from winnow.pipelines.graph import Node
 from winnow.pipelines.plan import Plan, make_plan, pending
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.selection.statistics import Question, tell
@@ -117,6 +116,7 @@ class Driver:
                 ingested = self._ingested()
             self._check_wave(wave)
             self.conclude(wave)
+            self._check_together(wave)
         accounting = self.select(ingested)
         check_texts(self.plan, self.executor)
         if self.plan.pipeline.terminal():
@@ -160,15 +160,16 @@ class Driver:
                 self._reduce(node.name)
             if plan.resolves.get(node.name) == wave and not plan.store.exists(plan.told(node.name)):
                 self._tell(node.name)
-            if max(plan.reduces.get(node.name, -1), plan.resolves.get(node.name, -1)) == wave < plan.last_wave:
-                self._check_stage(node)
 
-    def _check_stage(self, node: Node) -> None:
-        """The guards of a stage that all documents together decide, before others are measured on what it keeps."""
-        if node.clauses and not self.plan.lenient:
-            calls = [(p.index, node.name) for p in self.plan.partitions]
-            parts = list(self.executor.run(work.account, calls, self.light))
-            check_guards(self.plan, *added(self.plan, parts), parts)
+    def _check_together(self, wave: int) -> None:
+        """The guards of stages that all documents together decide, before others are measured on what they keep."""
+        plan = self.plan
+        for node in plan.pipeline.measured():
+            after = max(plan.reduces.get(node.name, -1), plan.resolves.get(node.name, -1))
+            if node.clauses and after == wave < plan.last_wave:
+                calls = [(p.index, node.name) for p in plan.partitions]
+                parts = list(self.executor.run(work.account, calls, self.light))
+                check_guards(plan, *added(plan, parts), parts)
 
     def _reduce(self, name: str) -> None:
         buckets = work.buckets(self.plan, name)

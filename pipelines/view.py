@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from winnow.pipelines.graph import Node
 from winnow.pipelines.plan import Partition, Plan
@@ -103,6 +104,21 @@ class View:
         if "text_bytes" in columns:
             out["text_bytes"] = pl.Series(self._bytes())
         return pl.DataFrame({c: out[c] for c in columns})
+
+    def ids(self) -> pa.Array:
+        """The documents' ids, from the records where most of those became documents: they lie in larger batches."""
+        if self.batch is None:
+            store, part = self.plan.store, self.plan.records(self.partition)
+            record = store.record(part)
+            if record is not None and record["rows"] <= 2 * record["documents"]:
+                table = store.read(part, ["id", "status"])
+                kept = (
+                    table.column("id").filter(pc.equal(table.column("status"), KEPT))
+                    if record["rows"] > record["documents"]
+                    else table.column("id")
+                )
+                return kept.slice(self.start, self.rows).combine_chunks()
+        return self.documents(["id"]).get_column("id").to_arrow()
 
     def inputs(self, clauses: Sequence[Clause], told: bool = True) -> pl.DataFrame:
         """Everything that clauses read: signals, the document's random numbers, and (`told`) the stage's statistics."""
@@ -252,7 +268,7 @@ class View:
     def _noise(self, clause: Clause) -> dict[str, pl.Series]:
         from winnow.filters import noise
 
-        ids, seed = self.documents(["id"]).get_column("id").to_arrow(), self.plan.pipeline.seed
+        ids, seed = self.ids(), self.plan.pipeline.seed
         text = " ".join([clause.sql, *(s.key for s in clause.statistics)])
         drawn = {}
         if UNIFORM in text:
@@ -265,15 +281,13 @@ class View:
         """One hash per document: of its id, with the pipeline's seed and a salt."""
         from winnow.filters import noise
 
-        return noise.hashes(self.documents(["id"]).get_column("id").to_arrow(), self.plan.pipeline.seed, salt)
+        return noise.hashes(self.ids(), self.plan.pipeline.seed, salt)
 
     def _told(self, stage: str) -> dict[str, Told]:
         return _read_told(self.plan.store, self.plan.told(stage))
 
     def _bytes(self) -> npt.NDArray[np.int64]:
         if self.batch is not None:
-            import pyarrow.compute as pc
-
             return np.asarray(pc.binary_length(self.batch.column("text")).to_numpy(zero_copy_only=False), np.int64)
         records = self.plan.store.read(self.plan.records(self.partition), ["text_bytes"]).column(0)
         sizes: npt.NDArray[np.int64] = records.drop_null().to_numpy()

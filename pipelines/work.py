@@ -380,7 +380,7 @@ def _copies(
     if multiplicity is None or (multiplicity[kept] == 1).all():
         return kept.astype(np.uint16), np.zeros(view.rows, bool)
     rows = np.flatnonzero(kept)
-    ids = view.documents(["id"]).get_column("id").to_arrow().take(pa.array(rows))
+    ids = view.ids().take(pa.array(rows))
     copies = np.zeros(view.rows, np.uint16)
     try:
         copies[rows] = realise(multiplicity[rows], ids, view.plan.pipeline.seed)
