@@ -17,11 +17,12 @@ import pyarrow.compute as pc
 from winnow.filters.rounding import realise
 from winnow.pipelines.graph import Node
 from winnow.pipelines.ingest import Ingest, Tally
+from winnow.pipelines.parts import PartView
 from winnow.pipelines.plan import Partition, Plan
 from winnow.pipelines.selection.statistics import Counts, Question, count
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.pipelines.store import BATCH_ROWS
-from winnow.pipelines.view import ERROR, MEASURED, PartView, Stretch, View, read_signals
+from winnow.pipelines.view import ERROR, MEASURED, Stretch, View, read_signals
 from winnow.stages.stage import Corpus, Map, Measured, StageError, Terminal
 
 SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})

@@ -38,7 +38,7 @@ def places(run: Run, ids: Collection[str]) -> dict[str, list[Place]]:
         if not _holds(run.plan.store, name, wanted):
             continue
         row = offset = 0
-        reader = _open(run.plan.store, name)
+        reader = run.plan.store.reader(name.removesuffix(".arrow"))
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             ends = ids_of(batch).offsets.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -54,19 +54,6 @@ def places(run: Run, ids: Collection[str]) -> dict[str, list[Place]]:
 
 def _holds(store: Store, name: str, wanted: pa.Array) -> bool:
     """Whether a shard holds any of the ids; reads no tokens."""
-    reader = _open(store, name, ["doc_id"])
+    reader = store.reader(name.removesuffix(".arrow"), ["doc_id"])
     batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
     return any(pc.any(pc.is_in(batch.column("doc_id"), wanted)).as_py() for batch in batches)
-
-
-def _open(store: Store, name: str, columns: list[str] | None = None) -> pa.ipc.RecordBatchFileReader:
-    path = store.path(name)
-    try:
-        source = pa.memory_map(path) if store.local else pa.PythonFile(store.fs.open(path, "rb"), mode="r")
-        reader = pa.ipc.open_file(source)
-        if columns is None:
-            return reader
-        fields = sorted(reader.schema.get_field_index(c) for c in columns)
-        return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error

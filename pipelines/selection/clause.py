@@ -12,6 +12,9 @@ import polars as pl
 UNIFORM, GUMBEL = "@uniform", "@gumbel"
 """Columns of a clause that draws: random numbers of the document, hash-seeded by its id and the clause's name."""
 
+BYTES = "@bytes"
+"""The weight of a document in bytes of its text, as a column."""
+
 LISTED = 12
 """Names that an error sentence lists before it shows the nearest alone."""
 
