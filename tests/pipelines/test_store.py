@@ -122,3 +122,19 @@ def test_rebatching_keeps_every_row_in_order(sizes: list[int], rows: int) -> Non
 def test_a_fingerprint_does_not_depend_on_key_order() -> None:
     assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+def test_a_wide_part_has_large_batches_whatever_came(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    rows = pa.table({"n": pa.array(range(40_000))})
+    writer = store.writer("part", rows.schema, wide=True)
+    for batch in rows.to_batches(max_chunksize=500):
+        writer.write(batch)
+    record = writer.close()
+    reader = store.reader("part")
+    assert record["rows"] == 40_000 and reader.num_record_batches == 3
+    assert store.read("part").equals(rows)
+    left = store.writer("other", rows.schema, wide=True)
+    left.write(rows.slice(0, 10))
+    left.discard()
+    assert store.record("other") is None and not list(tmp_path.glob("other*"))
