@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -11,29 +10,15 @@ import pytest
 
 import winnow
 from winnow.pipelines.progress import Progress
+from winnow.pipelines.reselect import reselect
 from winnow.pipelines.run import open_run
 
 pytest.importorskip("s3fs", reason="needs the s3 extra")
 
 
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An S3 server on this machine."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir("winnow-test")
-    yield "s3://winnow-test"
-    server.stop()
-
-
-def test_object_storage_gives_the_same_digests(recipe: Path, bucket: str) -> None:
+def test_object_storage_gives_the_same_digests(recipe: Path, s3: None) -> None:
+    bucket = "s3://winnow-test"
+    fsspec.filesystem("s3").mkdir("winnow-test")
     quiet = Progress(quiet=True)
     on_disk = winnow.run(recipe, folder=recipe.parent / "run", local=True, progress=quiet)
     fs = fsspec.filesystem("s3")
@@ -50,3 +35,9 @@ def test_object_storage_gives_the_same_digests(recipe: Path, bucket: str) -> Non
     assert again.did_nothing
     documents = open_run(f"{bucket}/run").documents().collect()
     assert documents.equals(on_disk.documents().collect())
+    edit = ["stages.rules.keep=word_count >= 20 and unique_words >= quantile(0.5)"]
+    chosen = [
+        reselect(open_run(folder), edit, name="half", progress=quiet) for folder in (on_disk.folder, f"{bucket}/run")
+    ]
+    assert chosen[0].run.accounting["digest"] == chosen[1].run.accounting["digest"]
+    assert open_run(f"{bucket}/run@half").documents().collect().equals(chosen[0].run.documents().collect())

@@ -324,29 +324,18 @@ def test_paths_and_secrets_are_cut() -> None:
     assert scrubbed("see https://host/a/b of 3/4 rows") == "see https://host/a/b of 3/4 rows"
 
 
-def test_object_storage(done: Run, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_storage(done: Run, console: Console, s3: None) -> None:
     pytest.importorskip("s3fs", reason="needs the s3 extra")
     import fsspec
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     fs = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
     fs.mkdir("winnow-publish")
-    try:
-        publish(done, "s3://winnow-publish/small", rejects=True, console=console, file_bytes=4000)
-        publish(done, "s3://winnow-publish/small", console=console)
-        names = {name.removeprefix("winnow-publish/small/") for name in fs.find("winnow-publish/small")}
-        assert names == {"README.md", "pipeline.yaml", "dataset.json", "data/kept-00000.parquet"}
-        content = io.BytesIO(fs.cat_file("winnow-publish/small/data/kept-00000.parquet"))
-        assert pl.DataFrame(pq.read_table(content)).equals(expected(done))
-        fs.pipe_file("winnow-publish/other/x.txt", b"mine")
-        with pytest.raises(RunError, match=r"already holds x\.txt"):
-            publish(done, "s3://winnow-publish/other", console=console)
-    finally:
-        server.stop()
+    publish(done, "s3://winnow-publish/small", rejects=True, console=console, file_bytes=4000)
+    publish(done, "s3://winnow-publish/small", console=console)
+    names = {name.removeprefix("winnow-publish/small/") for name in fs.find("winnow-publish/small")}
+    assert names == {"README.md", "pipeline.yaml", "dataset.json", "data/kept-00000.parquet"}
+    content = io.BytesIO(fs.cat_file("winnow-publish/small/data/kept-00000.parquet"))
+    assert pl.DataFrame(pq.read_table(content)).equals(expected(done))
+    fs.pipe_file("winnow-publish/other/x.txt", b"mine")
+    with pytest.raises(RunError, match=r"already holds x\.txt"):
+        publish(done, "s3://winnow-publish/other", console=console)
