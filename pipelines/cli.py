@@ -216,7 +216,8 @@ def _declared(
 ) -> tuple[Pipeline, Store, str | None]:
     """The pipeline that is meant, the folder of its run, and the name of its selection, if it has one.
 
-    A file is a declaration. The folder of a run stands for what it was made with, or for a named selection's.
+    A file is a declaration; with `selection` it stands for the folder of its run. The folder of a run stands for what it
+    was made with, or for a named selection's.
     """
     from winnow.pipelines.execute import RunError
     from winnow.pipelines.finished import open_run, parse_reference
@@ -225,14 +226,11 @@ def _declared(
 
     root, name = parse_reference(declaration)
     if Path(declaration).is_file() or not ("://" in root or Path(root).is_dir()):
-        if selection is not None:
-            raise RunError(
-                f"--selection {selection}: '{declaration}' is no run; expected a run's folder, such as runs/ko"
-            )
         pipeline = load_pipeline(declaration, assignments or [])
         root = folder or f"runs/{pipeline.name}"
-        return pipeline, Store(root if "://" in root else str(Path(root).resolve())), None
-    if folder is not None:
+        if selection is None:
+            return pipeline, Store(root if "://" in root else str(Path(root).resolve())), None
+    elif folder is not None:
         raise RunError(f"--folder {folder}: '{declaration}' is a run's folder already; expected one of the two")
     if selection is not None and name is not None:
         raise RunError(f"--selection {selection}: '{declaration}' names a selection already; expected one of the two")

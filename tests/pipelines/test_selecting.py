@@ -477,7 +477,7 @@ def test_the_command_shows_a_selection_and_what_it_lacks(recipe: Path) -> None:
     assert again.returncode == 1 and "is what its name says" in again.stderr
     moved = command("select", base.folder, "--set", "sources.docs.paths=[elsewhere/*.jsonl]")
     assert moved.returncode == 1 and "other sources need other documents" in moved.stderr
-    done = command("run", base.folder, "--selection", "loose", "--local")
+    done = command("run", str(recipe), "--folder", base.folder, "--selection", "loose", "--local")
     assert done.returncode == 0 and "shards: " in done.stdout and "provisional" not in done.stdout
 
 
