@@ -234,7 +234,7 @@ def test_select_and_run_make_a_named_selection_whole(recipe: Path) -> None:
     again = command("run", "runs/small", "--local", cwd=folder)
     assert again.returncode == 0 and "nothing to do" in again.stdout, again.stderr
     for words, sentence in (
-        (["run", str(recipe), "--selection", "looser"], "no finished run there"),
+        (["run", str(recipe), "--selection", "other"], "no selection 'other' there"),
         (["run", "runs/small@looser", "--selection", "looser"], "names a selection already"),
         (["run", "runs/small", "--folder", "x"], "is a run's folder already"),
         (["run", "runs/small", "--selection", "losser"], "nearest: 'looser'"),
