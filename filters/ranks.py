@@ -26,6 +26,7 @@ six times that while parts are being summed, and about 250 bytes a group.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -151,7 +152,7 @@ def histogram(
     return tallied(group[ranked], names, slots, sums)
 
 
-class _Search:
+class _Search(ABC):
     """The passes over the parts; what is sought is `_allowed`."""
 
     def __init__(self, dtype: npt.DTypeLike, descending: bool) -> None:
@@ -170,8 +171,9 @@ class _Search:
         self._totals = Totals(self._columns)
         self._weight = 0
 
+    @abstractmethod
     def _allowed(self, total: int) -> int:
-        raise NotImplementedError
+        """The running sum that the sought row is the first to exceed, for a group of this total."""
 
     def add(self, part: Cells) -> None:
         """Adds one part's histogram to the pass. The order of parts does not matter; a part counts once a pass."""
@@ -234,8 +236,9 @@ class _Search:
         self.state = replace(state, level=state.level + 1, keys=keys, hashes=hashes, open=still)
         self._close(state, still)
 
+    @abstractmethod
     def _close(self, before: State, still: Flags) -> None:
-        raise NotImplementedError
+        """Ends a pass: which groups are settled, and whether all are. `still`: groups that were open and have a bin."""
 
 
 class Quantiles(_Search):

@@ -1,4 +1,4 @@
-"""A histogram that knows no range beforehand: one pass, bounded memory, and two of them add up to one.
+"""A histogram that knows no range beforehand: one pass, bounded memory, the same however its rows are cut.
 
 A float32 with its bits turned so that they sort as the numbers do (sign flipped, negatives inverted) is cut to its
 upper 16 bits: sign, exponent and 7 bits of mantissa. A bin is then 1/128 of its value wide or less, whatever the
@@ -74,12 +74,6 @@ class Sketch:
         self.held += len(codes)
         if self.held >= HELD:
             self._count()
-
-    def merge(self, other: Sketch) -> None:
-        """Count what another sketch has counted."""
-        other._count()
-        self.counts += other.counts
-        self.missing += other.missing
 
     def histogram(self) -> Histogram:
         """What was counted so far."""

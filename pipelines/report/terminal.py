@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from winnow.pipelines.finished import Run
+from winnow.pipelines.inspect.marked import visible
 from winnow.pipelines.plan import Plan, changes, pending
 from winnow.pipelines.reselect import to_measure
 from winnow.pipelines.selection.verdict import FAILED
@@ -159,7 +160,7 @@ def failures(run: Run, console: Console, most: int = 20) -> None:
         for row in records.filter(pl.col("status") == FAILED).iter_rows(named=True):
             shown += 1
             if shown <= most:
-                console.print(f"failed at {row['stage']}: {row['url']}: {row['value']}", **PLAIN)
+                console.print(visible(f"failed at {row['stage']}: {row['url']}: {row['value']}"), **PLAIN)
     if shown > most:
         console.print(f"... and {shown - most:,} more failed before they were documents")
 
