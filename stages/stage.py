@@ -10,6 +10,7 @@ Shapes, by what they see:
 - `Screen`  raw pages, before extraction    -> signals
 - `Extract` raw pages                       -> title and text, and signals
 - `Map`     documents (rows with text)      -> signals
+- `Transform` documents                     -> signals, and what of their text to change
 - `Corpus`  `measure` per document, then an exchange and a reduce over the whole selection -> signals
 - `Terminal` `measure` per document, then files for people and trainers (shards)
 """
@@ -25,6 +26,7 @@ from typing import Any, ClassVar, Protocol
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from winnow.filters.edits import EDITS
 from winnow.filters.languages import LanguagePack
 
 DOCUMENT_SCHEMA = pa.schema(
@@ -38,6 +40,10 @@ DOCUMENT_SCHEMA = pa.schema(
     ]
 )
 """Columns of a batch of documents. `id` is 32 hex digits; `text` is NFC, valid UTF-8, never null."""
+
+
+EDITED, RETITLED = "_edits", "_title"
+"""Hidden columns of a transform."""
 
 
 class StageError(Exception):
@@ -146,10 +152,15 @@ class Stage(ABC):
 
 
 class Screen(Stage):
-    """Measures raw pages before anything parses them. Nearly all of a crawl may be of no use, but not all of it."""
+    """Measures raw pages before anything parses them. Nearly all of a crawl may be of no use, but not all of it.
+
+    `by_address`: it looks at id, URL and date alone, and so also at rows of sources that give texts (whose payload is
+    empty).
+    """
 
     __slots__ = ()
     guards = ("kept > 0 or rows < 20",)
+    by_address: ClassVar[bool] = False
 
     @abstractmethod
     def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
@@ -189,6 +200,20 @@ class Map(Measured):
     """Signals that depend on the document alone (and on artifacts)."""
 
     __slots__ = ()
+
+
+class Transform(Map):
+    """Changes texts. `measure` returns, beside its signals, the hidden column `EDITED` of `filters.edits.EDITS`: what to
+    change in the text that it was given (with the edits of the transforms above it applied). The stored text stays as it
+    is; every stage below sees the edited one. Transforms come one after another, never side by side.
+
+    One that changes titles as well adds `RETITLED` (string) to its hidden columns: the title to take instead, null where it
+    stays."""
+
+    __slots__ = ()
+
+    def hidden(self) -> dict[str, pa.DataType]:
+        return {EDITED: EDITS}
 
 
 class Part(Protocol):
