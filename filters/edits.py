@@ -6,6 +6,7 @@ the original stays, every change can be shown with its reason, and an untouched 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -78,15 +79,16 @@ def edits(row: object) -> list[Edit]:
 
 
 def apply_column(texts: pa.Array, changes: pa.Array) -> pa.Array:
-    """The texts (large_string) after their edits, row by row. Rows without edits are copied by Arrow, or, where no row
-    has any, not at all."""
-    sizes = pc.fill_null(pc.list_value_length(changes), 0)
-    rows = np.flatnonzero(sizes.to_numpy(zero_copy_only=False))
+    """The texts (large_string) after their edits, in NFC again, row by row. Rows without edits are copied by Arrow, or,
+    where no row has any, not at all. An empty text stays empty: its characters were given up after the edits were made.
+    """
+    sizes = pc.fill_null(pc.list_value_length(changes), 0).to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero((sizes > 0) & (pc.binary_length(texts).to_numpy(zero_copy_only=False) > 0))
     if not len(rows):
         return texts
     at = pa.array(rows)
     changed = [
-        apply(text, edits(row))
+        unicodedata.normalize("NFC", apply(text, edits(row)))
         for text, row in zip(texts.take(at).to_pylist(), changes.take(at).to_pylist(), strict=True)
     ]
     mask = np.zeros(len(texts), bool)

@@ -22,6 +22,7 @@ from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.selection.verdict import FAILED, reasons
 from winnow.pipelines.spec import resolve_pipeline
 from winnow.pipelines.store import Store
+from winnow.pipelines.texts import handed_off, hidden
 from winnow.pipelines.view import ERROR, View
 
 SELECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*\Z")
@@ -49,7 +50,8 @@ class Run:
         return self.plan.store.url(self.plan.shards) if there else None
 
     def documents(self, kept_only: bool = True) -> pl.LazyFrame:
-        """Documents with every signal (dotted columns) and the selection (`selection.*`), lazily from the parts."""
+        """Documents with every signal (dotted columns) and the selection (`selection.*`), lazily from the parts. Texts
+        and titles have the edits of every stage that changes them."""
         frames = list(self.partitions())
         if not frames:
             raise RunError(f"{self.folder}: the run has no documents")
@@ -70,14 +72,18 @@ class Run:
         parts = [_scan(plan, plan.documents(partition), ""), _scan(plan, plan.selected(partition), "selection.")]
         for node in plan.pipeline.nodes.values():
             name = plan.public(node, partition)
-            columns = [*node.stage.signals(), ERROR]
+            columns = [*node.stage.signals(), *(hidden(plan, node.name) if node.edits else []), ERROR]
             if plan.lenient and plan.store.record(name) is None:
                 types = {f"{node.name}.{c}": pl.Null for c in columns}
                 parts.append(pl.LazyFrame(schema=types))
             else:
                 parts.append(_scan(plan, name, f"{node.name}.", columns))
         wide = pl.concat(parts, how="horizontal")
-        names = wide.collect_schema().names()
+        editors = plan.pipeline.edits()
+        named = [[f"{editor}.{column}" for column in hidden(plan, editor)] for editor in editors]
+        wide = handed_off(wide, [(edits, title[0] if title else None) for edits, *title in named])
+        unshown = {column for columns in named for column in columns}
+        names = [name for name in wide.collect_schema().names() if name not in unshown]
         after = names.index("selection.reason")
         columns = [*names[:after], *_REASONS, *(n for n in names[after + 1 :] if not n.endswith(f".{ERROR}"))]
         return wide.with_columns(self._explained()).select(columns)

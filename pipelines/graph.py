@@ -13,7 +13,7 @@ from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic, ne
 from winnow.pipelines.selection.language import compile_clauses, compile_repeat
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 from winnow.pipelines.yaml_source import Marked, SpecError
-from winnow.stages.stage import Corpus, Extract, Measured, Stage, StageError, Terminal
+from winnow.stages.stage import Corpus, CorpusTransform, Extract, Measured, Stage, StageError, Terminal, Transform
 
 
 class SourceCommon(BaseModel):
@@ -36,14 +36,21 @@ class Common(SourceCommon):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One stage in the DAG. `over`: the stages whose kept rows it sees; `ancestors`: those and all of theirs, in order."""
+    """One stage in the DAG. `over`: the stages whose kept rows it sees; `ancestors`: those and all of theirs, in order;
+    `edited_by`: those of its ancestors whose edits the text that it sees has, in order."""
 
     name: str
     stage: Stage
     over: tuple[str, ...]
     ancestors: tuple[str, ...]
+    edited_by: tuple[str, ...]
     clauses: tuple[Clause, ...]
     repeat: Clause | None = None
+
+    @property
+    def edits(self) -> bool:
+        """Whether it changes texts."""
+        return isinstance(self.stage, (Transform, CorpusTransform))
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
@@ -107,9 +114,11 @@ def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[s
             stage,
             over[name],
             tuple(n for n in ordered if n in ancestors),
+            tuple(n for n in ordered if n in ancestors and nodes[n].edits),
             *_decisions(name, stage, common, [nodes[a] for a in ancestors], built, terminals, marked),
         )
         _check_reads(nodes[name], nodes, built, terminals, marked)
+    _check_edits(nodes, marked)
     return nodes
 
 
@@ -222,3 +231,25 @@ def _check_reads(
                 f"{marked.where('stages', node.name)}: stages.{node.name}: reads signal '{signal}', which no stage before "
                 f"it measures; {nearest(signal, visible)}"
             )
+
+
+def _check_edits(nodes: Mapping[str, Node], marked: Marked) -> None:
+    """Stages that change texts come one after another; and none decides by what is measured on the text that it makes
+    and that waits for its decision."""
+    before: str | None = None
+    for name, node in nodes.items():
+        if not node.edits:
+            continue
+        if before is not None and before not in node.ancestors:
+            raise SpecError(
+                f"{marked.where('stages', name, 'over')}: stages.{name}.over: '{before}' and '{name}' change texts side by side; "
+                f"expected one over the other, such as over: {before}"
+            )
+        before = name
+        for other in (nodes[a] for a in node.ancestors if isinstance(node.stage, CorpusTransform)):
+            for read in other.decides_by():
+                if read in nodes and name in nodes[read].edited_by:
+                    raise SpecError(
+                        f"{marked.where('stages', other.name, 'keep')}: stages.{other.name}: decides by signals of '{read}', "
+                        f"which reads texts that '{name}' changes, which waits for that decision"
+                    )

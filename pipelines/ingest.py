@@ -154,69 +154,83 @@ class Ingest:
         self.tally.damage.append({"file": damage.file, "offset": damage.offset, "cause": damage.cause})
 
     def _texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Rows that enter after extraction; those that the source could not read are failures."""
-        errors = batch.column("error")
-        good = errors.is_null()
-        failed = batch.num_rows - pc.sum(good).as_py() if batch.num_rows else 0
-        self.tally.count(self.source.name, batch.num_rows, batch.num_rows - failed, failed)
-        nothing = pa.nulls(batch.num_rows, pa.string())
-        self.records.append(
-            pa.RecordBatch.from_arrays(
-                [
-                    batch.column("id"),
-                    batch.column("url"),
-                    batch.column("date"),
-                    pc.if_else(good, pa.scalar(KEPT, pa.uint8()), pa.scalar(FAILED, pa.uint8())),
-                    pc.if_else(good, pa.scalar(None, pa.string()), pa.scalar(self.source.name)),
-                    nothing,
-                    errors.cast(pa.string()),
-                    nothing,
-                    pa.nulls(batch.num_rows, pa.int64()),
-                    pc.if_else(
-                        good, pc.binary_length(batch.column("text")).cast(pa.int64()), pa.scalar(None, pa.int64())
-                    ),
-                ],
-                schema=RECORD_SCHEMA,
-            )
-        )
-        kept = batch.filter(good)
-        columns = [kept.column(f.name).cast(f.type) for f in DOCUMENT_SCHEMA]
-        names = list(DOCUMENT_SCHEMA.names)
-        for node in self.raw:
-            for column in self.schema(node):
-                null = pa.nulls(kept.num_rows, column.type)
-                columns.append(pa.repeat(False, kept.num_rows) if column.name == MEASURED else null)
-                names.append(f"{node.name}/{column.name}")
-        return pa.RecordBatch.from_arrays(columns, names)
-
-    def _pages(self, pages: Sequence[Page]) -> pa.RecordBatch:
-        """Screen and extract one chunk; every page ends as a document, a drop or a failure."""
-        rows: dict[str, list[Any]] = {"status": [KEPT] * len(pages)}
-        rows |= {name: [None] * len(pages) for name in ("stage", "clause", "value", "threshold")}
+        """Rows that enter after extraction. Those that the source could not read are failures; screens that look at the
+        address alone may drop others."""
+        errors = batch.column("error").to_pylist()
+        addresses = zip(*(batch.column(c).to_pylist() for c in ("id", "url", "date")), errors, strict=True)
+        pages = [Page(id=i, url=url, date=date, error=error) for i, url, date, error in addresses]
+        rows = _undecided(len(pages))
         live = self._source_verdict(pages, rows)
         frame = pl.DataFrame({"_": np.zeros(len(live), np.uint8)})
         measured: dict[str, pa.Array] = {}
         for node in self.raw:
-            batch = self._run(node, [pages[i] for i in live])
-            for name in batch.schema.names:
-                measured[f"{node.name}/{name}"] = batch.column(name)
-            signals = {f"{node.name}.{s}": pl.from_arrow(batch.column(s)) for s in node.stage.signals()}
-            frame = frame.with_columns(pl.Series(k, v) for k, v in signals.items())
-            keep = self._verdict(node, frame, measured.get(f"{node.name}/error"), live, rows)
-            live = [row for row, k in zip(live, keep, strict=True) if k]
-            mask = pa.array(keep, pa.bool_())
-            measured = {name: column.filter(mask) for name, column in measured.items()}
-            frame = frame.filter(pl.Series(keep, dtype=pl.Boolean))
+            if isinstance(node.stage, Screen) and node.stage.by_address:
+                live, frame, measured = self._screened(node, pages, live, frame, measured, rows)
+        kept = batch.take(pa.array(live, pa.int64()))
+        sizes = pc.binary_length(kept.column("text")).to_pylist()
+        self._recorded(pages, rows, live, sizes, [None] * len(pages))
+        columns = [kept.column(f.name).cast(f.type) for f in DOCUMENT_SCHEMA]
+        names = list(DOCUMENT_SCHEMA.names)
+        for node in self.raw:
+            screened = isinstance(node.stage, Screen) and node.stage.by_address
+            for column in self.schema(node):
+                name = f"{node.name}/{column.name}"
+                value = measured[name] if name in measured else pa.nulls(kept.num_rows, column.type)
+                columns.append(
+                    pa.repeat(screened, kept.num_rows) if column.name == MEASURED else value.cast(column.type)
+                )
+                names.append(name)
+        return pa.RecordBatch.from_arrays(columns, names)
+
+    def _pages(self, pages: Sequence[Page]) -> pa.RecordBatch:
+        """Screen and extract one chunk; every page ends as a document, a drop or a failure."""
+        rows = _undecided(len(pages))
+        live = self._source_verdict(pages, rows)
+        frame = pl.DataFrame({"_": np.zeros(len(live), np.uint8)})
+        measured: dict[str, pa.Array] = {}
+        for node in self.raw:
+            live, frame, measured = self._screened(node, pages, live, frame, measured, rows)
         documents = self._wide([pages[i] for i in live], measured)
+        sizes = pc.binary_length(documents.column("text")).to_pylist()
+        self._recorded(pages, rows, live, sizes, [len(p.payload) for p in pages])
+        return documents
+
+    def _screened(
+        self,
+        node: Node,
+        pages: Sequence[Page],
+        live: list[int],
+        frame: pl.DataFrame,
+        measured: dict[str, pa.Array],
+        rows: dict[str, list[Any]],
+    ) -> tuple[list[int], pl.DataFrame, dict[str, pa.Array]]:
+        """What is left of live pages, their signals and all columns measured so far after a raw stage has decided."""
+        batch = self._run(node, [pages[i] for i in live])
+        measured = measured | {f"{node.name}/{name}": batch.column(name) for name in batch.schema.names}
+        signals = {f"{node.name}.{s}": pl.from_arrow(batch.column(s)) for s in node.stage.signals()}
+        frame = frame.with_columns(pl.Series(k, v) for k, v in signals.items())
+        keep = self._verdict(node, frame, measured.get(f"{node.name}/error"), live, rows)
+        mask = pa.array(keep, pa.bool_())
+        left = [row for row, k in zip(live, keep, strict=True) if k]
+        return left, frame.filter(pl.Series(keep, dtype=pl.Boolean)), {n: c.filter(mask) for n, c in measured.items()}
+
+    def _recorded(
+        self,
+        pages: Sequence[Page],
+        rows: dict[str, list[Any]],
+        live: Sequence[int],
+        sizes: Sequence[int],
+        page_bytes: Sequence[int | None],
+    ) -> None:
+        """Add what became of a chunk to the records."""
         text_bytes: list[int | None] = [None] * len(pages)
-        for i, size in zip(live, pc.binary_length(documents.column("text")).to_pylist(), strict=True):
+        for i, size in zip(live, sizes, strict=True):
             text_bytes[i] = size
         names = [[p.id for p in pages], [p.url for p in pages], [p.date for p in pages]]
-        columns = [*names, *rows.values(), [len(p.payload) for p in pages], text_bytes]
+        columns = [*names, *rows.values(), page_bytes, text_bytes]
         self.records.append(
             pa.RecordBatch.from_pydict(dict(zip(RECORD_SCHEMA.names, columns, strict=True)), RECORD_SCHEMA)
         )
-        return documents
 
     def _source_verdict(self, pages: Sequence[Page], rows: dict[str, list[Any]]) -> list[int]:
         live, dropped, failed = [], dict[str, int](), 0
@@ -283,6 +297,11 @@ class Ingest:
                 else:
                     columns[name] = measured[name].cast(f.type)
         return pa.RecordBatch.from_pydict(columns)
+
+
+def _undecided(rows: int) -> dict[str, list[Any]]:
+    """The verdict columns of as many records."""
+    return {"status": [KEPT] * rows} | {name: [None] * rows for name in ("stage", "clause", "value", "threshold")}
 
 
 def _given(documents: pa.RecordBatch) -> pa.RecordBatch:

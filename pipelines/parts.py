@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from winnow.pipelines.graph import Node
 from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.texts import read_documents
 from winnow.pipelines.view import ERROR, MEASURED, View, read_signals
 from winnow.stages.stage import Measured
 
@@ -83,7 +84,8 @@ class PartView:
                 out[column] = self._multiplicity()
                 continue
             if not dot and not column.startswith("_"):
-                out[column] = plan.store.read(plan.documents(self.partition), [column]).column(column).take(take)
+                table = read_documents(plan, self.partition, [column], self.node.edited_by)
+                out[column] = table.column(column).take(take)
                 continue
             stage, bare = (stage, bare) if dot else (own, column)
             table = read_signals(plan, plan.pipeline.nodes[stage], self.partition, [bare], own=stage == own)

@@ -171,7 +171,28 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
     statistics: dict[str, str] = {}
 
     def result(name: str) -> str:
-        return corpus.get(name) or measure.get(name) or ingest
+        stage = pipeline.nodes[name].stage if name in pipeline.nodes else None
+        if isinstance(stage, Corpus):
+            return reduced(name)
+        return measured(name) if isinstance(stage, Measured) else ingest
+
+    def measured(name: str) -> str:
+        node = pipeline.nodes[name]
+        if name not in measure and isinstance(node.stage, Measured):
+            edits = [result(editor) for editor in node.edited_by]
+            measure[name] = fingerprint(facts[name], language, ingest, *([edits] if edits else []))
+        return measure[name]
+
+    def reduced(name: str) -> str:
+        if name not in corpus:
+            node = pipeline.nodes[name]
+            assert isinstance(node.stage, Corpus)
+            gates = [decided(g) for g in pipeline.gates(node)]
+            reads = [(r, result(r.partition(".")[0])) for r in node.stage.reads()]
+            again = [repeated(pipeline.nodes[a]) for a in node.ancestors if pipeline.nodes[a].repeats]
+            own = measured(name) if _measures(node) else [result(editor) for editor in node.edited_by] or None
+            corpus[name] = fingerprint(facts[name], own, gates, reads, again, inputs)
+        return corpus[name]
 
     def used(gate: Node) -> list[tuple[str, str]]:
         names = {s.partition(".")[0] for c in gate.clauses for s in c.signals} - {gate.name}
@@ -186,18 +207,14 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
         return (*decided(node), repeats.get(node.name), reads, pipeline.seed)
 
     for node in pipeline.measured():
-        assert isinstance(node.stage, Measured)
-        if node.stage.measured() or node.stage.hidden():
-            measure[node.name] = fingerprint(facts[node.name], language, ingest)
-    for node in pipeline.measured():
-        gates = [decided(g) for g in pipeline.gates(node)]
-        needs = [[decided(g) for g in gates] for gates in pipeline.needs(node)]
-        if node.name in measure:
-            coverage[node.name] = fingerprint(measure[node.name], needs, inputs)
+        if _measures(node):
+            measured(node.name)
         if isinstance(node.stage, Corpus):
-            reads = [(r, result(r.partition(".")[0])) for r in node.stage.reads()]
-            again = [repeated(pipeline.nodes[a]) for a in node.ancestors if pipeline.nodes[a].repeats]
-            corpus[node.name] = fingerprint(facts[node.name], measure.get(node.name), gates, reads, again, inputs)
+            reduced(node.name)
+    for node in pipeline.measured():
+        if _measures(node):
+            needs = [[decided(g) for g in gates] for gates in pipeline.needs(node)]
+            coverage[node.name] = fingerprint(measure[node.name], needs, inputs)
     for node in pipeline.measured():
         if node.statistics:
             gates = [decided(g) for g in pipeline.gates(node)]
@@ -225,6 +242,11 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
         resolves,
         facts,
     )
+
+
+def _measures(node: Node) -> bool:
+    """Whether a stage has a per-document part."""
+    return isinstance(node.stage, Measured) and bool(node.stage.measured() or node.stage.hidden())
 
 
 def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:

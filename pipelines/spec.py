@@ -78,6 +78,10 @@ class Pipeline:
         """The stages that see documents, in order."""
         return [n for n in self.nodes.values() if isinstance(n.stage, Measured)]
 
+    def edits(self) -> tuple[str, ...]:
+        """The stages that change texts, in order: the text that is handed off has the edits of all of them."""
+        return tuple(n.name for n in self.nodes.values() if n.edits)
+
     def terminal(self) -> Node | None:
         """The stage that writes the hand-off, if there is one."""
         return next((n for n in self.nodes.values() if isinstance(n.stage, Terminal)), None)
@@ -92,11 +96,12 @@ class Pipeline:
 
         The first list is its own gates, without those that wait for its signals, as the clause `top 30% of tokens`
         waits for the tokens of every document that it chooses from; the others are the gates of such waiting stages.
+        Who waits for what is measured on a text waits for the stages that edit it, too.
         """
         waiting = [
             other
             for other in self.measured()
-            if node.name in other.reads() and (other.clauses or isinstance(other.stage, Corpus))
+            if node.name in self._read(other) and (other.clauses or isinstance(other.stage, Corpus))
         ]
         lists = [self.gates(node), *(self.gates(other) for other in waiting)]
         free = [[gate for gate in gates if not self._waits(gate, node.name)] for gates in lists]
@@ -104,7 +109,14 @@ class Pipeline:
 
     def _waits(self, node: Node, name: str) -> bool:
         """Whether a stage's verdict needs the signals of the stage `name`."""
-        return name in node.reads() or any(self._waits(gate, name) for gate in self.gates(node))
+        return name in self._read(node) or any(self._waits(gate, name) for gate in self.gates(node))
+
+    def _read(self, node: Node) -> set[str]:
+        """The stages whose signals a stage reads, and those that edit the texts which these are measured on and not its
+        own: its own editors it sees the documents of anyway."""
+        read = node.reads()
+        editors = {name for r in read if r in self.nodes for name in self.nodes[r].edited_by}
+        return read | (editors - set(node.ancestors) - {node.name})
 
 
 def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline:

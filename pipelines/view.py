@@ -15,13 +15,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from winnow.filters.edits import EDITS
 from winnow.pipelines.graph import Node
 from winnow.pipelines.plan import Partition, Plan
 from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, compiled
 from winnow.pipelines.selection.statistics import Told, apply
 from winnow.pipelines.selection.verdict import KEPT, holds, verdict
 from winnow.pipelines.store import Store, StoreError
-from winnow.stages.stage import Corpus, Measured, StageError, Terminal
+from winnow.stages.stage import EDITED, Corpus, Measured, StageError, Terminal
 
 MEASURED, ERROR = "_measured", "_error"
 """Columns of every signals part: whether the row was measured, and why it failed (null if it did not)."""
@@ -305,7 +306,7 @@ def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence
     record = plan.store.record(plan.records(partition)) or {"documents": 0}
     types = {**node.stage.signals(), ERROR: pa.string(), MEASURED: pa.bool_()}
     if isinstance(node.stage, Measured):
-        types |= {**node.stage.measured(), **node.stage.hidden()}
+        types |= {**node.stage.measured(), **node.stage.hidden(), **({EDITED: EDITS} if node.edits else {})}
     nulls = {c: pa.nulls(record["documents"], types[c]) for c in columns if c != MEASURED}
     return pa.table(nulls | {MEASURED: pa.repeat(False, record["documents"])}).select(list(columns))
 

@@ -37,6 +37,8 @@ def waves_of(pipeline: Pipeline, measured: set[str]) -> tuple[dict[str, int], di
             before = [known(g) for g in gates if g.name in measured or g.statistics or isinstance(g.stage, Corpus)]
             later = (Corpus, Terminal)
             before += [shown(r) + isinstance(r.stage, later) for r in read if r.name in measured or r.name in reduces]
+            editors = [pipeline.nodes[name] for name in node.edited_by]
+            before += [shown(editor) + isinstance(editor.stage, Corpus) for editor in editors]
             waves[node.name] = max(before, default=0)
         return waves[node.name]
 

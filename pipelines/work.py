@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from winnow.filters.edits import EDITS
 from winnow.filters.rounding import realise
 from winnow.pipelines.graph import Node
 from winnow.pipelines.ingest import Ingest, Tally
@@ -22,8 +23,9 @@ from winnow.pipelines.plan import Partition, Plan
 from winnow.pipelines.selection.statistics import Counts, Question, count
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.pipelines.store import BATCH_ROWS
+from winnow.pipelines.texts import Stretches
 from winnow.pipelines.view import ERROR, MEASURED, Stretch, View, read_signals
-from winnow.stages.stage import Corpus, Map, Measured, StageError, Terminal
+from winnow.stages.stage import EDITED, Corpus, Map, Measured, StageError, Terminal
 
 SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})
 """The decision on every document, row-aligned. `reason`: the first, in the order of the stages, for which it is not kept,
@@ -46,9 +48,10 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
         if ingest:
             unless_done.callback(ingest.discard)
         for view, text in ingest.stretches() if ingest else _stored(plan, partition, record or {}):
+            texts = Stretches(plan, view, text)
             for node in nodes:
                 begun = time.perf_counter()
-                table, count = _measure(node, view, text, before.get(node.name))
+                table, count = _measure(node, view, texts, before.get(node.name))
                 tally.seconds[node.name] += time.perf_counter() - begun
                 tally.measured[node.name] += count
                 if count:
@@ -132,7 +135,8 @@ def reduce(plan: Plan, stage: str, buckets: int) -> dict[str, Any]:
     assert isinstance(node.stage, Corpus)
     parts = _parts(plan, node)
     exchanged = (plan.store.read(_exchanged(plan, stage, b)) for b in range(buckets))
-    schema = pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.signals()})
+    columns = {**node.stage.signals(), **({EDITED: EDITS} if node.edits else {})}
+    schema = pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns})
     documents = 0
     for part, batch in zip(parts, node.stage.reduce(parts, exchanged), strict=True):
         if batch.num_rows != part.rows:
@@ -140,8 +144,8 @@ def reduce(plan: Plan, stage: str, buckets: int) -> dict[str, Any]:
         at = np.full(part.documents, -1, np.int64)
         at[part.selected] = np.arange(part.rows)
         take = pa.array(at, mask=at < 0)
-        columns = [batch.column(f.name).cast(f.type).take(take) for f in list(schema)[2:]]
-        table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *columns], schema=schema)
+        values = [batch.column(f.name).cast(f.type).take(take) for f in list(schema)[2:]]
+        table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *values], schema=schema)
         plan.store.write(plan.reduced(stage, part.partition), table)
         documents += part.rows
     plan.store.write_json(plan.reduce_done(stage), {"documents": documents, "report": node.stage.report()})
@@ -271,7 +275,7 @@ def write_shard(plan: Plan, shard: Any) -> dict[str, Any]:
     return {"entry": entry, "seconds": {node.name: wall}, "measured": {}, "wall": wall, "rows": {}}
 
 
-def _measure(node: Node, view: View, text: Any, before: pa.Table | None) -> tuple[pa.Table, int]:
+def _measure(node: Node, view: View, texts: Stretches, before: pa.Table | None) -> tuple[pa.Table, int]:
     """Signals of one stage on one stretch: those measured before, and now those still missing."""
     assert isinstance(node.stage, Measured)
     schema = _schema(node)
@@ -282,9 +286,9 @@ def _measure(node: Node, view: View, text: Any, before: pa.Table | None) -> tupl
         return before, 0
     fresh = schema.empty_table()
     if len(todo):
-        documents = text()
+        documents = texts.seen_by(node.name)
         documents = documents if len(todo) == view.rows else documents.take(pa.array(todo))
-        _check_text(node, view, documents, todo)
+        texts.check(node.name, todo)
         batch = node.stage.measure(documents)
         if batch.num_rows != len(todo):
             raise StageError(f"{node.name}: kind '{node.stage.kind}' gave {batch.num_rows} rows for {len(todo)}")
@@ -315,20 +319,6 @@ def account(plan: Plan, index: int, stage: str) -> dict[str, Any]:
     view = View(plan, partition, 0, record["documents"] if record else 0)
     _count(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]), accounts)
     return {"index": index, "stages": accounts.stages}
-
-
-def _check_text(node: Node, view: View, documents: pa.RecordBatch, rows: npt.NDArray[np.intp]) -> None:
-    """Raises StageError where the text that is to be measured was given up."""
-    record = None if view.batch is not None else view.plan.store.record(view.plan.documents(view.partition))
-    if record is None or "freed" not in record:
-        return
-    empty = np.asarray(pc.binary_length(documents.column("text")).to_numpy(zero_copy_only=False)) == 0
-    lost = int((empty & (view.documents(["text_bytes"]).get_column("text_bytes").to_numpy()[rows] > 0)).sum())
-    if lost:
-        raise StageError(
-            f"{node.name}: {lost:,} documents of partition {view.partition.key} have no text any more, because an earlier "
-            "run had 'rejected: metadata'; run in another folder to read them again"
-        )
 
 
 def _schema(node: Node) -> pa.Schema:

@@ -12,6 +12,7 @@ Shapes, by what they see:
 - `Map`     documents (rows with text)      -> signals
 - `Transform` documents                     -> signals, and what of their text to change
 - `Corpus`  `measure` per document, then an exchange and a reduce over the whole selection -> signals
+- `CorpusTransform` the same -> signals, and what of the texts to change
 - `Terminal` `measure` per document, then files for people and trainers (shards)
 """
 
@@ -267,6 +268,13 @@ class Corpus(Measured):
     def report(self) -> dict[str, Any]:
         """Figures of the last `reduce` for people (groups, clusters); small, JSON-able."""
         return {}
+
+
+class CorpusTransform(Corpus):
+    """Changes texts by what all documents together tell, such as lines that a host repeats: `reduce` returns the column
+    `EDITED` beside the signals, and stages below it wait for that."""
+
+    __slots__ = ()
 
 
 class Terminal(Measured):

@@ -20,6 +20,7 @@ from winnow.pipelines.finished import Run
 from winnow.pipelines.plan import Partition
 from winnow.pipelines.selection.verdict import KEPT
 from winnow.pipelines.store import BATCH_ROWS
+from winnow.pipelines.texts import Reader
 
 TEXT_HITS = 5
 """Texts that are shown before the scan for a fragment stops."""
@@ -93,13 +94,6 @@ def records(run: Run, partition: Partition) -> pl.DataFrame:
     return table.with_columns(pl.when(became).then(became.cum_sum().cast(pl.Int64) - 1).otherwise(-1).alias("row"))
 
 
-def content(run: Run, partition: Partition, row: int) -> tuple[str, str | None, str]:
-    """Source, title and text of a document; reads one batch of rows."""
-    reader = run.plan.store.reader(run.plan.documents(partition), ["source", "title", "text"])
-    found = reader.get_batch(row // BATCH_ROWS).slice(row % BATCH_ROWS, 1).to_pylist()[0]
-    return found["source"], found["title"], found["text"]
-
-
 def _spellings(wanted: str) -> list[str]:
     """A URL without scheme, www, fragment and last slash, in lower case, as it is, unescaped and escaped."""
     bare = re.sub(r"^([a-z][a-z0-9+.-]*://)?(www\.)?", "", wanted, flags=re.I).partition("#")[0].rstrip("/")
@@ -124,10 +118,10 @@ def _with_text(run: Run, fragment: str) -> Iterator[Record]:
         record = run.plan.store.record(run.plan.records(partition))
         if record is None or not record["documents"]:
             continue
-        reader = run.plan.store.reader(run.plan.documents(partition), ["title", "text"])
+        reader = Reader(run.plan, partition, ["title", "text"], run.plan.pipeline.edits())
         rows: list[int] = []
-        for number in range(reader.num_record_batches):
-            batch = pl.DataFrame(reader.get_batch(number))
+        for number in range(reader.batches):
+            batch = pl.DataFrame(reader.batch(number))
             holds = batch.select(
                 (pl.col("text").str.contains(pattern) | pl.col("title").str.contains(pattern).fill_null(False)).alias(
                     "hit"

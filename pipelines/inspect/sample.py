@@ -20,8 +20,9 @@ import pyarrow as pa
 from winnow.filters.noise import hashes
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import Run
+from winnow.pipelines.inspect.changes import content, seen_at
 from winnow.pipelines.inspect.decision import Decision, decisions, of_record, reading, whole
-from winnow.pipelines.inspect.find import content, records
+from winnow.pipelines.inspect.find import records
 from winnow.pipelines.inspect.marked import Marked, marked
 from winnow.pipelines.plan import Partition
 from winnow.pipelines.selection.clause import Clause, ClauseError, nearest
@@ -322,8 +323,11 @@ def _read(run: Run, hits: Sequence[_Hit], question: Question) -> list[Sampled]:
             hit = hits[at]
             number = int(names[hit.row]) if hit.row >= 0 else hit.number
             record = everything.row(number, named=True)
-            source, title, text = content(run, partition, hit.row) if hit.row >= 0 else (partition.source, None, "")
             decision = decided[at] if at in decided else of_record(record)
+            source, title, text = partition.source, None, ""
+            if hit.row >= 0:
+                stage = question.near[0].partition(".")[0] if question.near else decision.stage
+                source, title, text = content(run, partition, hit.row, seen_at(run, stage))
             wanted = [question.near[0]] if question.near else list(signals.get(decision.clause or "", ()))
             out[at] = Sampled(
                 record["id"],

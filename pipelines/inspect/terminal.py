@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from winnow.pipelines.inspect.changes import TextChange
 from winnow.pipelines.inspect.cluster import Cluster
 from winnow.pipelines.inspect.diff import Change, Count, Difference, Group, Reason
 from winnow.pipelines.inspect.marked import Marked, excerpt, rendered, visible
@@ -16,6 +17,9 @@ from winnow.pipelines.inspect.sample import Sample, Sampled
 from winnow.pipelines.inspect.why import ClauseCheck, Explanation, StageCheck
 
 VERDICTS = {True: ("ok", "green"), False: ("no", "bold red"), None: ("-", "dim")}
+
+EDITS_SHOWN, EDIT_CHARS = 12, 80
+"""Changes of a text that are listed, and characters of each."""
 
 COLOURS = {"passed": "green", "kept": "green", "dropped": "bold red", "failed": "bold red"}
 
@@ -99,6 +103,7 @@ def _explanation(e: Explanation, console: Console, chars: int) -> None:
         _line(console, f"note: {note}", style="yellow")
     for stage in e.stages:
         _stage(stage, console)
+    _edits(e.changes, console, len(e.changes) if chars == 0 else EDITS_SHOWN)
     for cluster in e.clusters:
         for line in _cluster(cluster, e.id):
             _line(console, line)
@@ -125,6 +130,30 @@ def _explanation(e: Explanation, console: Console, chars: int) -> None:
             console, f"  {model.stage}: {model.kind} version {model.version}" + (f", {artifacts}" if artifacts else "")
         )
     _text(e.text, console, chars)
+
+
+def _edits(changes: Sequence[TextChange], console: Console, most: int) -> None:
+    """What was changed in the text, by rule."""
+    if not changes:
+        return
+    _line(console, f"{_many(len(changes), 'change')} of the text")
+    for change in changes[:most]:
+        where = "title" if change.start is None else f"at {change.start:,}"
+        gone, new = (_short(part) for part in (change.before, change.after))
+        _line(
+            console,
+            f"  {change.stage} {change.rule} {where}: {gone} -> {new}"
+            if new
+            else f"  {change.stage} {change.rule} {where}: {gone} removed",
+        )
+    if len(changes) > most:
+        _line(console, f"  and {len(changes) - most:,} more (--chars 0 shows all)", style="dim")
+
+
+def _short(part: str) -> str:
+    """A changed stretch on one line."""
+    line = " ".join(part.split())
+    return f"'{line[:EDIT_CHARS]}...'" if len(line) > EDIT_CHARS else f"'{line}'" if part else ""
 
 
 def _stage(stage: StageCheck, console: Console) -> None:

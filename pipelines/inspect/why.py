@@ -15,9 +15,10 @@ import polars as pl
 from winnow.filters.noise import hashes
 from winnow.pipelines.finished import Run
 from winnow.pipelines.graph import Node
+from winnow.pipelines.inspect.changes import TextChange, changes, content, seen_at
 from winnow.pipelines.inspect.cluster import Cluster, cluster_of, clustering, clusters
 from winnow.pipelines.inspect.decision import WORDS, Decision, decisions, of_record, reading, whole
-from winnow.pipelines.inspect.find import Found, Record, content, find
+from winnow.pipelines.inspect.find import Found, Record, find
 from winnow.pipelines.inspect.locate import Place, places
 from winnow.pipelines.inspect.marked import NO_TEXT, Marked, marked
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
@@ -89,7 +90,7 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """One record, explained. `draw`: the document's number in [0, 1) that rounds a fractional `wanted` number of copies
-    up where it is below the fraction."""
+    up where it is below the fraction. `text`: as the stage that dropped it saw it, or as it is handed off."""
 
     id: str
     url: str | None
@@ -106,6 +107,7 @@ class Explanation:
     title: str | None = None
     text: Marked = NO_TEXT
     text_bytes: int | None = None
+    changes: tuple[TextChange, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     repetitions: tuple[Repetition, ...] = ()
     wanted: float | None = None
@@ -157,7 +159,7 @@ def _document(
 ) -> Explanation:
     pipeline = run.plan.pipeline
     stages = [_passed_source(run, record)] + [_stage(run, view, node, decision) for node in pipeline.nodes.values()]
-    source, title, text = content(run, record.partition, record.row)
+    source, title, text = content(run, record.partition, record.row, seen_at(run, decision.stage))
     repeating = [node for node in pipeline.measured() if node.repeats]
     kept = decision.status == "kept" or decision.clause in {f"{n.name}.{MULTIPLICITY}" for n in repeating}
     factors = view.multiplicity(repeating) if kept and repeating else None
@@ -188,6 +190,7 @@ def _document(
         title=title,
         text=marked(run, text, dropping.signals if dropping and text else ()),
         text_bytes=record.text_bytes,
+        changes=changes(run, view),
         clusters=tuple(grouped),
         repetitions=tuple(_repetition(view, node) for node in repeating) if kept else (),
         wanted=None if factors is None else float(factors[0]),

@@ -18,6 +18,7 @@ import xxhash
 from winnow.pipelines.report.figures import Sample, Samples
 from winnow.pipelines.selection.verdict import reasons
 from winnow.pipelines.store import BATCH_ROWS
+from winnow.pipelines.texts import Reader
 from winnow.stages.stage import StageError
 
 if TYPE_CHECKING:
@@ -168,9 +169,9 @@ def _texts(drawing: Drawing) -> dict[tuple[str, int], dict[str, Any]]:
             partitions[candidate.partition.key] = candidate.partition
     plan, out = drawing.run.plan, {}
     for (_, key), rows in sorted(wanted.items()):
-        reader = plan.store.reader(plan.documents(partitions[key]), ["title", "text"])
+        reader = Reader(plan, partitions[key], ["title", "text"], plan.pipeline.edits())
         for number in sorted({row // BATCH_ROWS for row in rows}):
-            batch = reader.get_batch(number)
+            batch = reader.batch(number)
             for row in (r for r in rows if r // BATCH_ROWS == number):
                 out[key, row] = batch.slice(row % BATCH_ROWS, 1).to_pylist()[0]
     return out
