@@ -24,6 +24,7 @@ from typing import Any
 import fsspec
 import xxhash
 
+from winnow.filters.languages import LanguagePack
 from winnow.pipelines.graph import Node
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
@@ -158,7 +159,7 @@ def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
 def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...]) -> Plan:
     """Fingerprint everything, for partitions that are known."""
     inputs = fingerprint([p.key for p in partitions])
-    language = pipeline.pack.model_dump(mode="json", exclude={"clauses", "language_score", "version"})
+    language = _measured_with(pipeline.pack)
     facts = {name: _facts(node.stage) for name, node in pipeline.nodes.items()}
     clauses = {
         name: [[c.name, c.text] for c in node.clauses] for name, node in pipeline.nodes.items()
@@ -242,6 +243,13 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
         resolves,
         facts,
     )
+
+
+def _measured_with(pack: LanguagePack) -> dict[str, Any]:
+    """What of a language pack can change a measurement: not its thresholds, nor what is said of them."""
+    said = {"clauses", "language_score", "version", "provenance", "calibration", "units"}
+    units = {unit: rules.stop_words for unit, rules in sorted(pack.units.items())}
+    return {**pack.model_dump(mode="json", exclude=said), "units": units}
 
 
 def _measures(node: Node) -> bool:

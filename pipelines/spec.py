@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import winnow.stages
 import winnow.stages.sources
 from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
+from winnow.filters.languages.pack import parsed
 from winnow.pipelines.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.guards import Guard, GuardError, compile_guards
 from winnow.pipelines.selection.clause import nearest
@@ -34,6 +35,7 @@ EXPECTED = {
     "repeat": "a number or an SQL expression",
     "guard": "an SQL boolean over figures, such as drop <= 0.98, or a list of those",
     "over": "the name of a stage, or a list of names",
+    "language": "a code such as ko, or the path of a language pack such as packs/tr.yaml",
 }
 """What may be written for the keys that take several forms."""
 
@@ -44,7 +46,7 @@ class Header(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^\w[\w.-]*$")
-    language: str
+    language: str | dict[str, Any]  # a code, the path of a pack's file, or, as a run keeps it, that pack itself
     seed: int = 0
     max_failures: float = Field(default=0.05, ge=0)  # a share of the records below 1, a number of them from 1 on
     sources: dict[str, dict[str, Any]]
@@ -148,10 +150,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
     header = _validated(Header, marked.tree, marked, (), problems)
     if header is None:
         raise SpecError("\n".join(problems))
-    try:
-        pack = language_pack(header.language)
-    except UnknownLanguage as error:
-        raise SpecError(f"{marked.where('language')}: language: {error}") from None
+    pack = _pack(header.language, marked, path)
     found = dict(_sources(header, marked, problems))
     sources = {name: source for name, (source, _) in found.items()}
     built = dict(_stages(header, marked, pack, problems))
@@ -181,6 +180,19 @@ def _checked(marked: Marked, path: str) -> Pipeline:
         marked.tree,
         path,
     )
+
+
+def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> LanguagePack:
+    """The language pack. One from a file of its own becomes part of the declaration, so that a run keeps what it used."""
+    try:
+        if not isinstance(language, str):
+            return parsed(language, path)
+        pack = language_pack(language)
+    except UnknownLanguage as error:
+        raise SpecError(f"{marked.where('language')}: language: {error}") from None
+    if language.endswith((".yaml", ".yml")):
+        marked.tree["language"] = pack.model_dump(mode="json", exclude_defaults=True)
+    return pack
 
 
 def _guards(

@@ -1,0 +1,151 @@
+"""The texts that a language pack is fitted on: files, or the documents of a run, and of each a bounded sample.
+
+A sample is the texts with the least xxh64 (seed 0; of the text, or of the document's id), so that it does not depend on
+the order of files or partitions. Texts that are equal count once.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import heapq
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import xxhash
+
+from winnow.classifiers.language_id import LanguageIdentifier
+from winnow.filters.calibrate import documents, files
+from winnow.filters.fitting import FitError
+from winnow.pipelines.finished import Run, open_run
+from winnow.stages.langid import LangidSettings, LangidStage, prefixes
+
+BATCH = 500
+
+Keyed = tuple[str, str]
+"""What a text is drawn by, and the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read: `fields` of rows, `join` rows to that many characters, `lines` of text files as rows."""
+
+    fields: tuple[str, ...] = ("text",)
+    join: int = 0
+    lines: bool = False
+
+
+@dataclass(slots=True)
+class Sample:
+    """At most `size` texts of those added. `seen`: how many texts there were, without blank ones."""
+
+    size: int
+    seen: int = 0
+    held: dict[int, str] = field(default_factory=dict)
+    heap: list[int] = field(default_factory=list)
+
+    def add(self, key: str, text: str) -> None:
+        """One text, by the hash of its key."""
+        self.seen += 1
+        drawn = xxhash.xxh64_intdigest(key.encode("utf-8", "surrogatepass"))
+        if drawn in self.held:
+            return
+        if len(self.held) < self.size:
+            heapq.heappush(self.heap, -drawn)
+        elif drawn < -self.heap[0]:
+            del self.held[-heapq.heappushpop(self.heap, -drawn)]
+        else:
+            return
+        self.held[drawn] = text
+
+    def texts(self) -> list[str]:
+        """In the order of their hashes."""
+        return [self.held[drawn] for drawn in sorted(self.held)]
+
+
+def found(paths: Sequence[str | Path]) -> list[Path]:
+    """The files that paths, folders and patterns name, each once, sorted. Raises FitError for what is not there."""
+    paths = [Path(p) for name in paths for p in (glob.glob(str(name), recursive=True) or [str(name)])]
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise FitError(f"{missing[0]}: no such file or folder: expected texts")
+    every = sorted(set(files(paths)))
+    if not every:
+        raise FitError(f"{paths[0]}: a folder without any file to read: expected .txt, .md, .jsonl, .parquet or .tsv")
+    return every
+
+
+def read(paths: Sequence[Path], reading: Reading) -> Iterator[Keyed]:
+    """The texts of files that are not blank."""
+    for text in documents(paths, reading.fields, reading.join, reading.lines):
+        if text and not text.isspace():
+            yield text, text
+
+
+def content(paths: Sequence[Path]) -> str:
+    """sha256 (hex) over the sha256 of every file, sorted: what the files hold, not how they are called."""
+    digests = []
+    for path in paths:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def opened(reference: str) -> Run | None:
+    """The run that a reference names, None where it names files. Raises RunError for a folder of an unfinished run, and
+    FitError for a run that gave texts up."""
+    path = Path(reference)
+    inside = path.is_dir() and any((path / name).exists() for name in ("run.json", "records"))
+    if not inside and (path.exists() or glob.glob(reference) or ("://" not in reference and "@" not in reference)):
+        return None
+    run = open_run(reference)
+    if run.plan.store.exists(run.plan.freed):
+        raise FitError(
+            f"{reference}: it gave up the texts of documents that were not selected (rejected: metadata), so that it shows no "
+            "crawl any more: expected a run that has them"
+        )
+    return run
+
+
+def of_run(run: Run, code: str, model: str) -> Iterator[Keyed]:
+    """Every document of a run that has text, kept or not, one partition in memory at a time; where a stage of the run
+    asked the same language model already, those that it put in the language."""
+    asked = None
+    for name, node in run.plan.pipeline.nodes.items():
+        settings = node.stage.settings
+        if isinstance(node.stage, LangidStage) and (settings.model, settings.chars) == (model, LangidSettings().chars):
+            asked = name
+    for frame in run.partitions():
+        chosen = frame if asked is None else frame.filter(pl.col(f"{asked}.label") == code)
+        for key, text in chosen.select("id", "text").collect().iter_rows():
+            if text and not text.isspace():
+                yield key, unicodedata.normalize("NFC", text)
+
+
+def labelled(
+    texts: Iterable[Keyed], model: LanguageIdentifier | None
+) -> Iterator[tuple[str, str, str | None, float | None]]:
+    """Key, text, and by the model its language and score, of the beginning that a `langid` stage reads."""
+    for batch in _batches(texts):
+        if model is None:
+            yield from ((key, text, None, None) for key, text in batch)
+            continue
+        column = pa.array([text for _, text in batch], pa.large_string())
+        labels, scores = model.predict(prefixes(column, LangidSettings().chars))
+        for (key, text), label, score in zip(batch, labels, scores, strict=True):
+            yield key, text, label, score
+
+
+def _batches(texts: Iterable[Keyed]) -> Iterator[list[Keyed]]:
+    batch: list[Keyed] = []
+    for item in texts:
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
