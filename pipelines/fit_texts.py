@@ -6,7 +6,6 @@ the order of files or partitions. Texts that are equal count once.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import heapq
 import unicodedata
@@ -51,7 +50,7 @@ class Sample:
     def add(self, key: str, text: str) -> None:
         """One text, by the hash of its key."""
         self.seen += 1
-        drawn = xxhash.xxh64_intdigest(key.encode("utf-8", "surrogatepass"))
+        drawn = xxhash.xxh64_intdigest(key.encode("utf-8"))
         if drawn in self.held:
             return
         if len(self.held) < self.size:
@@ -69,21 +68,32 @@ class Sample:
 
 def found(paths: Sequence[str | Path]) -> list[Path]:
     """The files that paths, folders and patterns name, each once, sorted. Raises FitError for what is not there."""
-    paths = [Path(p) for name in paths for p in (glob.glob(str(name), recursive=True) or [str(name)])]
-    missing = [path for path in paths if not path.exists()]
+    named = [path for name in paths for path in _matching(str(name))]
+    missing = [path for path in named if not path.exists()]
     if missing:
         raise FitError(f"{missing[0]}: no such file or folder: expected texts")
-    every = sorted(set(files(paths)))
+    every = sorted(set(files(named)))
     if not every:
-        raise FitError(f"{paths[0]}: a folder without any file to read: expected .txt, .md, .jsonl, .parquet or .tsv")
+        raise FitError(f"{named[0]}: a folder without any file to read: expected .txt, .md, .jsonl, .parquet or .tsv")
     return every
 
 
+def _matching(name: str) -> list[Path]:
+    """What a pattern matches; the path itself where it matches nothing."""
+    path = Path(name)
+    if not any(sign in name for sign in "*?[") or path.exists():
+        return [path]
+    parts = path.parts
+    fixed = next(i for i, part in enumerate(parts) if any(sign in part for sign in "*?["))
+    return sorted(Path(*parts[:fixed]).glob(str(Path(*parts[fixed:])))) or [path]
+
+
 def read(paths: Sequence[Path], reading: Reading) -> Iterator[Keyed]:
-    """The texts of files that are not blank."""
+    """The texts of files that are not blank; what JSON escapes as half a surrogate pair becomes `?`."""
     for text in documents(paths, reading.fields, reading.join, reading.lines):
         if text and not text.isspace():
-            yield text, text
+            whole = text.encode("utf-8", "replace").decode("utf-8")
+            yield whole, whole
 
 
 def content(paths: Sequence[Path]) -> str:
@@ -100,7 +110,7 @@ def opened(reference: str) -> Run | None:
     FitError for a run that gave texts up."""
     path = Path(reference)
     inside = path.is_dir() and any((path / name).exists() for name in ("run.json", "records"))
-    if not inside and (path.exists() or glob.glob(reference) or ("://" not in reference and "@" not in reference)):
+    if not inside and (path.exists() or not ("://" in reference or "@" in reference)):
         return None
     run = open_run(reference)
     if run.plan.store.exists(run.plan.freed):

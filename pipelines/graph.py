@@ -123,11 +123,13 @@ def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[s
 
 
 def _finality(stage: Stage, common: Common) -> int:
-    """0 for what measures and decides; 1 for a corpus stage that decides nothing, such as a mixture; 2 for the terminal.
+    """0 for what measures, decides or edits; 1 for a corpus stage that does neither, such as a mixture; 2 for the terminal.
     The later come after the earlier wherever they are written: they look at the final selection."""
     if isinstance(stage, Terminal):
         return 2
-    return int(isinstance(stage, Corpus) and not stage.clauses() and not common.keep)
+    if not isinstance(stage, Corpus) or isinstance(stage, CorpusTransform):
+        return 0
+    return int(not stage.clauses() and not common.keep)
 
 
 def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
                     fresh.add(node.name)
                 view.put(node.name, table)
                 writers[node.name].write(table)
-            _account(plan, view, plan.wave(wave), accounts)
+            _account(plan, view, wave, accounts)
         unless_done.pop_all()
     for name, writer in writers.items():
         if name in fresh:
@@ -79,12 +79,14 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
     }
 
 
-def _account(plan: Plan, view: View, nodes: Sequence[Node], accounts: Tally) -> None:
+def _account(plan: Plan, view: View, wave: int, accounts: Tally) -> None:
     """What the stages of a wave decide on the rows of a view, where that can be told already."""
-    nodes_by_name = plan.pipeline.nodes
-    for node in nodes:
-        later = [r for r in node.reads() if isinstance(nodes_by_name[r].stage, (Corpus, Terminal))]
-        if isinstance(node.stage, Map) and not node.statistics and not later:
+    nodes = plan.pipeline.nodes
+    for node in plan.wave(wave):
+        later = [r for r in node.reads() if isinstance(nodes[r].stage, (Corpus, Terminal))]
+        gates = plan.pipeline.gates(node)
+        open_ = [g for g in gates if max(plan.resolves.get(g.name, -1), plan.reduces.get(g.name, -1)) >= wave]
+        if isinstance(node.stage, Map) and not (node.statistics or later or open_):
             _count(node, *view.verdict(node), accounts)
 
 

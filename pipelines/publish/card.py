@@ -252,7 +252,8 @@ def _columns(publication: Publication) -> str:
         "date": "when the source has it from",
         "source": "name of the source",
         "title": "title, where the page or record has one",
-        "text": "the text, NFC",
+        "text": "the text, NFC"
+        + (f", as {' and '.join(edits)} changed it" if (edits := run.plan.pipeline.edits()) else ""),
         "selection.multiplicity": "how often training is to see the document",
     }
     rows = []

@@ -23,7 +23,14 @@ def limits(run: Run, models: Sequence[Model]) -> list[str]:
     pipeline, accounting = run.plan.pipeline, run.accounting
     kinds = {node.stage.kind for node in pipeline.nodes.values()}
     out = []
-    if not any(PERSONAL.search(kind) for kind in kinds):
+    masking = [node.name for node in pipeline.nodes.values() if node.edits and PERSONAL.search(node.stage.kind)]
+    if masking:
+        out.append(
+            f"**Personal data** (`{'`, `'.join(masking)}`). Masked is what patterns find, such as addresses of e-mail and "
+            "numbers; names of persons, and what no pattern knows, are in the texts as the sources had them. URLs are not "
+            "masked."
+        )
+    else:
         out.append(
             "**Personal data.** No stage removes or masks personal data: names, addresses, telephone numbers and the like "
             "are in the texts as the sources had them."
