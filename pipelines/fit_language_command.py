@@ -110,7 +110,7 @@ def show(fitted: LanguageFit, console: Console) -> None:
     for f in fitted.clauses:
         now = "left out" if f.threshold is None else f"{f.clause.operator} {f.threshold:.10g}"
         base = f"{f.clause.operator} {f.clause.base:g}"
-        at = "" if f.match is None else f"{f.match.quantile:.3f}" + (" (beyond)" if f.match.beyond else "")
+        at = "" if f.match is None else f"{f.match.quantile:.3f}" + (" (tail)" if f.match.beyond else "")
         shares = [f"{share:.1%}" for share in (f.reference, f.crawl) if share is not None]
         if fitted.from_unit:
             table.add_row(f.clause.signal, base, at, now, *shares, f.note)

@@ -264,6 +264,8 @@ def _stage(run: Run, view: View, node: Node, decision: Decision) -> StageCheck:
         unsaid = status[0] == UNSEEN and None in frame.row(0)  # it reads a stage that never met the document
         holds = bool(view.holds(node)[number][0]) if known and not unsaid else None
         value = frame.select(clause.value().alias("v")).get_column("v")[0] if known and clause.signals else None
+        if known and value is None and len(clause.signals) == 1:
+            value = "null"
         if known and clause.draws:
             value = ", ".join([*filter(None, [value]), *_drawn(view, clause)])
         resolved = _resolved(run, view, node, clause) if known else ()

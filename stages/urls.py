@@ -1,0 +1,172 @@
+"""`use: urls`: rules on addresses, before a byte of the page is looked at.
+
+    urls: {use: urls, lists: [lists/ut1/adult, {path: words.txt, kind: soft_words}], own: [adult, spam], allow: [good.example]}
+
+Lists are those of the user and, unless `own` says otherwise, four small ones of ours. The public suffix list and every
+list file enter the stage's fingerprint.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from winnow.classifiers.artifacts import digest
+from winnow.filters.urls.lists import OWN, THEMES, ListError, ListFile, found, own
+from winnow.filters.urls.rules import UrlRules
+from winnow.filters.urls.suffixes import HOSTING, REGISTRIES, snapshot
+from winnow.stages.stage import Artifact, Page, Screen, Settings, StageError
+
+Kind = Literal[
+    "domains", "hosts", "urls", "suffixes", "words", "soft_words", "substrings", "exceptions", "allow"
+]  # lists.KINDS; a test compares them
+
+
+class ListSettings(Settings):
+    """A list: `path` of a file or of a UT1 category's folder, `kind` of its entries (of a file), and the `name` that
+    documents are said to be listed in; without one the file's, up to its first dot."""
+
+    path: str
+    kind: Kind = "domains"
+    name: str | None = None
+
+
+class UrlsSettings(Settings):
+    """`lists`: your own, a bare path stands for a list of domains. `own`: which of ours (adult, gambling, piracy, spam).
+    `allow`: domains that nothing is said against, with all below them."""
+
+    lists: tuple[str | ListSettings, ...] = ()
+    own: tuple[str, ...] = Field(default=THEMES)
+    allow: tuple[str, ...] = ()
+
+
+class Urls(Screen):
+    """State: the digests that `artifacts()` last gave, which travel with the pickled stage; a run uses the lists that its
+    plan was made with, or stops."""
+
+    __slots__ = ("_planned",)
+    _planned: tuple[str, ...]
+    kind = "urls"
+    version = 1
+    Settings = UrlsSettings
+    by_address = True
+
+    def signals(self) -> dict[str, pa.DataType]:
+        """`host`, `domain` (registered; the host where it has none) and `suffix` (public), in ASCII form, null where the
+        address has none. `listed`: the list that host or page stands in. `words`, `soft_words`: how many distinct hard
+        words (with substrings of the host) and soft ones; `word`, `soft`: the first hard one, and all soft ones. Null for
+        none. `malformed`: there is an address and no host in it."""
+        return {
+            "host": pa.string(),
+            "domain": pa.string(),
+            "suffix": pa.string(),
+            "listed": pa.string(),
+            "words": pa.int32(),
+            "word": pa.string(),
+            "soft_words": pa.int32(),
+            "soft": pa.string(),
+            "malformed": pa.bool_(),
+        }
+
+    def clauses(self) -> dict[str, str]:
+        """`soft is null` is there for the sake of the recorded value, which names the signals of a clause: it says nothing
+        that `soft_words < 2` does not."""
+        return {
+            "listed": "listed is null",
+            "hard_words": "word is null",
+            "soft_words": "soft_words < 2 or soft is null",
+        }
+
+    def artifacts(self) -> list[Artifact]:
+        """The list files, ours as one, and the public suffix list. Reads the lists, so that a bad one stops the run
+        before it starts. Raises StageError."""
+        files = self._files()
+        digests = tuple(digest(file.path) for file in files)
+        self._rules(tuple(files), digests)
+        object.__setattr__(self, "_planned", digests)
+        given = [
+            Artifact(f"{number}:{file.name}.{file.kind}", file.path, sha)
+            for number, (file, sha) in enumerate(zip(files, digests, strict=True), 1)
+            if file.path.parent != OWN
+        ]
+        ours = [f"{file.path.name} {digest(file.path)}\n" for theme in self.settings.own for file in own(theme)]
+        ours += [f"{path.name} {digest(path)}\n" for path in (HOSTING, REGISTRIES)]
+        return [
+            *given,
+            Artifact("own-lists", OWN, hashlib.sha256("".join(ours).encode()).hexdigest()),
+            Artifact("public-suffixes", snapshot(), digest(snapshot())),
+        ]
+
+    def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
+        files = tuple(self._files())
+        planned = getattr(self, "_planned", None) or tuple(digest(file.path) for file in files)
+        seen = self._rules(files, planned).look([page.url for page in pages])
+        columns = {
+            "host": [a.host for a in seen],
+            "domain": [a.domain for a in seen],
+            "suffix": [a.suffix for a in seen],
+            "listed": [a.listed for a in seen],
+            "words": [len(a.hard) for a in seen],
+            "word": [a.hard[0] if a.hard else None for a in seen],
+            "soft_words": [len(a.soft) for a in seen],
+            "soft": [" ".join(a.soft) if a.soft else None for a in seen],
+            "malformed": [a.malformed for a in seen],
+        }
+        return pa.record_batch({name: pa.array(columns[name], kind) for name, kind in self.signals().items()})
+
+    def _rules(self, files: tuple[ListFile, ...], digests: tuple[str, ...]) -> UrlRules:
+        try:
+            return _loaded(files, digests, self.settings.allow)
+        except ListError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+    def _files(self) -> list[ListFile]:
+        settings: UrlsSettings = self.settings
+        files: list[ListFile] = []
+        try:
+            for entry in settings.lists:
+                one = ListSettings(path=entry) if isinstance(entry, str) else entry
+                path = Path(one.path).expanduser()
+                files += found(one.name or path.name.partition(".")[0], one.kind, path)
+        except ListError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        for theme in settings.own:
+            if theme not in THEMES:
+                near = difflib.get_close_matches(theme, THEMES, n=1, cutoff=0.3)
+                hint = f"; nearest: '{near[0]}'" if near else ""
+                raise StageError(
+                    f"{self.name}: own: no list '{theme}': expected some of {', '.join(THEMES)}{hint} (a file of yours is"
+                    " named under lists)"
+                )
+            files += own(theme)
+        return files
+
+    def __getstate__(self) -> list[Any]:
+        return [self.name, self.settings, self.pack, getattr(self, "_planned", None)]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(("name", "settings", "pack", "_planned"), state, strict=True):
+            if value is not None:
+                object.__setattr__(self, name, value)
+
+
+@lru_cache(maxsize=4)
+def _loaded(files: tuple[ListFile, ...], digests: tuple[str, ...], allow: tuple[str, ...]) -> UrlRules:
+    for file, planned in zip(files, digests, strict=True):
+        here = digest(file.path)
+        if here != planned:
+            raise ListError(
+                f"list '{file.path}' changed during the run: planned with sha256 {planned[:12]}, here it is {here[:12]};"
+                " run again"
+            )
+    return UrlRules(files, allow)
+
+
+KIND = Urls
