@@ -82,6 +82,7 @@ def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[s
         if len(found) > 1:
             raise SpecError(f"{marked.where('stages', found[1])}: stages.{found[1]}: a second {label} stage")
     over = {name: _over(name, built, marked) for name in built}
+    _chain_edits(over, built)
     try:
         order = list(graphlib.TopologicalSorter(over).static_order())
     except graphlib.CycleError as error:
@@ -233,6 +234,28 @@ def _check_reads(
                 f"{marked.where('stages', node.name)}: stages.{node.name}: reads signal '{signal}', which no stage before "
                 f"it measures; {nearest(signal, visible)}"
             )
+
+
+def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Stage, Common]]) -> None:
+    """A stage that changes texts is by default also over the one that does so before it, wherever that branched off."""
+    before: str | None = None
+    for name, (stage, common) in built.items():
+        if isinstance(stage, (Transform, CorpusTransform)):
+            if before is not None and common.over is None and before not in _above(name, over):
+                over[name] = (*over[name], before)
+            before = name
+
+
+def _above(name: str, over: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """All ancestors of a stage; a circle is refused later."""
+    found: set[str] = set()
+    waiting = list(over[name])
+    while waiting:
+        other = waiting.pop()
+        if other not in found:
+            found.add(other)
+            waiting += over[other]
+    return found
 
 
 def _check_edits(nodes: Mapping[str, Node], marked: Marked) -> None:

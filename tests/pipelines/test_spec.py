@@ -28,7 +28,7 @@ def test_the_shipped_recipes_resolve(recipe: str) -> None:
     pipeline = load_pipeline(ROOT / "pipelines" / f"{recipe}.yaml")
     assert pipeline.language == ("en" if recipe == "web" else recipe)
     assert pipeline.terminal() is not None
-    assert [n.name for n in pipeline.raw()] == ["screen", "extract"]
+    assert [n.name for n in pipeline.raw()] == ["urls", "screen", "extract"]
 
 
 @pytest.mark.parametrize("language", languages())
@@ -41,18 +41,21 @@ def test_any_language_with_a_pack_runs_the_neutral_recipe(language: str) -> None
 def test_the_korean_line() -> None:
     nodes = load_pipeline(ROOT / "pipelines" / "ko.yaml").nodes
     assert list(nodes) == [
+        "urls",
         "screen",
         "extract",
         "language",
+        "clean",
         "rules",
         "quality",
         "toxicity",
         "dedup",
         "domain",
+        "personal",
         "mixture",
         "shards",
     ]
-    assert nodes["rules"].over == ("language",)
+    assert nodes["rules"].over == ("clean",)
     assert nodes["dedup"].over == ("toxicity",), "the survivor of a cluster must be one that the rules keep"
     assert nodes["shards"].over == tuple(nodes)[:-1]
     assert nodes["mixture"].stage.settings.tokens == "shards.tokens"
@@ -60,12 +63,16 @@ def test_the_korean_line() -> None:
 
 def test_a_child_inserts_stages_where_it_writes_them(tmp_path: Path) -> None:
     path = child(tmp_path, "stages:\n  language: {}\n  second: {use: langid, keep: true}\n  dedup: null\n")
-    assert list(load_pipeline(path).nodes) == ["screen", "extract", "language", "second", "rules", "shards"]
+    assert list(load_pipeline(path).nodes) == [
+        *("urls", "screen", "extract", "language", "second", "clean", "rules", "personal", "shards")
+    ]
 
 
 def test_another_kind_replaces_the_parents_settings(tmp_path: Path) -> None:
     path = child(tmp_path, "stages:\n  dedup: {use: rules, over: language}\n")
-    assert load_pipeline(path).nodes["dedup"].stage.kind == "rules"
+    nodes = load_pipeline(path).nodes
+    assert nodes["dedup"].stage.kind == "rules"
+    assert nodes["personal"].over == ("dedup", "clean"), "texts are changed one after another, whatever branches between"
 
 
 def test_set_overrides_and_disables(tmp_path: Path) -> None:
@@ -152,14 +159,18 @@ def test_every_stage_file_is_a_kind() -> None:
     import winnow.stages
 
     assert kinds(winnow.stages) == [
+        "clean",
         "extract",
         "fasttext",
+        "host_lines",
         "langid",
         "minhash",
         "mixture",
+        "personal",
         "prescreen",
         "rules",
         "tokenize",
+        "urls",
     ]
 
 
