@@ -5,7 +5,7 @@
 FILES hold good text: `.md`, `.txt` (one document each), `.jsonl`, `.jsonl.gz`, `.parquet`, `.tsv` (one document per
 row, in the first of `--field` that the row has), `.conllu` (one sentence per `# text =` line), or folders of these.
 `--join N` joins consecutive rows of one file into documents of at least N characters, for collections of sentences.
-`--where` leaves stubs out of the good texts. For every measure it prints quantiles and the threshold that `--quantile`
+`--lines` reads `.txt` and `.md` as one row per line. `--where` leaves stubs out of the good texts. For every measure it prints quantiles and the threshold that `--quantile`
 of the good text would miss; then how much of the good text and of `--bad` text (never joined) each clause of the
 language pack, and all of them together, would drop.
 
@@ -21,7 +21,7 @@ import gzip
 import json
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from winnow.filters.languages import LanguagePack, language_pack
-from winnow.filters.lexicon import lexicon
 from winnow.filters.measures import MEASURES
 from winnow.filters.rules import measure
 
@@ -61,39 +60,53 @@ def files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def rows(path: Path, fields: Sequence[str]) -> Iterator[str]:
-    """The texts of one file. Raises UnreadableText for a kind of file, or rows, that it cannot take text from."""
-    name = path.name.removesuffix(".gz")
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+def rows(path: Path, fields: Sequence[str], lines: bool = False) -> Iterator[str]:
+    """The texts of one file; with `lines`, of `.md` and `.txt` one per line. Raises UnreadableText for a kind of file,
+    or rows, that it cannot take text from."""
+    try:
+        yield from _rows(path, path.name.removesuffix(".gz"), fields, lines)
+    except UnicodeDecodeError as error:
+        raise UnreadableText(f"{path}: byte {error.start} is not UTF-8: expected text in UTF-8") from None
+    except (json.JSONDecodeError, pa.ArrowInvalid) as error:
+        raise UnreadableText(f"{path}: {error}: expected what its name says") from None
+
+
+def _rows(path: Path, name: str, fields: Sequence[str], lines: bool) -> Iterator[str]:
+    if name.endswith(".parquet"):
+        with pq.ParquetFile(path) as table:
+            for batch in table.iter_batches(1000):
+                yield from (_text(record, path, fields) for record in batch.to_pylist())
+        return
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
         if name.endswith((".md", ".txt")):
-            yield lines.read()
+            yield from (line.rstrip("\n") for line in file) if lines else [file.read()]
         elif name.endswith(".conllu"):
-            yield from (line.removeprefix("# text = ").strip() for line in lines if line.startswith("# text = "))
+            yield from (line.removeprefix("# text = ").strip() for line in file if line.startswith("# text = "))
         elif name.endswith(".jsonl"):
-            yield from (_text(json.loads(line), path, fields) for line in lines)
+            yield from (_text(json.loads(line), path, fields) for line in file if line.strip())
         elif name.endswith(".tsv"):
-            for record in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            for record in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
                 yield _text(record, path, fields)
-        elif name.endswith(".parquet"):
-            yield from (_text(record, path, fields) for record in pq.read_table(path).to_pylist())
         else:
             raise UnreadableText(f"{path}: expected one of {', '.join(KNOWN)}")
 
 
-def _text(record: dict[str, Any], path: Path, fields: Sequence[str]) -> str:
+def _text(record: Any, path: Path, fields: Sequence[str]) -> str:
+    if not isinstance(record, dict):
+        raise UnreadableText(f"{path}: a row is {type(record).__name__}: expected an object with {', '.join(fields)}")
     for field in fields:
         if field in record:
-            return record[field] or ""
+            return str(record[field] or "")
     raise UnreadableText(f"{path}: a row has none of the fields {', '.join(fields)}, but {', '.join(record)}")
 
 
-def documents(paths: Sequence[Path], fields: Sequence[str], join: int) -> Iterator[str]:
+def documents(paths: Sequence[Path], fields: Sequence[str], join: int, lines: bool = False) -> Iterator[str]:
     """NFC texts of all files. Rows of files that hold many are joined, in order, to at least `join` characters."""
     for path in files(paths):
-        single = path.suffix in (".md", ".txt")
+        single = path.suffix in (".md", ".txt") and not lines
         held: list[str] = []
         size = 0
-        for text in rows(path, fields):
+        for text in rows(path, fields, lines):
             held.append(unicodedata.normalize("NFC", text))
             size += len(text)
             if single or size >= join:
@@ -101,11 +114,9 @@ def documents(paths: Sequence[Path], fields: Sequence[str], join: int) -> Iterat
                 held, size = [], 0
 
 
-def measured(texts: Iterator[str], pack: LanguagePack) -> pl.DataFrame:
-    """One row per text, one column per measure."""
-    column = pa.array(texts, pa.large_string())
-    batch = measure(column, lexicon(pack), pack.word_unit == "character")
-    frame = pl.from_arrow(batch)
+def measured(texts: Iterable[str], pack: LanguagePack, unit: str | None = None) -> pl.DataFrame:
+    """One row per text, one column per measure, in a word unit of the pack, its own unless given."""
+    frame = pl.from_arrow(measure(pa.array(texts, pa.large_string()), pack, unit))
     assert isinstance(frame, pl.DataFrame)
     return frame
 
@@ -140,12 +151,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bad", nargs="+", type=Path, default=[])
     parser.add_argument("--field", nargs="+", default=["text"])
     parser.add_argument("--join", type=int, default=0)
+    parser.add_argument("--lines", action="store_true")
     parser.add_argument("--quantile", type=float, default=0.01)
     parser.add_argument("--where", default="true", help="SQL over the measures: which texts count as good")
     options = parser.parse_args(arguments)
     pack = language_pack(options.language)
-    good = measured(documents(options.files, options.field, options.join), pack).filter(pl.sql_expr(options.where))
-    bad = measured(documents(options.bad, options.field, 0), pack)
+    good = measured(documents(options.files, options.field, options.join, options.lines), pack).filter(
+        pl.sql_expr(options.where)
+    )
+    bad = measured(documents(options.bad, options.field, 0, options.lines), pack)
     with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160, tbl_hide_column_data_types=True):
         print(f"{good.height} good documents, {bad.height} bad ones, language pack {pack.code} {pack.version}")
         print(proposals(good, options.quantile))

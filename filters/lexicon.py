@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,9 +15,6 @@ from winnow.filters.languages import LanguagePack
 BASIS = 0xCBF29CE484222325
 PRIME = 0x100000001B3
 _MASK = (1 << 64) - 1
-
-WHOLE = 1  # the entry must be the whole word
-PREFIX = 2  # the word may go on (Korean particles, endings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +34,25 @@ class Lexicon:
     stop_words: Table  # value: 1 + position in the list
     endings: Table
     sentence_endings: Table
-    bad_words: Table  # value: WHOLE or PREFIX
+
+
+def fold_code(code: int) -> int:
+    """The small letter of a capital of the alphabets in which they lie a fixed step apart (Latin-1, Greek, Cyrillic),
+    any other code point as it is. `running_text_kernel.fold` is this function compiled."""
+    if code < 0x80:
+        return code + 32 if 0x41 <= code <= 0x5A else code
+    if code >= 0x530:
+        return code
+    if (0xC0 <= code <= 0xDE and code != 0xD7) or 0x391 <= code <= 0x3A9 or 0x410 <= code <= 0x42F:
+        return code + 32
+    if 0x400 <= code <= 0x40F:
+        return code + 80
+    return code
 
 
 def fold(character: str) -> str:
-    """The lower case of one capital of the Latin, Greek and Cyrillic alphabets; any other character as it is."""
-    lower = character.lower()
-    return lower if len(lower) == 1 and ord(character) < 0x530 else character
+    """`fold_code` of a character."""
+    return chr(fold_code(ord(character)))
 
 
 def key(characters: str) -> int:
@@ -70,18 +80,21 @@ def _table(entries: list[tuple[str, int]]) -> Table:
     return Table(keys, slots, longest, len(values))
 
 
+def _composed(listed: tuple[str, ...]) -> list[str]:
+    """Entries in NFC and small letters, each once, in their order; empty ones are none."""
+    plain = ("".join(map(fold, unicodedata.normalize("NFC", entry))) for entry in listed)
+    return list(dict.fromkeys(entry for entry in plain if entry))
+
+
 def lexicon(pack: LanguagePack) -> Lexicon:
-    """The tables of a pack. A bad word that ends in `*` matches at the start of a word, any other the whole word."""
-    return _lexicon(pack.stop_words, pack.endings, pack.sentence_endings, pack.bad_words)
+    """The tables of a pack. Its bad words have their own (`winnow.filters.bad_words`)."""
+    return _lexicon(pack.stop_words, pack.endings, pack.sentence_endings)
 
 
 @cache
-def _lexicon(
-    stop_words: tuple[str, ...], endings: tuple[str, ...], sentence_endings: tuple[str, ...], bad_words: tuple[str, ...]
-) -> Lexicon:
+def _lexicon(stop_words: tuple[str, ...], endings: tuple[str, ...], sentence_endings: tuple[str, ...]) -> Lexicon:
     return Lexicon(
-        stop_words=_table([(word, 1 + i) for i, word in enumerate(dict.fromkeys(stop_words))]),
-        endings=_table([(ending[::-1], 1) for ending in endings]),
-        sentence_endings=_table([(ending[::-1], 1) for ending in sentence_endings]),
-        bad_words=_table([(word.rstrip("*"), PREFIX if word.endswith("*") else WHOLE) for word in bad_words]),
+        stop_words=_table([(word, 1 + i) for i, word in enumerate(_composed(stop_words))]),
+        endings=_table([(ending[::-1], 1) for ending in _composed(endings)]),
+        sentence_endings=_table([(ending[::-1], 1) for ending in _composed(sentence_endings)]),
     )

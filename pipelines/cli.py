@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from winnow.pipelines.fit_language_command import fit_language_command
 from winnow.pipelines.inspect.commands import Reference, console, register
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def train(
 
 register(app)
 app.add_typer(fit_app, name="fit")
+fit_app.command("language")(fit_language_command)
 
 
 @fit_app.command("classifier")
@@ -202,13 +204,14 @@ def _known() -> tuple[type[Exception], ...]:
     """Errors that already are one clear sentence."""
     from winnow.classifiers.artifacts import ModelError
     from winnow.classifiers.recipe import RecipeError
+    from winnow.filters.fitting import FitError
     from winnow.pipelines.execute import RunError
     from winnow.pipelines.yaml_source import SpecError
     from winnow.stages.stage import StageError
     from winnow.tokenize.shard import ShardError
     from winnow.tokenize.tokenizer import TokenizerError
 
-    return (SpecError, StageError, RunError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
+    return (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
 
 
 def _declared(

@@ -148,6 +148,7 @@ def _fit(request: Request) -> LanguageFit:
         "stop_words": (),
         "terminal_punctuation": writing.terminal_punctuation(seen, script),
         "clauses": {},
+        "default_packs": tuple(group for group in base.default_packs if group in rules.clauses),
     }
     if known:
         facts |= {key: getattr(known, key) for key in ("endings", "sentence_endings", "bad_words")}

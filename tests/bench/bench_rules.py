@@ -1,11 +1,16 @@
-"""Documents per second of the `rules` measures and of datatrove's same filters, in one process and one run.
+"""All measures of the rules against datatrove's three filters, on the same documents in one run; and what each costs.
 
-    python tests/bench/bench_rules.py [--documents 1500] [--subsample 40] FILES.jsonl.gz...
+    python tests/bench/bench_rules.py [--check] [--documents 1500] [--subsample 50]
 
-FILES hold one document per row in `gold_text` or `text`, with its `lang`; without FILES the crawl set beside the
-checkout is read. datatrove runs Gopher repetition, Gopher quality and FineWeb with thresholds that drop nothing, so
-that it too computes every measure: once splitting words at white space, once (on the first `--subsample`
-documents) with its default tokenizer, Kiwi for Korean and spaCy for English.
+Korean: the gold texts of the mixed crawl and the Korean manuals of the data folder beside the checkout; English: the
+crawl's. datatrove runs Gopher repetition, Gopher quality and FineWeb with thresholds that drop nothing, so that it too
+computes every measure: with its default tokenizer (Kiwi for Korean, spaCy for English) on every n-th document, about
+`--subsample` of them, and splitting at white space on three times as many. Each side is one process with one thread;
+both are timed in processor seconds on the same documents, ours before and after datatrove's, the better one counting.
+
+Then what each group of measures costs, in MB of UTF-8 per processor second: its own time within `measure`, on the
+words that all share, and the splitting apart; once for each word unit. Then peak memory. `--check` adds whether the
+ratios are at least 50 for Korean and 5 for English with datatrove's default tokenizers.
 """
 
 from __future__ import annotations
@@ -13,41 +18,112 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
+import resource
+import sys
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import pyarrow as pa
-
-from winnow.filters.languages import language_pack
-from winnow.filters.lexicon import lexicon
-
-CRAWL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+CRAWL = DATA / "crawl" / "web-mixed.truth.jsonl.gz"
+FINEWEB2 = {"ko": "kor_Hang", "en": "eng_Latn"}
+DEFAULT = {"ko": "Kiwi", "en": "spaCy"}
+WANTED = {"ko": 50, "en": 5}
+UNITS = (
+    ("ko", "whitespace"),
+    ("ko", "character"),
+    ("ko", "segment"),
+    ("ko", "morpheme"),
+    ("en", "whitespace"),
+    ("en", "segment"),
+)
 NEVER = 1e9
+LEAST = 300  # characters of a manual: shorter files are indexes and stubs
 
 
-def texts(paths: Sequence[Path], language: str, most: int) -> list[str]:
-    found: list[str] = []
-    for path in paths:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                record = json.loads(line)
-                text = record.get("gold_text") or record.get("text") or ""
-                if record.get("lang") == language and text.strip():
-                    found.append(unicodedata.normalize("NFC", text))
-    return (found * (1 + most // max(1, len(found))))[:most]
+class Timed(NamedTuple):
+    """Documents measured, their UTF-8 bytes, and the processor seconds that it took."""
+
+    documents: int
+    size: int
+    seconds: float
 
 
-def rate(work: Callable[[], object], count: int, rounds: int) -> float:
-    """Best of `rounds`, in documents per second of this process's CPU time (what else runs on the machine counts less)."""
-    best = float("inf")
+@cache
+def corpus(language: str, most: int) -> list[str]:
+    """At most `most` texts, spread over all there are, NFC."""
+    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    found = [record.get("gold_text") or "" for record in records if record.get("lang") == language]
+    if language == "ko":
+        manuals = sorted(path for ending in ("md", "mdx", "rst") for path in DATA.glob(f"ko-docs-*/**/*.{ending}"))
+        found += [text for path in manuals if len(text := path.read_text("utf-8", errors="replace")) >= LEAST]
+    found = [unicodedata.normalize("NFC", text) for text in found if text.strip()]
+    return found[:: 1 + (len(found) - 1) // most]
+
+
+def chosen(language: str, most: int, subsample: int) -> list[str]:
+    texts = corpus(language, most)
+    return texts[:: 1 + (len(texts) - 1) // subsample]
+
+
+def column(texts: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(texts, pa.large_string())
+
+
+def seconds(work: Callable[[], object], rounds: int) -> float:
+    """The least of `rounds`, in seconds of this process's CPU time: what else runs on the machine counts less."""
+    taken = []
     for _ in range(rounds):
         start = time.process_time()
         work()
-        best = min(best, time.process_time() - start)
-    return count / best
+        taken.append(time.process_time() - start)
+    return min(taken)
+
+
+def size(texts: Sequence[str]) -> int:
+    return sum(len(text.encode()) for text in texts)
+
+
+def winnow(language: str, most: int, subsample: int, rounds: int) -> Timed:
+    """Every measure in the pack's own unit."""
+    from winnow.filters.languages import language_pack
+    from winnow.filters.rules import measure
+
+    texts = chosen(language, most, subsample)
+    pack, batch = language_pack(language), column(texts)
+    measure(batch.slice(0, 1), pack)
+    return Timed(len(texts), size(texts), seconds(lambda: measure(batch, pack), rounds))
+
+
+def datatrove(language: str, most: int, subsample: int, tokenizer: str) -> Timed | str:
+    """Its three filters; the reason where its tokenizer is not installed."""
+    from datatrove.data import Document
+
+    texts = chosen(language, most, subsample)
+    filters = datatrove_filters(FINEWEB2[language])
+
+    def run(part: Sequence[str]) -> None:
+        for i, text in enumerate(part):
+            document = Document(text=text, id=str(i))
+            for one in filters:
+                one.filter(document)
+
+    with split_at_white_space(filters) if tokenizer == "white space" else nothing():
+        try:
+            run(texts[:1])  # loads the tokenizer
+        except ImportError as error:
+            return str(error)
+        return Timed(len(texts), size(texts), seconds(lambda: run(texts), 1 if tokenizer == "Kiwi" else 2))
 
 
 def datatrove_filters(language: str) -> list[Any]:
@@ -83,78 +159,186 @@ def datatrove_filters(language: str) -> list[Any]:
     ]
 
 
-def datatrove(filters: list[Any], documents: list[str]) -> None:
-    from datatrove.data import Document
-
-    for i, text in enumerate(documents):
-        document = Document(text=text, id=str(i))
-        for one in filters:
-            one.filter(document)
-
-
-def split_at_white_space(filters: list[Any]) -> Callable[[], None]:
-    """Makes the filters' modules split words at white space; returns what undoes it."""
-    import sys
-
-    from datatrove.utils import text as held
-
+@contextmanager
+def split_at_white_space(filters: list[Any]) -> Iterator[None]:
+    """Makes the filters' modules split words at white space."""
     modules = [sys.modules[type(one).__module__] for one in filters]
+    held = [module.split_into_words for module in modules]
     for module in modules:
         module.split_into_words = lambda text, language=None: text.split()  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for module, before in zip(modules, held, strict=True):
+            module.split_into_words = before  # type: ignore[attr-defined]
 
-    def undo() -> None:
-        for module in modules:
-            module.split_into_words = held.split_into_words  # type: ignore[attr-defined]
 
-    return undo
+@contextmanager
+def nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def stopwatch(module: Any, name: str, label: str, spent: Counter[str]) -> Iterator[None]:
+    """Adds the processor seconds of every call of `module.name` to `spent[label]`."""
+    inner = getattr(module, name)
+
+    def timed(*given: Any, **named: Any) -> Any:
+        start = time.process_time_ns()
+        try:
+            return inner(*given, **named)
+        finally:
+            spent[label] += (time.process_time_ns() - start) / 1e9
+
+    setattr(module, name, timed)
+    try:
+        yield
+    finally:
+        setattr(module, name, inner)
+
+
+def groups(language: str, unit: str, most: int, subsample: int) -> tuple[int, dict[str, float]] | str:
+    """Bytes, and processor seconds of splitting, of every group of measures that `rules.py` puts together, of what is
+    left of `measure`, and in all; the reason where the unit's segmenter is not installed. Best of three runs."""
+    from contextlib import ExitStack
+
+    from winnow.filters import rules
+    from winnow.filters.languages import language_pack
+    from winnow.filters.segmenters import MissingSegmenter
+
+    texts = chosen(language, most, subsample)
+    pack, batch = language_pack(language), column(texts)
+    try:
+        rules.measure(batch.slice(0, 1), pack, unit)
+    except MissingSegmenter as error:
+        return str(error)
+    parts = [(rules, "cut", "splitting"), (rules.phrases, "find", "phrases")]
+    for name, module in vars(rules).items():
+        if module is not rules.url_shape and hasattr(module, "COLUMNS") and callable(getattr(module, name, None)):
+            parts.append((module, name, name))
+    best: dict[str, float] = {}
+    for _ in range(3 if unit in ("whitespace", "character") else 1):
+        spent: Counter[str] = Counter()
+        with ExitStack() as stack:
+            for module, function, label in parts:
+                stack.enter_context(stopwatch(module, function, label, spent))
+            start = time.process_time()
+            rules.measure(batch, pack, unit)
+            whole = time.process_time() - start
+        if not best or whole < best["all"]:
+            best = {**spent, "the rest": whole - sum(spent.values()), "all": whole}
+    return size(texts), best
+
+
+def addresses(rows: int) -> float:
+    """Rows per processor second of the measures of URL and date."""
+    import pyarrow as pa
+
+    from winnow.filters.url_shape import url_shape
+
+    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
+        urls = [json.loads(line)["uri"] for line in lines]
+    given = pa.array((urls * (1 + rows // len(urls)))[:rows]), pa.array(["2024-02-29T10:20:30Z"] * rows)
+    url_shape(*(one.slice(0, 1) for one in given))
+    return rows / seconds(lambda: url_shape(*given), 3)
+
+
+def memory(language: str, most: int, copies: int) -> tuple[int, int, float, float, float]:
+    """Bytes of a column and of one text; MiB before, the peak with the column, and with a text of one line besides."""
+    import pyarrow as pa
+
+    from winnow.filters.languages import language_pack
+    from winnow.filters.rules import measure
+
+    pack, texts = language_pack(language), corpus(language, most)
+    many = pa.concat_arrays([column(texts)] * copies)
+    long = column([" ".join(texts).replace("\n", " ")[:7_000_000]])
+    measure(many.slice(0, 1), pack)
+    before = peak()
+    measure(many, pack)
+    with_column = peak()
+    measure(long, pack)
+    return many.nbytes, long.nbytes, before, with_column, peak()
+
+
+def peak() -> float:
+    """The most memory that this process has held, in MiB."""
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
+    return held / 2**20 if sys.platform == "darwin" else held / 2**10
+
+
+def figure(rate: float) -> str:
+    """Bytes per second in MB/s, to three places."""
+    return f"{rate / 1e6:,.0f}" if rate >= 1e8 else f"{rate / 1e6:.3g}"
+
+
+def compare(ours: ProcessPoolExecutor, theirs: ProcessPoolExecutor, options: argparse.Namespace) -> dict[str, float]:
+    """Prints documents per second and ratios; returns the ratio with each language's default tokenizer."""
+    ratios: dict[str, float] = {}
+    for language in ("ko", "en"):
+        for tokenizer, some in ((DEFAULT[language], options.subsample), ("white space", 3 * options.subsample)):
+            asked = (language, options.documents, some)
+            first = ours.submit(winnow, *asked, 5).result()
+            other = theirs.submit(datatrove, *asked, tokenizer).result()
+            mine = min(first, ours.submit(winnow, *asked, 5).result(), key=lambda timed: timed.seconds)
+            if isinstance(other, str):
+                print(f"{language}  datatrove with {tokenizer}: not measured: {other}")
+                continue
+            ratio = other.seconds / mine.seconds
+            if tokenizer != "white space":
+                ratios[language] = ratio
+            print(
+                f"{language}  {mine.documents} documents, {mine.size / 1e6:.2f} MB: all our measures "
+                f"{mine.documents / mine.seconds:,.0f} documents/s ({mine.size / mine.seconds / 1e6:.1f} MB/s), "
+                f"datatrove's three filters with {tokenizer} {other.documents / other.seconds:,.1f}: ratio {ratio:,.1f}"
+            )
+    return ratios
+
+
+def table(ours: ProcessPoolExecutor, options: argparse.Namespace) -> None:
+    """Prints MB of UTF-8 per processor second by group of measures (rows) and word unit (columns)."""
+    columns: dict[str, dict[str, str]] = {}
+    for language, unit in UNITS:
+        some = options.documents if unit in ("whitespace", "character") else options.subsample
+        found = ours.submit(groups, language, unit, options.documents, some).result()
+        if isinstance(found, str):
+            print(f"{language} {unit}: skipped: {found}")
+            continue
+        read, spent = found
+        columns[f"{language} {unit}"] = {name: figure(read / spent[name]) for name in spent}
+        columns[f"{language} {unit}"]["MB read"] = f"{read / 1e6:.1f}"
+    print("MB of UTF-8 per processor second, each group on the words that all share")
+    print(" " * 14, *(f"{name:>14}" for name in columns))
+    for name in max(columns.values(), key=len):
+        print(f"{name:14}", *(f"{column.get(name, '-'):>14}" for column in columns.values()))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("files", nargs="*", type=Path, default=[CRAWL])
-    parser.add_argument("--documents", type=int, default=1500)
-    parser.add_argument("--subsample", type=int, default=40)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="print whether the ratios are what is asked of them")
+    parser.add_argument("--documents", type=int, default=1500, help="at most so many texts of a language")
+    parser.add_argument("--subsample", type=int, default=50, help="texts for datatrove with its default tokenizer")
     options = parser.parse_args()
-    for needed in options.files:
-        if not needed.is_file():
-            print(f"skipped: {needed} is not there")
-            return
-    start = time.perf_counter()
-    from winnow.filters.rules import measure
-
-    print(f"kernels ready after {time.perf_counter() - start:.1f} s (cold only where numba's cache was empty)")
-    for code, theirs in (("ko", "kor_Hang"), ("en", "eng_Latn")):
-        documents = texts(options.files, code, options.documents)
-        if not documents:
-            print(f"{code}: no documents in {', '.join(map(str, options.files))}")
-            continue
-        pack = language_pack(code)
-        column = pa.array(documents, pa.large_string())
-        measure(column[:10], lexicon(pack), False)
-        ours = rate(lambda c=column, p=pack: measure(c, lexicon(p), False), len(documents), 5)
-        characters = sum(map(len, documents)) // len(documents)
-        print(f"{code}: {len(documents)} documents of {characters} characters on average, one thread")
-        print(f"  winnow rules, all measures        {ours:10,.0f} docs/s")
-        filters = datatrove_filters(theirs)
-        undo = split_at_white_space(filters)
-        sample = documents[: min(len(documents), 5 * options.subsample)]
-        plain = rate(lambda f=filters, s=sample: datatrove(f, s), len(sample), 2)
-        undo()
-        print(f"  datatrove, white space            {plain:10,.1f} docs/s   ratio {ours / plain:8,.1f}")
-        sample = documents[: options.subsample]
-        ours_sample = rate(
-            lambda s=sample, p=pack: measure(pa.array(s, pa.large_string()), lexicon(p), False), len(sample), 20
-        )
-        try:
-            datatrove(filters, sample[:1])
-        except ImportError as error:
-            print(f"  datatrove, default tokenizer      not measured: {error}")
-            continue
-        default = rate(lambda f=filters, s=sample: datatrove(f, s), len(sample), 1)
-        print(
-            f"  datatrove, default tokenizer      {default:10,.1f} docs/s   ratio {ours_sample / default:8,.1f} "
-            f"(first {len(sample)} documents, ours {ours_sample:,.0f} docs/s on them)"
-        )
+    if not CRAWL.is_file():
+        print(f"skipped: {CRAWL} is not there")
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn) as ours, ProcessPoolExecutor(1, spawn) as theirs:
+        ratios = compare(ours, theirs, options)
+        table(ours, options)
+        rows = ours.submit(addresses, 200_000).result()
+        print(f"URL and date: {rows / 1e6:,.1f} million rows per processor second")
+    with ProcessPoolExecutor(1, spawn) as fresh:
+        held, long, before, after, last = fresh.submit(memory, "ko", options.documents, 8).result()
+    print(
+        f"peak memory: {before:,.0f} MiB with kernels and texts loaded, {after:,.0f} after a column of "
+        f"{held / 2**20:,.0f} MiB, {last:,.0f} after one line of {long / 2**20:,.0f} MiB"
+    )
+    if options.check:
+        for language, wanted in WANTED.items():
+            ratio = ratios.get(language)
+            holds = "not measured" if ratio is None else "holds" if ratio >= wanted else "DOES NOT HOLD"
+            print(f"check: {language} at least {wanted}x datatrove with {DEFAULT[language]}: {holds}")
 
 
 if __name__ == "__main__":

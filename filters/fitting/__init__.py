@@ -1,0 +1,28 @@
+"""What a language pack is derived from: pure functions from measured columns and counts to thresholds and word lists.
+
+FineWeb2 (arXiv:2506.20920; its repository, huggingface/fineweb-2, holds the resulting `configs/*.yml` and no code that
+computes them) takes English thresholds to other languages by their place in the distributions of reference text and of
+crawl. Here, per clause of a base pack:
+
+1. *Candidate.* With reference texts of the base language: the value of the new reference that lies at the same quantile
+   as the base's threshold does in its own (`quantiles.matched`). Without: the value that `tail` of the new reference
+   lies beyond (`quantiles.tail`).
+2. *Refusal.* A measure that is the same in all reference texts, or a candidate that means nothing (a share outside 0 to
+   1, a mean word length over 50), fits nothing: the base's value stands, and the pack says why.
+3. *Bounds.* Loosened until it drops at most `most_reference` of the reference and `most_crawl` of the crawl; to the
+   base's value where it drops no more of the crawl than of the reference, because it then tells nothing apart, where the
+   measure grows with a document's length. Of a reference of joined sentences, only what holds of any sentence is
+   fitted (`clamps.LAYOUT` is the rest). Then clamped
+   to what thresholds of that measure can sensibly be (`clamps.py`), then rounded to the looser side.
+4. What then still drops more than `most_reference` of the reference, as a value of the base may, is left out, and the
+   pack says so.
+
+The other parts: the cut-off of the language-ID score (`language_score`), stop words (`stop_words`), script, word unit
+and terminal punctuation (`writing`), the file (`pack_file`).
+"""
+
+from __future__ import annotations
+
+
+class FitError(ValueError):
+    """Texts from which no sound pack can be derived: one sentence with what was found, what was expected, what to do."""
