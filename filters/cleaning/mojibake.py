@@ -1,0 +1,99 @@
+"""Mojibake: text that was read in another encoding than it was written in, read again in the right one, line by line.
+
+What is repaired: what ftfy's heuristic finds (UTF-8 read as windows-1252, latin-1 and its like, several times over; only
+ftfy's work on encodings, none of its other fixes), and the Korean cases of `korean_mojibake.py`, which ftfy does not
+know. A line changes only as a whole and only where the other reading is sound, so that nothing is guessed.
+
+ftfy's heuristic is a regular expression. Rust's engine runs it over the column at the speed of memory; Python's, a
+hundred times slower, sees only the lines of texts where that found something.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from contextlib import suppress
+from functools import cache
+
+import polars as pl
+
+from winnow.filters.cleaning import Changes
+from winnow.filters.cleaning.korean_mojibake import KOREAN_SUSPECT, reread
+from winnow.filters.cleaning.lines import narrowed, spans
+from winnow.filters.edits import Edit
+
+LONGEST = 100_000
+"""Characters of a line that are looked at as one; a longer line is no line of running text and is left as it is."""
+
+
+def mojibake(texts: pl.Series) -> Changes:
+    """Edits of rule `mojibake`, at most one per line; texts are NFC before and after."""
+    suspect = texts.str.contains(_suspect()).arg_true().to_list()
+    changes = {row: _edits(texts[row]) for row in suspect}
+    return {row: edits for row, edits in changes.items() if edits}
+
+
+def repaired(line: str) -> str:
+    """The line as it was written, if it can be told, else the line itself."""
+    if line.isascii() or len(line) > LONGEST:
+        return line
+    read = _as_utf8(line) or reread(line) or _by_heuristic(line)
+    if "\x1a" not in line:
+        # ftfy's encodings carry the replacement character as this control, so that it fits in a byte.
+        read = read.replace("\x1a", "\ufffd")
+    if read == line or "\n" in read or any("\ud800" <= character <= "\udfff" for character in read):
+        return line
+    return repaired(unicodedata.normalize("NFC", read))
+
+
+def _as_utf8(line: str) -> str | None:
+    from ftfy import bad_codecs  # noqa: F401  registers sloppy-windows-1252
+    from ftfy.badness import is_bad
+
+    for encoding in ("latin-1", "sloppy-windows-1252"):
+        with suppress(UnicodeError):
+            read = line.encode(encoding).decode("utf-8")
+            return read if is_bad(line) else None
+    return None
+
+
+def _by_heuristic(line: str) -> str:
+    from ftfy import TextFixerConfig, fix_encoding
+    from ftfy.badness import is_bad
+
+    # What is off replaces what has been lost: it guesses.
+    return fix_encoding(line, TextFixerConfig(replace_lossy_sequences=False)) if is_bad(line) else line
+
+
+def _edits(text: str) -> list[Edit]:
+    found: list[Edit] = []
+    for start, end in spans(text):
+        line = text[start:end]
+        found += narrowed(line, repaired(line), start, "mojibake")
+    return found
+
+
+@cache
+def _suspect() -> str:
+    from ftfy.badness import BADNESS_RE
+
+    return f"{compact(BADNESS_RE.pattern)}|{KOREAN_SUSPECT}"
+
+
+def compact(verbose: str) -> str:
+    """A pattern in Python's verbose syntax without its comments and white space. Rust has a verbose syntax of its own,
+    which drops white space in classes too."""
+    kept: list[str] = []
+    at = 0
+    in_class = False
+    while at < len(verbose):
+        character = verbose[at]
+        size = 2 if character == "\\" else 1
+        if character == "#" and not in_class:
+            size = verbose.find("\n", at) - at
+            size = size if size > 0 else len(verbose) - at
+        elif in_class or not character.isspace():
+            kept.append(verbose[at : at + size])
+        if character in "[]":
+            in_class = character == "["
+        at += size
+    return "".join(kept)

@@ -1,0 +1,101 @@
+"""What a line of boilerplate says, per language: `phrases/*.yaml`, read once and compiled to regular expressions.
+
+A line is boilerplate where a pattern matches all of it, or where it holds nothing but phrases with digits, signs and
+white space between and around them. Case does not matter, except that a single Latin word must have a capital: `Login`
+is a button, `login` may be code. Nothing is ever cut out of a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+FOLDER = Path(__file__).parent / "phrases"
+
+Category = Annotated[str, Field(pattern="^[a-z_]+$")]
+# Marks that programs are full of are no such signs: a line of code says `'login'`, `/login`, `print $_;`.
+_AFTER = r"[\s\d\p{P}\p{S}--[\x22\x27`$;=_{}\\<]]"
+_BULLET = r"[\s•·∙‣▪◦■□◆◇●○▷►*+|–—-]"
+_BEFORE = rf"[{_AFTER}--[/]]"
+
+
+class BadPhrases(ValueError):
+    """A file of phrases that cannot be used: the file and what is wrong in it."""
+
+
+class PhraseFile(BaseModel):
+    """One language's file: category -> phrases, and category -> patterns of whole lines (Rust's regular expressions)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phrases: dict[Category, tuple[Annotated[str, Field(min_length=1)], ...]] = {}
+    patterns: dict[Category, tuple[Annotated[str, Field(min_length=1)], ...]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Boilerplate:
+    """`line` matches any line of boilerplate; `categories`, in order, say which: the first that matches counts."""
+
+    line: str
+    categories: tuple[tuple[str, str], ...]
+
+
+def languages() -> list[str]:
+    """Codes of the languages that have phrases, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@cache
+def boilerplate_of(codes: tuple[str, ...]) -> Boilerplate:
+    """The phrases of these languages together. A language without a file adds nothing. Raises BadPhrases."""
+    files = [_read(FOLDER / f"{code}.yaml") for code in dict.fromkeys(codes) if code in languages()]
+    names = list(dict.fromkeys(name for file in files for name in (*file.phrases, *file.patterns)))
+    categories: list[tuple[str, str]] = []
+    everything: list[str] = []
+    all_patterns: list[str] = []
+    for name in names:
+        phrases = [phrase for file in files for phrase in file.phrases.get(name, ())]
+        patterns = [pattern for file in files for pattern in file.patterns.get(name, ())]
+        everything += phrases
+        all_patterns += patterns
+        categories.append((name, _whole_line(phrases, patterns)))
+    return Boilerplate(_whole_line(everything, all_patterns), tuple(categories))
+
+
+def _whole_line(phrases: Iterable[str], patterns: Iterable[str]) -> str:
+    # The longest first: where one phrase begins another, the engine then needs no second thought.
+    literals = sorted({phrase.strip().lower() for phrase in phrases}, key=lambda phrase: (-len(phrase), phrase))
+    # Unicode's word boundaries would make the engine leave its automaton for a far slower way at any Hangul.
+    ascii_boundaries = (pattern.replace(r"\b", r"(?-u:\b)") for pattern in patterns)
+    choices = [f"(?:{pattern})" for pattern in ascii_boundaries]
+    if literals:
+        spelt = "|".join(map(_spelt, literals))
+        choices.append(f"{_BEFORE}*(?:(?:{spelt}){_AFTER}*)+")
+    return rf"(?i)^{_BULLET}*(?:{'|'.join(choices)})\s*$" if choices else "[^\\s\\S]"
+
+
+def _spelt(phrase: str) -> str:
+    if re.fullmatch("[a-z]+", phrase):
+        # In small letters a single word is as often code or running text as a button.
+        return f"(?-i:{phrase.capitalize()}|{phrase.upper()})"
+    return (r"\s+" if phrase.isascii() else r"\s*").join(map(_escaped, phrase.split()))
+
+
+def _escaped(word: str) -> str:
+    return re.sub(r"([\\.+*?()|\[\]{}^$#&~-])", r"\\\1", word)
+
+
+def _read(path: Path) -> PhraseFile:
+    try:
+        return PhraseFile.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+    except (yaml.YAMLError, ValueError) as error:
+        raise BadPhrases(
+            f"{path.name}: expected `phrases` and `patterns`, each category -> list of texts: {error}"
+        ) from error

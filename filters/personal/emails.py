@@ -1,0 +1,98 @@
+"""E-mail addresses: the dot-atom form of RFC 5322, 3.2.3, that mail systems give out, in ASCII.
+
+Left: domains reserved for documentation and tests (RFC 2606, RFC 6761), file names (`icon@2x.png`), unit names of
+systemd, the shared users of code hosts (`git@github.com`), and the user part of an address of a network resource
+(`ssh://deploy@host.kr/`). Written out (`hong [at] mail.kr`, `골뱅이`) they are found only where that is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from winnow.filters.personal.found import Found
+
+_LOCAL = r"[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(
+    rf"(?<![A-Za-z0-9._%+'-])['._-]?({_LOCAL})@((?:{_LABEL}\.){{1,8}}([A-Za-z]{{2,24}}))(?![A-Za-z0-9_@])", re.ASCII
+)
+_WRITTEN = re.compile(
+    rf"(?<![A-Za-z0-9._%+-])({_LOCAL})(?: ?[\[({{<] ?(?:at|AT|앳|골뱅이) ?[\])}}>] ?| ?골뱅이 ?)"
+    rf"({_LABEL}(?:(?:\.| ?[\[({{<] ?(?:dot|DOT|닷|점) ?[\])}}>] ?| 닷 | 점 ){_LABEL}){{0,6}}"
+    rf"(?:\.| ?[\[({{<] ?(?:dot|DOT|닷|점) ?[\])}}>] ?| 닷 | 점 )([A-Za-z]{{2,24}}))(?![A-Za-z0-9_@])",
+    re.ASCII,
+)
+_DOT = re.compile(r" ?[\[({<] ?(?:dot|DOT|닷|점) ?[\])}>] ?| 닷 | 점 ", re.ASCII)
+_USERINFO = re.compile(r"://[^/\s?#]*$", re.ASCII)
+
+_RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org)|(?:test|example|invalid|localhost|local))$", re.ASCII)
+_FILES = frozenset(
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "avif",
+        "ico",
+        "bmp",
+        "css",
+        "scss",
+        "js",
+        "mjs",
+        "ts",
+        "tsx",
+        "jsx",
+        "json",
+        "xml",
+        "html",
+        "htm",
+        "php",
+        "py",
+        "rb",
+        "java",
+        "class",
+        "jar",
+        "md",
+        "txt",
+        "pdf",
+        "zip",
+        "gz",
+        "mp3",
+        "mp4",
+        "woff",
+        "ttf",
+        "conf",
+        "cfg",
+        "ini",
+        "yaml",
+        "yml",
+        "service",
+        "socket",
+        "timer",
+        "target",
+        "mount",
+        "slice",
+        "scope",
+    ]
+)
+_SHARED = frozenset({"git", "hg", "svn"})
+
+
+def find(text: str, written: bool = False) -> Iterator[Found]:
+    """E-mail addresses in folded text; `written`: also those with the at sign in words or brackets."""
+    for match in _EMAIL.finditer(text):
+        local, domain, top = match[1], match[2].lower(), match[3].lower()
+        if top in _FILES or _RESERVED.search(domain) or local.lower() in _SHARED or ".." in local:
+            continue
+        if _USERINFO.search(text, max(0, match.start(1) - 100), match.start(1)):
+            continue
+        yield Found(match.start(1), match.end(), "emails", f"{local.lower()}@{domain}")
+    if written:
+        for match in _WRITTEN.finditer(text):
+            domain = _DOT.sub(".", match[2]).lower()
+            if match[3].lower() in _FILES or _RESERVED.search(domain):
+                continue
+            yield Found(match.start(), match.end(), "emails", f"{match[1].lower()}@{domain}")

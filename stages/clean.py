@@ -1,0 +1,219 @@
+"""`use: clean`: repairs mojibake, odd and invisible characters, removes lines of boilerplate, and, where asked to, what C4
+would remove and what edit programs say.
+
+A transform: it says what to change, edit by edit with its rule, and the text that was extracted stays where it is. The
+steps come one after the other, each on the text that those before it leave; what is stored are their edits together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Any, Literal
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BeforeValidator
+
+from winnow.filters.cleaning import Step
+from winnow.filters.cleaning.full_width import Width
+from winnow.filters.edits import Edit, column
+from winnow.stages.stage import EDITED, Artifact, Settings, StageError, Transform
+
+Files = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+class CleanSettings(Settings):
+    """`steps`: what to do, in this order. `width`: see `filters/cleaning/full_width.py`; `cjk` for languages in Han and
+    kana unless given, else `ascii`. `languages`: whose boilerplate to know; the language pack's and English unless given.
+    `c4_lines`: clean lines as C4 does, after the steps. `programs`: files of edit programs by document id, carried out
+    before the steps, on the text that the stage is given."""
+
+    steps: tuple[Literal["mojibake", "characters", "boilerplate"], ...] = ("mojibake", "characters", "boilerplate")
+    width: Width | None = None
+    languages: tuple[str, ...] | None = None
+    c4_lines: bool = False
+    programs: Files = ()
+
+
+class Clean(Transform):
+    """Signals, of the text after all edits unless said otherwise: `edits` (how many), `removed_share` (of the characters
+    before), `repaired_lines` (of mojibake), `boilerplate_lines` (removed), `damaged_share` (characters that are mojibake
+    beyond repair), `chars` (without outer white space).
+
+    With `programs`: `program` (kept, edited, dropped, refused; none for a document without one) and `bad_operations`.
+    State: the programs' digests, as in `stages/modelled.py`; all programs are in memory, once per process.
+    """
+
+    __slots__ = ("_planned",)
+    _planned: tuple[tuple[str, str], ...]
+    kind = "clean"
+    version = 1
+    Settings = CleanSettings
+
+    def signals(self) -> dict[str, pa.DataType]:
+        always = {
+            "edits": pa.int32(),
+            "removed_share": pa.float32(),
+            "repaired_lines": pa.int32(),
+            "boilerplate_lines": pa.int32(),
+            "damaged_share": pa.float32(),
+            "chars": pa.int32(),
+        }
+        return always | ({"program": pa.string(), "bad_operations": pa.int32()} if self.settings.programs else {})
+
+    def clauses(self) -> dict[str, str]:
+        return {"empty": "chars >= 1"} | ({"program": "program != 'dropped'"} if self.settings.programs else {})
+
+    def artifacts(self) -> list[Artifact]:
+        from pathlib import Path
+
+        files = self._files()
+        self._programs(files)
+        self._boilerplate()
+        object.__setattr__(self, "_planned", files)
+        return [Artifact(path, Path(path), digest) for path, digest in files]
+
+    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        from winnow.filters.cleaning.korean_mojibake import damaged
+        from winnow.filters.cleaning.sequence import Cleaning
+        from winnow.filters.cleaning.valid import emptied, invalid
+
+        errors = invalid(documents.column("text"))
+        given = pl.Series("text", emptied(documents.column("text"), errors), pl.String)
+        rows = documents.num_rows
+        counts = {name: [0] * rows for name in ("mojibake", "boilerplate", "bad_operations")}
+        verdicts = ["none"] * rows
+        cleaning = Cleaning(given)
+
+        def count(name: str, row: int, edits: int) -> None:
+            if name in counts:
+                counts[name][row] += edits
+
+        if self.settings.programs:
+            outcomes = self._outcomes(documents.column("id").to_pylist(), given)
+            for row, outcome in outcomes.items():
+                verdicts[row], counts["bad_operations"][row] = outcome.verdict, len(outcome.bad)
+            cleaning.change({row: outcome.edits for row, outcome in outcomes.items() if outcome.edits})
+        cleaning.run(self._steps(), count)
+        if self.settings.c4_lines:
+            cleaning.change(self._c4_lines()(cleaning.after))
+
+        after = cleaning.after
+        before_chars, after_chars = given.str.len_chars().cast(pl.Int64), after.str.len_chars().cast(pl.Int64)
+        removed = (before_chars - after_chars).clip(lower_bound=0) / before_chars.clip(lower_bound=1)
+        edits_of: list[list[Edit]] = [cleaning.edits.get(row, []) for row in range(rows)]
+        values: dict[str, Any] = {
+            "edits": [len(edits) for edits in edits_of],
+            "removed_share": removed.to_list(),
+            "repaired_lines": counts["mojibake"],
+            "boilerplate_lines": counts["boilerplate"],
+            "damaged_share": (damaged(after) / after_chars.clip(lower_bound=1)).to_list(),
+            "chars": after.str.strip_chars().str.len_chars().to_list(),
+            "program": verdicts,
+            "bad_operations": counts["bad_operations"],
+        }
+        columns: dict[str, pa.Array] = {}
+        for name, kind in self.signals().items():
+            known = [None if row in errors else value for row, value in enumerate(values[name])]
+            columns[name] = pa.array(known, kind)
+        columns[EDITED] = column(edits_of)
+        columns["error"] = pa.array([errors.get(row) for row in range(rows)], pa.string())
+        return pa.RecordBatch.from_pydict(columns)
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """What the steps would edit; for `repaired_lines` and `boilerplate_lines` those edits alone, for `damaged_share`
+        what is beyond repair. Programs are by document, so nothing is shown of them. Raises StageError for a signal that
+        this stage does not measure."""
+        from winnow.filters.cleaning.korean_mojibake import DAMAGE
+        from winnow.filters.cleaning.sequence import Cleaning
+
+        if signal not in self.signals():
+            near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
+            hint = f": nearest is '{near[0]}'" if near else ""
+            raise StageError(f"{self.name}: no signal '{signal}'{hint}")
+        if signal == "damaged_share":
+            return [match.span() for match in re.finditer(DAMAGE, text)]
+        if signal in ("program", "bad_operations"):
+            return []
+        rule = {"repaired_lines": "mojibake", "boilerplate_lines": "boilerplate"}.get(signal, "")
+        cleaning = Cleaning(pl.Series([text], dtype=pl.String))
+        cleaning.run(self._steps(), lambda name, row, edits: None)
+        if self.settings.c4_lines:
+            cleaning.change(self._c4_lines()(cleaning.after))
+        edits = cleaning.edits.get(0, [])
+        return [(edit.start, edit.end) for edit in edits if rule in edit.rule and edit.start < edit.end]
+
+    def _steps(self) -> list[tuple[str, Step]]:
+        from winnow.filters.cleaning.characters import characters
+        from winnow.filters.cleaning.mojibake import mojibake
+
+        width: Width = self.settings.width or (
+            "cjk" if self.pack.script in ("Jpan", "Hani", "Hans", "Hant") else "ascii"
+        )
+        known: dict[str, Step] = {
+            "mojibake": mojibake,
+            "characters": characters(width),
+            "boilerplate": self._boilerplate(),
+        }
+        return [(name, known[name]) for name in self.settings.steps]
+
+    def _c4_lines(self) -> Step:
+        from winnow.filters.cleaning.c4_lines import FEWEST_WORDS, MARKS, c4_lines
+
+        marks = tuple(dict.fromkeys((*MARKS, *self.pack.terminal_punctuation)))
+        return c4_lines(marks, FEWEST_WORDS if self.pack.word_unit == "whitespace" else 0)
+
+    def _boilerplate(self) -> Step:
+        from winnow.filters.cleaning.boilerplate import boilerplate
+        from winnow.filters.cleaning.phrases import BadPhrases, languages
+
+        chosen: tuple[str, ...] | None = self.settings.languages
+        for code in chosen or ():
+            if code not in languages():
+                near = difflib.get_close_matches(code, languages(), n=1, cutoff=0.3)
+                hint = f"; nearest: '{near[0]}'" if near else ""
+                raise StageError(
+                    f"{self.name}: no boilerplate phrases for '{code}': expected some of {', '.join(languages())}{hint}"
+                )
+        try:
+            return boilerplate(chosen if chosen is not None else (self.pack.code, "en"))
+        except BadPhrases as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+    def _outcomes(self, ids: list[str], texts: pl.Series) -> dict[int, Any]:
+        from winnow.filters.cleaning.programs import execute
+
+        files = self._files()
+        planned = getattr(self, "_planned", files)
+        if files != planned:
+            raise StageError(f"{self.name}: a file of programs changed during the run: run again with files that stay")
+        found = self._programs(files)
+        return {row: execute(texts[row], found[key]) for row, key in enumerate(ids) if key in found}
+
+    def _files(self) -> tuple[tuple[str, str], ...]:
+        from winnow.filters.cleaning.program_files import ProgramFileError, identified
+
+        try:
+            return tuple((path, identified(path)) for path in self.settings.programs)
+        except ProgramFileError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+    def _programs(self, files: tuple[tuple[str, str], ...]) -> Any:
+        from winnow.filters.cleaning.program_files import ProgramFileError, programs
+
+        try:
+            return programs(files)
+        except ProgramFileError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+    def __getstate__(self) -> list[Any]:
+        return [self.name, self.settings, self.pack, getattr(self, "_planned", None)]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(("name", "settings", "pack", "_planned"), state, strict=True):
+            if value is not None:
+                object.__setattr__(self, name, value)
+
+
+KIND = Clean

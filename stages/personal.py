@@ -1,0 +1,159 @@
+"""`personal`: personal data counted by kind, and masked.
+
+What is masked by default are the kinds that prove themselves or have a form of their own. Registration numbers of businesses
+and street addresses without a numbered unit are public as a rule, so they are counted only. Counts are of the text; a
+title is masked alike, in the same numbering, and not counted. No document is dropped by default:
+`keep: "resident_numbers + cards = 0"` is a clause of whoever wants it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import pyarrow as pa
+from pydantic import ValidationInfo, field_validator
+
+from winnow.filters.edits import EDITS, Edit, apply, column
+from winnow.filters.personal.found import KINDS, Found, Kind
+from winnow.stages.stage import EDITED, RETITLED, Settings, StageError, Transform
+
+PUBLIC = frozenset({"business_numbers", "addresses"})
+"""Kinds that are masked only where the declaration says so."""
+
+
+if TYPE_CHECKING:
+    from winnow.filters.personal.search import Wanted
+
+
+class PersonalSettings(Settings):
+    """`mask`: kinds to mask; `count`: kinds to look for and report (all). `style`: `typed` writes `[EMAIL]`, `fixed` a
+    value of the same form that is nobody's. `numbered`: `[EMAIL_1]`, one number for one value of a document.
+    `region`: country whose national telephone numbers are looked for (ISO 3166, two letters); by the language unless given.
+    `written_emails`: also `hong [at] mail.kr` and `hong 골뱅이 mail.kr`. `titles`: mask titles as well."""
+
+    mask: tuple[Kind, ...] = tuple(k for k in KINDS if k not in PUBLIC)
+    count: tuple[Kind, ...] = KINDS
+    style: Literal["typed", "fixed"] = "typed"
+    numbered: bool = False
+    region: str | None = None
+    written_emails: bool = False
+    titles: bool = True
+
+    @field_validator("region")
+    @classmethod
+    def _known(cls, region: str | None) -> str | None:
+        from winnow.filters.personal.phones import regions
+
+        if region is not None and region not in regions():
+            near = difflib.get_close_matches(region.upper(), sorted(regions()), n=1, cutoff=0.3)
+            hint = f"; nearest: '{near[0]}'" if near else ""
+            raise ValueError(f"no region '{region}': expected two capital letters of ISO 3166, such as KR{hint}")
+        return region
+
+    @field_validator("numbered")
+    @classmethod
+    def _typed(cls, numbered: bool, info: ValidationInfo) -> bool:
+        if numbered and info.data.get("style") == "fixed":
+            raise ValueError("numbered placeholders are typed: expected style: typed, or numbered: false")
+        return numbered
+
+
+class Personal(Transform):
+    """Finds e-mail addresses, public IP addresses, telephone, resident, passport, licence, business, card and account
+    numbers and street addresses; masks what `mask` names.
+
+    A text that is not UTF-8 where something was found is a failed row.
+    """
+
+    __slots__ = ()
+    kind = "personal"
+    version = 1
+    Settings = PersonalSettings
+
+    def signals(self) -> dict[str, pa.DataType]:
+        """One count per kind; `masked`, how many were masked; `masked_share`, of the text's characters, 0 to 1."""
+        return {
+            **{kind: pa.int32() for kind in KINDS if kind in self._kinds()},
+            "masked": pa.int32(),
+            "masked_share": pa.float64(),
+        }
+
+    def hidden(self) -> dict[str, pa.DataType]:
+        return {EDITED: EDITS, RETITLED: pa.string()}
+
+    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        from winnow.filters.personal.masks import Names, mask_column
+        from winnow.filters.personal.search import NotText
+
+        size = documents.num_rows
+        masked = frozenset(self.settings.mask)
+        names = [Names(self.settings.style, self.settings.numbered) for _ in range(size)]
+        texts = cast("pa.LargeStringArray", documents.column("text"))
+        counts = {kind: np.zeros(size, np.int32) for kind in self._kinds()}
+        edited, share = np.zeros(size, np.int32), np.zeros(size)
+        changes: list[list[Edit]] = [[] for _ in range(size)]
+        errors: dict[int, str] = {}
+        for row, one in mask_column(texts, self._wanted(), masked, names).items():
+            if isinstance(one, NotText):
+                errors[row] = f"text: {one}"
+                continue
+            for found in one.found:
+                if found.kind in counts:
+                    counts[found.kind][row] += 1
+            if one.edits:
+                changes[row] = list(one.edits)
+                edited[row] = len(one.edits)
+                share[row] = sum(e.end - e.start for e in one.edits) / len(texts[row].as_py())
+        titles: dict[int, str] = {}
+        if self.settings.titles:
+            column_of_titles = documents.column("title").cast(pa.large_string())
+            for row, one in mask_column(column_of_titles, self._wanted(), masked, names).items():
+                if isinstance(one, NotText):
+                    errors.setdefault(row, f"title: {one}")
+                elif one.edits:
+                    titles[row] = apply(column_of_titles[row].as_py(), one.edits)
+        failed = np.zeros(size, bool)
+        failed[list(errors)] = True
+        for row in errors:
+            changes[row] = []
+            titles.pop(row, None)
+        signals: dict[str, Any] = {kind: counts[kind] for kind in self.signals() if kind in counts}
+        signals |= {"masked": edited, "masked_share": share}
+        arrays = {name: pa.array(values, mask=failed) for name, values in signals.items()}
+        arrays[EDITED] = column(changes)
+        arrays[RETITLED] = pa.array([titles.get(row) for row in range(size)], pa.string())
+        arrays["error"] = pa.array([errors.get(row) for row in range(size)], pa.string())
+        return pa.RecordBatch.from_pydict(arrays)
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """The stretches of the kind; of every masked kind for `masked` and `masked_share`. Raises StageError for a signal
+        that this stage does not measure."""
+        from winnow.filters.personal.masks import Names, mask_column
+
+        if signal not in self.signals():
+            near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
+            hint = f": nearest is '{near[0]}'" if near else ""
+            raise StageError(f"{self.name}: no signal '{signal}'{hint}")
+        masked = frozenset(self.settings.mask)
+        texts = pa.array([text.encode("utf-8", "replace").decode()], pa.large_string())
+        one = mask_column(texts, self._wanted(), masked, [Names()]).get(0)
+        found: list[Found] = getattr(one, "found", [])
+        kinds = masked if signal in ("masked", "masked_share") else {signal}
+        return [(f.start, f.end) for f in found if f.kind in kinds]
+
+    def _kinds(self) -> frozenset[Kind]:
+        """What is reported."""
+        return frozenset(self.settings.count)
+
+    def _wanted(self) -> Wanted:
+        from winnow.filters.personal.phones import REGIONS
+        from winnow.filters.personal.search import Wanted
+
+        region = self.settings.region or REGIONS.get(self.pack.code)
+        kinds = self._kinds() | frozenset(self.settings.mask)
+        return Wanted(kinds, region, self.settings.written_emails)
+
+
+KIND = Personal

@@ -1,0 +1,75 @@
+"""Widths and invisible characters: what goes, what is part of how a script or an emoji is written, and NFC always."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from winnow.filters.cleaning.characters import characters
+from winnow.filters.cleaning.full_width import Width
+from winnow.filters.edits import apply
+
+
+def cleaned(text: str, width: Width = "ascii") -> str:
+    return apply(text, characters(width)(pl.Series([text])).get(0, []))
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [("keep", "ＡＢ１２！（주）　ｶﾞｷﾞ｡￦10³"), ("cjk", "AB12！（주）　ガギ。￦10³"), ("ascii", "AB12!(주) ガギ。₩10³")],
+)
+def test_width_policies(width: Width, expected: str) -> None:
+    assert cleaned("ＡＢ１２！（주）　ｶﾞｷﾞ｡￦10³", width) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("제\u200b로\u200b폭", "제로폭"),
+        ("\ufeff머리", "머리"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("a\x00b\x07c\x7f\x9b", "abc"),
+        ("한 줄\r\n두 줄\r세 줄\u2028네 줄\x0c다섯", "한 줄\n두 줄\n세 줄\n네 줄\n다섯"),
+        ("a\x1fb\tc", "a b\tc"),
+        ("left\u200eto\u202aright\u202c", "lefttoright"),
+        ("\ufffd\ue000", "\ufffd\ue000"),
+    ],
+)
+def test_what_nobody_sees_goes(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "👨‍👩‍👧‍👦 ❤️‍🔥 🏳️‍🌈 👩🏽‍💻",
+        "می\u200cخواهم",
+        "क्\u200dष क्\u200cष",
+        "ශ්\u200dරී",
+        "ភាសា\u200bខ្មែរ",
+        "العربية\u200f (abc)\u200f",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    ],
+)
+def test_what_is_part_of_the_writing_stays(text: str) -> None:
+    assert cleaned(text) == text
+
+
+def test_characters_that_come_to_be_neighbours_compose() -> None:
+    assert cleaned("cafe\u200b\u0301 \u1100\u200b\u1161 ｶ\u200bﾞ") == "café 가 ガ"
+
+
+ALPHABET = "aé가ᄀ\u1161\u0301क्می👨❤ｶﾞＡ　\u200b\u200c\u200d\ufe0f\u200e\u202a\r\n\x00\x1f\x85\u2028\u00ad\ufeffภา"
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(st.sampled_from(ALPHABET), max_size=15), st.sampled_from(["keep", "cjk", "ascii"]))
+def test_twice_is_once_and_texts_stay_nfc(text: str, width: Width) -> None:
+    text = unicodedata.normalize("NFC", text)
+    once = cleaned(text, width)
+    assert unicodedata.is_normalized("NFC", once)
+    assert cleaned(once, width) == once
