@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, types
 
-from winnow.filters.words import CLOSER, CONTENT, LETTER, SENTENCE_END, Words
+from winnow.filters.measure import FINEWEB, GOPHER, OWN, Measure
+from winnow.filters.words import Words
 
 COLUMNS = (
     "char_count",
@@ -24,6 +24,7 @@ COLUMNS = (
     "bullet_lines",
     "ellipsis_lines",
     "line_punctuation",
+    "bare_line_punctuation",
     "short_lines",
     "newline_ratio",
 )
@@ -33,9 +34,15 @@ BULLETS = np.array([ord(mark) for mark in "-*•·ㆍ‣⁃◦▪▫■□●○
 """What a bullet line starts with: Gopher's hyphen and bullet, Markdown's asterisk, and the marks of Korean lists."""
 
 
-def quality(words: Words) -> npt.NDArray[np.float64]:
-    """[texts, COLUMNS]; 0 where a text has no words."""
-    found: npt.NDArray[np.float64] = _quality(
+def quality(words: Words, terminal_punctuation: tuple[str, ...] = ()) -> npt.NDArray[np.float64]:
+    """[texts, COLUMNS]; 0 where a text has no words.
+
+    `terminal_punctuation`: what ends a sentence for line_punctuation, Unicode's Sentence_Terminal where it is empty.
+    """
+    from winnow.filters import quality_kernel
+
+    marks = np.array(sorted(map(ord, terminal_punctuation)), np.int32)
+    found: npt.NDArray[np.float64] = quality_kernel.quality(
         words.characters,
         words.classes,
         words.word_offsets,
@@ -46,86 +53,45 @@ def quality(words: Words) -> npt.NDArray[np.float64]:
         words.line_start,
         words.line_end,
         BULLETS,
+        marks,
     )
     return found
 
 
-_LONGS = types.int64[::1]
-
-
-@njit(
-    types.float64[:, ::1](
-        *(types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, types.uint8[::1]),
-        *(_LONGS, _LONGS, _LONGS, types.int32[::1]),
+MEASURES = (
+    Measure("char_count", "count", OWN, "characters of the trimmed text, line breaks included"),
+    Measure("line_count", "count", OWN, "lines that hold anything"),
+    Measure(
+        "word_count",
+        "count",
+        GOPHER,
+        "words with a letter, mark or number. Not as datatrove, whose symbol list lacks bullets and emoji and holds '１'",
     ),
-    cache=True,
-    nogil=True,
+    Measure("mean_word_length", "characters", GOPHER, "mean length of the words that word_count counts"),
+    Measure("alpha_word_share", "share", GOPHER, "words with a letter / words; as datatrove"),
+    Measure("hash_ratio", "ratio", GOPHER, "'#' / words; as datatrove"),
+    Measure("ellipsis_ratio", "ratio", GOPHER, "'...' and '…' / words; as datatrove"),
+    Measure(
+        "bullet_lines",
+        "share",
+        GOPHER,
+        "lines that start with a bullet / lines. Not as datatrove: more marks than '-' and '•' (quality.BULLETS), since "
+        "Korean lists use others",
+    ),
+    Measure("ellipsis_lines", "share", GOPHER, "lines that end in '...' or '…' / lines; as datatrove"),
+    Measure(
+        "line_punctuation",
+        "share",
+        FINEWEB,
+        "lines that end a sentence / lines. Not as datatrove: a closing quotation mark or bracket may follow, as it does "
+        "in Korean news",
+    ),
+    Measure(
+        "bare_line_punctuation",
+        "share",
+        FINEWEB,
+        "lines whose last character ends a sentence (Unicode's Sentence_Terminal) / lines; as datatrove",
+    ),
+    Measure("short_lines", "share", FINEWEB, "lines of at most 30 characters / lines; as datatrove"),
+    Measure("newline_ratio", "ratio", FINEWEB, "line breaks / words; as datatrove"),
 )
-def _quality(  # type: ignore[no-untyped-def]
-    codes, classes, word_offsets, word_start, word_end, word_classes, line_offsets, line_start, line_end, bullets
-):
-    texts = len(word_offsets) - 1
-    out = np.zeros((texts, 12), np.float64)
-    for row in range(texts):
-        tokens = word_offsets[row + 1] - word_offsets[row]
-        if tokens == 0:
-            continue
-        real = 0
-        length = 0
-        alphabetic = 0
-        hashes = 0
-        for w in range(word_offsets[row], word_offsets[row + 1]):
-            seen = word_classes[w]
-            if seen & CONTENT:
-                real += 1
-                length += word_end[w] - word_start[w]
-            if seen & LETTER:
-                alphabetic += 1
-        first = line_offsets[row]
-        lines = line_offsets[row + 1] - first
-        characters = lines - 1
-        ellipses = 0
-        bulleted = 0
-        trailing = 0
-        punctuated = 0
-        short = 0
-        for line in range(first, first + lines):
-            start = line_start[line]
-            end = line_end[line]
-            characters += end - start
-            short += end - start <= 30  # FineWeb's short_line_length
-            for mark in bullets:
-                if codes[start] == mark:
-                    bulleted += 1
-                    break
-            dots = 0
-            for c in range(start, end):
-                hashes += codes[c] == 0x23
-                if codes[c] == 0x2E:
-                    dots += 1
-                    if dots == 3:
-                        ellipses += 1
-                        dots = 0
-                else:
-                    dots = 0
-                    ellipses += codes[c] == 0x2026
-            trailing += codes[end - 1] == 0x2026 or (
-                end - start >= 3 and codes[end - 1] == 0x2E and codes[end - 2] == 0x2E and codes[end - 3] == 0x2E
-            )
-            c = end - 1
-            while c > start and classes[c] & CLOSER:
-                c -= 1
-            punctuated += (classes[c] & SENTENCE_END) != 0
-        out[row, 0] = characters
-        out[row, 1] = lines
-        out[row, 2] = real
-        out[row, 3] = length / real if real else 0.0
-        out[row, 4] = alphabetic / tokens
-        out[row, 5] = hashes / tokens
-        out[row, 6] = ellipses / tokens
-        out[row, 7] = bulleted / lines
-        out[row, 8] = trailing / lines
-        out[row, 9] = punctuated / lines
-        out[row, 10] = short / lines
-        out[row, 11] = (lines - 1) / tokens
-    return out

@@ -189,7 +189,7 @@ class MinHash(Corpus):
         from winnow.filters.minhash import Scheme
 
         chosen: MinHashSettings = self.settings
-        characters = self.pack.word_unit == "character"
+        characters = self.pack.spaceless
         return Scheme(chosen.bands, chosen.rows, chosen.ngram, chosen.seed, characters)
 
     def _read(self, part: Part, columns: list[str]) -> pa.Table:

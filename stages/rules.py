@@ -1,50 +1,68 @@
-"""`rules`: the measures of Gopher, FineWeb and the language's own pack, all from one pass over the words."""
+"""`rules`: the measures of Gopher, FineWeb, C4, RefinedWeb and the language's own pack, from one pass over the words.
+
+rules: {use: rules, packs: [gopher, fineweb], word_unit: morpheme, bad_words: [lists/ko.txt]}
+"""
 
 from __future__ import annotations
 
 import difflib
-from typing import Literal, cast
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 
+from winnow.classifiers.artifacts import digest
+from winnow.filters.languages import UnknownUnit
 from winnow.filters.measures import MEASURES
-from winnow.stages.stage import Map, Settings, StageError
+from winnow.stages.stage import Artifact, Map, Settings, StageError
 
 
 class RulesSettings(Settings):
-    """`packs`: names of the language pack's rule packs whose clauses apply; all of them unless given.
-    `word_unit`: cut words otherwise than the language pack says."""
+    """`packs`: names of the language pack's rule packs whose clauses apply; its default ones unless given.
+    `word_unit`: cut words otherwise than the language pack says; its thresholds for that unit apply, and where it has
+    none, `packs: []` measures alone. `bad_words`: files of bad words beside the pack's, in LDNOOBW's format."""
 
     packs: tuple[str, ...] | None = None
-    word_unit: Literal["whitespace", "character"] | None = None
+    word_unit: Literal["whitespace", "character", "segment", "morpheme"] | None = None
+    bad_words: tuple[str, ...] = ()
 
 
 class Rules(Map):
-    """Measures every rule on each text: the table in `filters/measures.py`.
+    """Measures every rule on each text: the tables in `filters/measures.py`.
 
-    What is measured depends on the language pack's word lists and the word unit, never on `packs` or thresholds.
+    What is measured depends on the language pack's word lists, the files of bad words and the word unit, never on
+    `packs` or thresholds. State: the entries of those files as `artifacts()` last read them, which travel with the
+    pickled stage, so that a run measures with the lists that its plan was made with.
     """
 
-    __slots__ = ()
+    __slots__ = ("_entries",)
+    _entries: tuple[str, ...]
     kind = "rules"
-    version = 1
+    version = 2
     Settings = RulesSettings
 
     def signals(self) -> dict[str, pa.DataType]:
         return {measure.name: measure.type for measure in MEASURES}
 
     def clauses(self) -> dict[str, str]:
-        """The clauses of the chosen packs. Raises StageError for a pack that the language does not have, or for two
-        packs that give one name to different clauses."""
-        known = self.pack.clauses
+        """The clauses of the chosen packs. Raises StageError for a word unit that the language has no thresholds for,
+        for a pack that it does not have, or for two packs that give one name to different clauses."""
+        if self.settings.packs == ():
+            return {}
+        try:
+            known = self.pack.rules(self.settings.word_unit).clauses
+        except UnknownUnit as error:
+            raise StageError(f"{self.name}: {error}, or packs: [] to measure alone") from error
+        usual = tuple(name for name in self.pack.default_packs if name in known) or tuple(known)
         chosen: dict[str, str] = {}
-        for name in self.settings.packs if self.settings.packs is not None else known:
+        for name in self.settings.packs if self.settings.packs is not None else usual:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
                 hint = f"; nearest: '{near[0]}'" if near else ""
                 raise StageError(
-                    f"{self.name}: language pack '{self.pack.code}' has no rule pack '{name}': expected one of "
-                    f"{', '.join(known)}{hint}"
+                    f"{self.name}: language pack '{self.pack.code}' has no rule pack '{name}' for words of the unit "
+                    f"'{self.settings.word_unit or self.pack.word_unit}': expected one of {', '.join(known)}{hint}"
                 )
             for clause, expression in known[name].items():
                 if chosen.setdefault(clause, expression) != expression:
@@ -54,12 +72,39 @@ class Rules(Map):
                     )
         return chosen
 
+    def artifacts(self) -> list[Artifact]:
+        """The files of bad words, read and tried, and the version of what cuts words, if it is not the kernel. Raises
+        StageError for a bad file, and for a word unit that needs a package which is not installed."""
+        from winnow.filters import segmenters
+        from winnow.filters.bad_words import BadWordsError, read, table
+        from winnow.filters.segmenters import MissingSegmenter, segmenter
+
+        files = [Path(name).expanduser() for name in self.settings.bad_words]
+        try:
+            entries = tuple(entry for path in files for entry in read(path))
+            if entries:
+                table(entries)
+            cutter = segmenter(self.settings.word_unit or self.pack.word_unit, self.pack)
+        except (BadWordsError, MissingSegmenter) as error:
+            raise StageError(f"{self.name}: {error}") from error
+        object.__setattr__(self, "_entries", entries)
+        lists = [Artifact(f"{number}:{path.name}", path, digest(path)) for number, path in enumerate(files, 1)]
+        if cutter is None:
+            return lists
+        version = hashlib.sha256(cutter.version.encode()).hexdigest()
+        return [*lists, Artifact(f"words by {cutter.version}", Path(segmenters.__file__), version)]
+
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        from winnow.filters.lexicon import lexicon
         from winnow.filters.rules import measure
 
-        texts = cast("pa.LargeStringArray", documents.column("text"))
-        return measure(texts, lexicon(self.pack), self._by_character())
+        return measure(
+            cast("pa.LargeStringArray", documents.column("text")),
+            self.pack,
+            self.settings.word_unit,
+            urls=documents.column("url"),
+            dates=documents.column("date"),
+            more_bad_words=self._listed(),
+        )
 
     def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
         """The stretches that `filters/spans.py` names, found with the word lists and the word unit of `measure`.
@@ -70,10 +115,20 @@ class Rules(Map):
             near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
             hint = f": nearest is '{near[0]}'" if near else ""
             raise StageError(f"{self.name}: no signal '{signal}'{hint}")
-        return spans(text, signal, self.pack, self._by_character())
+        return spans(text, signal, self.pack, self.settings.word_unit, more_bad_words=self._listed())
 
-    def _by_character(self) -> bool:
-        return (self.settings.word_unit or self.pack.word_unit) == "character"
+    def _listed(self) -> tuple[str, ...]:
+        if not hasattr(self, "_entries"):
+            self.artifacts()
+        return self._entries
+
+    def __getstate__(self) -> list[Any]:
+        return [self.name, self.settings, self.pack, getattr(self, "_entries", None)]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        for name, value in zip(("name", "settings", "pack", "_entries"), state, strict=True):
+            if value is not None:
+                object.__setattr__(self, name, value)
 
 
 KIND = Rules

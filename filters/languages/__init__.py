@@ -1,7 +1,10 @@
 """Language packs: everything that is data about a language, one YAML file each.
 
 A pack holds codes, script, word unit, stop words and the thresholds of every rule pack calibrated for that
-language, versioned together: changing a number here changes the fingerprint of the stages that use it.
+language, versioned together: changing a number here changes the fingerprint of the stages that use it. Thresholds and
+stop words belong to the unit in which they were found: `rules` hands them out for that unit or refuses.
+
+Packs that ship are named by a code (`ko`); a pack of one's own by the path of its file (`packs/tr.yaml`).
 """
 
 from __future__ import annotations
@@ -9,55 +12,99 @@ from __future__ import annotations
 import difflib
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+
+from winnow.filters.languages.bounds import problems
+from winnow.filters.languages.pack import (
+    BadLanguagePack,
+    LanguagePack,
+    UnitRules,
+    UnknownLanguage,
+    UnknownUnit,
+    WordUnit,
+    parsed,
+)
+
+__all__ = [
+    "BadLanguagePack",
+    "LanguagePack",
+    "UnitRules",
+    "UnknownLanguage",
+    "UnknownUnit",
+    "WordUnit",
+    "language_pack",
+    "languages",
+    "problems",
+]
 
 FOLDER = Path(__file__).parent
 
 
-class UnknownLanguage(ValueError):
-    """No pack for the language asked for; the message lists those there are and the nearest."""
-
-
-class LanguagePack(BaseModel):
-    """One language. `clauses[pack][clause]` is an SQL boolean over the bare signals of the `rules` stage."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    code: str  # ISO 639-1, the name used in declarations: ko
-    iso639_3: str  # kor
-    name: str  # Korean
-    script: str  # ISO 15924: Hang; with iso639_3 the FineWeb2 code kor_Hang
-    own_script: bool  # pages without this script's characters cannot be in the language
-    word_unit: Literal["whitespace", "character"]
-    version: int
-    language_score: float  # least language-ID score
-    stop_words: tuple[str, ...]
-    endings: tuple[str, ...] = ()  # particles and verb endings: what words of running text end in
-    sentence_endings: tuple[str, ...] = ()  # what the last word of a sentence ends in
-    bad_words: tuple[str, ...] = ()  # whole words, or with a trailing `*` what a word starts with
-    clauses: dict[str, dict[str, str]]  # rule pack -> clause name -> expression
-
-    @property
-    def fineweb2(self) -> str:
-        """The FineWeb2 code, `kor_Hang`."""
-        return f"{self.iso639_3}_{self.script}"
-
-
 def languages() -> list[str]:
-    """Codes of the languages that have a pack, sorted."""
+    """Codes of the languages that have a pack here, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def language_pack(name: str) -> LanguagePack:
+    """The pack for an ISO 639-1, ISO 639-3 or FineWeb2 code (`ko`, `kor`, `kor_Hang`), or of the file at a path that
+    ends in `.yaml` or `.yml`, relative to the current folder and read anew each time.
+
+    Raises UnknownLanguage for a code without a pack or a file that is not there, BadLanguagePack for a file that is no
+    sound pack, which is one too.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return _opened(name)
+    return _shipped(name)
+
+
 @cache
-def language_pack(code: str) -> LanguagePack:
-    """The pack for an ISO 639-1, ISO 639-3 or FineWeb2 code (`ko`, `kor`, `kor_Hang`). Raises UnknownLanguage."""
-    for stem in languages():
-        pack = LanguagePack.model_validate(yaml.safe_load((FOLDER / f"{stem}.yaml").read_text("utf-8")))
+def _shipped(code: str) -> LanguagePack:
+    for stem in sorted(languages(), key=lambda stem: stem != code):
+        path = FOLDER / f"{stem}.yaml"
+        pack = parsed(_tree(path.read_text("utf-8"), str(path)), str(path))
         if code in (pack.code, pack.iso639_3, pack.fineweb2):
             return pack
     near = difflib.get_close_matches(code, languages(), n=1, cutoff=0.3)
     hint = f"; nearest: '{near[0]}'" if near else ""
-    raise UnknownLanguage(f"no language pack for '{code}': expected one of {', '.join(languages())}{hint}")
+    raise UnknownLanguage(
+        f"no language pack for '{code}': expected one of {', '.join(languages())}{hint}, or the path of a pack's file "
+        "(xx.yaml; `winnow fit language` makes one)"
+    )
+
+
+def _opened(name: str) -> LanguagePack:
+    path = Path(name)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise UnknownLanguage(f"no language pack at '{name}': {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UnknownLanguage(f"{name}: byte {error.start} is not UTF-8, expected a language pack in UTF-8") from None
+    pack = parsed(_tree(text, name), name)
+    found = problems(pack)
+    if found:
+        raise BadLanguagePack("\n".join(f"{name}: {problem}" for problem in found))
+    return pack
+
+
+class _OneOfEach(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which YAML would silently take the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' twice", key.start_mark)
+            seen.add(key.value)
+        return node
+
+
+def _tree(text: str, name: str) -> object:
+    try:
+        tree: object = yaml.load(text, _OneOfEach)
+        return tree
+    except yaml.YAMLError as error:
+        raise BadLanguagePack(f"{name}: no YAML: {' '.join(str(error).split())}") from None

@@ -26,11 +26,12 @@ from winnow.filters.languages import language_pack
 from winnow.filters.words import split
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+TRUTH = DATA / "crawl" / "web-mixed.truth.jsonl.gz"
 
 
 def texts(language: str, most: int) -> list[str]:
     found: list[str] = []
-    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(TRUTH, "rt", encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
             text = record.get("gold_text") or record.get("text") or ""
@@ -73,6 +74,10 @@ def main() -> None:
     parser.add_argument("--megabytes", type=float, default=8)
     parser.add_argument("--slow", type=float, default=1)
     options = parser.parse_args()
+    for needed in (TRUTH, options.lists):
+        if not needed.exists():
+            print(f"skipped: {needed} is not there")
+            return
     from datatrove.data import Document
 
     for language in ("ko", "en"):

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).parent
-NEED_DATA = ["end_to_end", "extract", "langid", "prescreen", "rules", "tokenize", "urls", "warc"]
+NEED_DATA = [
+    *("bad_words", "clean", "end_to_end", "extract", "langid", "personal", "prescreen", "rules", "tokenize", "urls", "warc"),
+]
 
 
 @pytest.mark.parametrize("name", NEED_DATA)

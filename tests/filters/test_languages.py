@@ -1,23 +1,73 @@
-"""Every language pack is sound: its clauses read signals that exist, and its lists hold what the kernels can match."""
+"""Every language pack is sound: its clauses read signals that exist, its lists hold what the kernels can match, and it
+keeps good text of its language and drops junk. A pack of one's own is checked as strictly, mistake by mistake."""
 
 from __future__ import annotations
 
+import html
+import re
+import tarfile
 import unicodedata
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
+import yaml
 
-from winnow.filters.languages import UnknownLanguage, language_pack, languages
+from winnow.filters.languages import (
+    FOLDER,
+    BadLanguagePack,
+    LanguagePack,
+    UnknownLanguage,
+    UnknownUnit,
+    language_pack,
+    languages,
+    problems,
+)
+from winnow.filters.languages.bounds import bound_problem
 from winnow.filters.lexicon import key
 from winnow.filters.measures import MEASURES
+from winnow.filters.rules import measure
+from winnow.filters.script import RANGES
+
+UDHR = Path(__file__).parents[3] / "shared/data/lid-udhr/udhr.tar.gz"
+GOOD = yaml.safe_load(Path(__file__).with_name("good_texts.yaml").read_text("utf-8"))
+FILES = {
+    "ar": "arb",
+    "de": "deu_1996",
+    "en": "eng",
+    "es": "spa",
+    "fr": "fra",
+    "hi": "hin",
+    "it": "ita",
+    "ja": "jpn",
+    "ko": "kor",
+    "nl": "nld",
+    "pl": "pol",
+    "pt": "por_PT",
+    "ru": "rus",
+    "th": "tha",
+    "vi": "vie",
+    "zh": "cmn_hans",
+}
+UNITS = [(code, unit) for code in languages() for unit in (language_pack(code).word_unit, *language_pack(code).units)]
 
 
 @pytest.mark.parametrize("code", languages())
-def test_clauses_are_simple_comparisons_of_known_signals(code):
+def test_a_shipped_pack_has_no_problems(code):
+    assert problems(language_pack(code)) == []
+    assert language_pack(str(FOLDER / f"{code}.yaml")) == language_pack(code)
+
+
+@pytest.mark.parametrize(("code", "unit"), UNITS)
+def test_clauses_are_simple_comparisons_of_known_signals(code, unit):
     empty = pl.DataFrame({m.name: [1.0] for m in MEASURES})
-    names = [clause for group in language_pack(code).clauses.values() for clause in group]
+    clauses = language_pack(code).rules(unit).clauses
+    names = [clause for group in clauses.values() for clause in group]
     assert len(names) == len(set(names))
-    for group in language_pack(code).clauses.values():
+    for group in clauses.values():
         for expression in group.values():
             signal, operator, literal = expression.split()
             assert signal in empty.columns and operator in ("<=", ">=")
@@ -25,10 +75,10 @@ def test_clauses_are_simple_comparisons_of_known_signals(code):
             assert empty.select(pl.sql_expr(expression)).to_series().dtype == pl.Boolean
 
 
-@pytest.mark.parametrize("code", languages())
-def test_shares_are_bounded_within_what_a_share_can_be(code):
+@pytest.mark.parametrize(("code", "unit"), UNITS)
+def test_shares_are_bounded_within_what_a_share_can_be(code, unit):
     shares = {m.name for m in MEASURES if m.unit == "share"}
-    for group in language_pack(code).clauses.values():
+    for group in language_pack(code).rules(unit).clauses.values():
         for expression in group.values():
             signal, _, literal = expression.split()
             assert signal not in shares or 0 < float(literal) < 1
@@ -37,16 +87,163 @@ def test_shares_are_bounded_within_what_a_share_can_be(code):
 @pytest.mark.parametrize("code", languages())
 def test_words_are_composed_and_without_white_space(code):
     pack = language_pack(code)
-    for word in (*pack.stop_words, *pack.endings, *pack.sentence_endings, *pack.bad_words):
+    units = [pack.rules(), *pack.units.values()]
+    stop_words = [word for rules in units for word in rules.stop_words]
+    for word in (*stop_words, *pack.endings, *pack.sentence_endings):
         assert word == unicodedata.normalize("NFC", word) and word == "".join(word.split()).lower()
-    if pack.word_unit == "character":
-        assert all(len(word) == 1 for word in pack.stop_words)
+    for word in pack.bad_words:
+        assert word == unicodedata.normalize("NFC", word) and word == " ".join(word.split()).lower()
+
+
+@pytest.mark.parametrize("code", languages())
+def test_a_pack_says_what_it_is_and_where_it_is_from(code):
+    pack = language_pack(code)
+    assert pack.code == code and pack.provenance.endswith(".")
+    assert not pack.own_script or pack.script in RANGES
+    assert all(unicodedata.category(mark)[0] == "P" for mark in pack.terminal_punctuation)
+    assert code in ("en", "ko") or pack.calibration
+
+
+def test_thai_asks_for_no_punctuation():
+    measured = {e.split()[0] for group in language_pack("th").clauses.values() for e in group.values()}
+    assert "line_punctuation" not in measured and "sentence_end_share" not in measured
+
+
+def dropped_by(text: str, pack: LanguagePack, unit: str) -> list[str]:
+    """The clauses that drop a text, in one word unit."""
+    if unit == "morpheme" and not find_spec("kiwipiepy"):
+        pytest.skip("kiwipiepy is not installed")
+    frame = pl.from_arrow(measure(pa.array([unicodedata.normalize("NFC", text)], pa.large_string()), pack, unit))
+    assert isinstance(frame, pl.DataFrame)
+    groups = pack.rules(unit).clauses
+    usual = [name for name in pack.default_packs if name in groups] or list(groups)
+    clauses = {name: e for group in usual for name, e in groups[group].items()}
+    return [name for name, e in clauses.items() if not frame.select(pl.sql_expr(e)).item()]
+
+
+@cache
+def declaration(code: str) -> str:
+    """The Universal Declaration of Human Rights, a line for each title and paragraph."""
+    if not UDHR.exists():
+        pytest.skip(f"no {UDHR}")
+    with tarfile.open(UDHR) as archive:
+        member = archive.extractfile(f"udhr/udhr_{FILES[code]}.xml")
+        assert member is not None
+        found = re.findall(r"<(?:para|title)[^>]*>(.*?)</(?:para|title)>", member.read().decode(), re.DOTALL)
+    return "\n".join(html.unescape(re.sub(r"<[^>]+>", "", line)).strip() for line in found)
+
+
+@pytest.mark.parametrize(("code", "unit"), UNITS)
+def test_a_pack_keeps_the_declaration_of_human_rights(code, unit):
+    assert dropped_by(declaration(code), language_pack(code), unit) == []
+
+
+@pytest.mark.parametrize(("code", "unit"), UNITS)
+def test_a_pack_keeps_a_paragraph_of_prose(code, unit):
+    assert dropped_by(GOOD[code], language_pack(code), unit) == []
+
+
+@pytest.mark.parametrize(("code", "unit"), UNITS)
+def test_a_pack_drops_junk(code, unit):
+    pack = language_pack(code)
+    line = GOOD[code].split("\n")[0]
+    assert "duplicate_lines" in dropped_by("\n".join([line] * 12), pack, unit)
+    assert "duplicate_10grams" in dropped_by(" ".join([line] * 12), pack, unit)
+    assert "few_alphabetic_words" in dropped_by("--- 12 :: 3,50 | ** 77 >> 4.9 ~ $ 8 % == 6 # " * 20, pack, unit)
+    assert "too_short" in dropped_by(line[: len(line) // 3], pack, unit)
+    assert "few_stop_words" in dropped_by("Qwzx Vbnm Ghjk Tyuz Plöx " * 20, pack, unit)
+    assert "list" in dropped_by(
+        "\n".join(GOOD[code].replace("\n", " ")[i : i + 4] for i in range(0, 150, 4)), pack, unit
+    )
 
 
 def test_korean_by_any_of_its_codes():
     assert language_pack("kor_Hang") == language_pack("kor") == language_pack("ko")
     with pytest.raises(UnknownLanguage, match="ko"):
         language_pack("kr")
+
+
+def test_thresholds_are_refused_in_another_unit():
+    pack = language_pack("ko")
+    assert pack.rules() == pack.rules("whitespace") and pack.rules().clauses == pack.clauses
+    assert "했" in pack.rules("morpheme").stop_words
+    with pytest.raises(UnknownUnit, match=r"'segment'.*'whitespace' and 'morpheme'"):
+        pack.rules("segment")
+
+
+def own(tmp_path: Path, *changes: tuple[str, str], more: str = "") -> str:
+    """A pack file like the English one, changed."""
+    text = (FOLDER / "en.yaml").read_text("utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "xx.yaml"
+    path.write_text(text + more, "utf-8")
+    return str(path)
+
+
+def test_a_pack_of_one_s_own_is_opened_by_path_and_read_anew(tmp_path, monkeypatch):
+    path = own(tmp_path, ("code: en", "code: xx"))
+    assert language_pack(path).code == "xx"
+    own(tmp_path, ("code: en", "code: yy"))
+    assert language_pack(path).code == "yy"
+    monkeypatch.chdir(tmp_path)
+    assert language_pack("xx.yaml").code == "yy"
+    assert "xx" not in languages()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("stop_words: &", "stop_word: &", "unknown key 'stop_word': nearest is 'stop_words'"),
+        ("script: Latn", "", "no key 'script': expected one"),
+        ("provenance: ", "# ", "no key 'provenance': expected one"),
+        ("word_unit: whitespace", "word_unit: spaces", "word_unit: expected one of whitespace, character, segment"),
+        ("  segment:", "  segments:", "units.segments: expected one of whitespace.*nearest is 'segment'"),
+        ("  segment:", "  morpheme:", "'morpheme' is for Korean"),
+        ("  segment:", "  whitespace:", "units.whitespace: the pack's own word_unit"),
+        ("  segment:", "  character:", "'the' is longer than the words of unit 'character'"),
+        ("[the,", "[no,", r"stop_words.0: expected text, got False: YAML takes yes, no"),
+        ("[the,", "[The,", "stop_words: 'The' matches nothing: expected lower case"),
+        ("language_score: 0.65", "language_score: 1.5", "language_score: input should be less than 1, got '1.5'"),
+        ("code: en", "code: English", "code: string should match"),
+        ("mean_word_length <= 10", "mean_word_length <= 3141", "no mean_word_length reaches 3141.*at most 50"),
+        ("dup_lines <= 0.3", "dup_lines <= 1.32", "dup_lines is a share: expected a bound between 0 and 1.*got 1.32"),
+        ("alpha_word_share >= 0.8", "alpha_word_share >= 0", "alpha_word_share is a share"),
+        ("short_lines <=", "short_line <=", "no signal 'short_line': nearest is 'short_lines'"),
+        ("default_packs: [gopher,", "default_packs: [gofer,", "no rule pack 'gofer', which default_packs names"),
+        ("name: English", "name: English\nname: French", "no YAML: the key 'name' twice.*line"),
+        ("hash_ratio <= 0.1", "hash_ratio", "gopher.hashes: expected a signal, one of <= >= < > and a number"),
+    ],
+)
+def test_each_mistake_in_a_pack_is_one_sentence_with_its_file(tmp_path, old, new, sentence):
+    path = own(tmp_path, (old, new))
+    with pytest.raises(BadLanguagePack, match=sentence) as error:
+        language_pack(path)
+    assert all(line.startswith(path) for line in str(error.value).splitlines())
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(b"[1, 2]", "got list"), (b"a: [", "no YAML"), (b"\xff", "UTF-8")])
+def test_what_is_no_pack_is_refused(tmp_path, content, sentence):
+    path = tmp_path / "xx.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UnknownLanguage, match=sentence):
+        language_pack(str(path))
+
+
+def test_a_pack_that_is_not_there(tmp_path):
+    with pytest.raises(UnknownLanguage, match="No such file"):
+        language_pack(str(tmp_path / "xx.yaml"))
+    with pytest.raises(UnknownLanguage, match="or the path of a pack's file"):
+        language_pack("tr")
+
+
+def test_bounds_that_mean_something():
+    assert bound_problem("dup_lines", "share", 0.3) is None
+    assert bound_problem("word_count", "count", 100_000) is None
+    assert bound_problem("mtld", "ratio", 40) is None
+    assert "share" in (bound_problem("dup_lines", "share", 1.0) or "")
+    assert "reaches" in (bound_problem("newline_ratio", "ratio", 100) or "")
 
 
 def test_keys_fold_capitals():

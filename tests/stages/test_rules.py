@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from winnow.filters import url_shape
 from winnow.filters.languages import language_pack
 from winnow.stages.rules import KIND
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
@@ -47,7 +48,8 @@ def test_measures_what_it_declares():
     rules = stage()
     batch = rules.measure(documents(["안녕하세요. 반갑습니다.", ""]))
     assert dict(zip(batch.schema.names, batch.schema.types, strict=True)) == rules.signals()
-    assert batch.num_rows == 2 and not any(column.null_count for column in batch.columns)
+    assert batch.num_rows == 2
+    assert {name for name in batch.schema.names if batch[name].null_count} == set(url_shape.COLUMNS)
 
 
 def test_a_sliced_batch_gives_the_rows_of_the_slice():
@@ -61,6 +63,8 @@ def test_clauses_are_those_of_the_chosen_packs():
     pack = language_pack("ko")
     assert stage(packs=["fineweb"]).clauses() == pack.clauses["fineweb"]
     assert stage().clauses() == pack.clauses["gopher"] | pack.clauses["fineweb"] | pack.clauses["korean"]
+    fewer = KIND(name="rules", settings=KIND.Settings(), pack=pack.model_copy(update={"default_packs": ("korean",)}))
+    assert fewer.clauses() == pack.clauses["korean"]
     assert stage(packs=[]).clauses() == {}
 
 
@@ -79,8 +83,57 @@ def test_packs_that_disagree_about_a_name_are_refused():
 
 def test_the_word_unit_can_be_overridden():
     text = documents(["日本語の文章です"])
-    assert stage("ja").measure(text)["word_count"][0].as_py() == 8
+    assert stage("ja", word_unit="character").measure(text)["word_count"][0].as_py() == 8
     assert stage("ja", word_unit="whitespace").measure(text)["word_count"][0].as_py() == 1
+
+
+def test_a_unit_without_thresholds_measures_alone_or_is_refused():
+    with pytest.raises(StageError, match=r"rules: language pack 'ko' has no thresholds .*'character'.*packs: \[\]"):
+        stage(word_unit="character").clauses()
+    alone = stage(word_unit="character", packs=[])
+    assert alone.clauses() == {}
+    assert alone.measure(documents(["大韓民國은 나라다"]))["word_count"][0].as_py() == 6
+
+
+def test_what_cuts_words_is_an_artifact():
+    assert stage(word_unit="whitespace").artifacts() == []
+    (artifact,) = stage("ja", word_unit="segment").artifacts()
+    assert "ICU" in artifact.name and len(artifact.digest) == 64
+
+
+def test_thresholds_of_another_unit_are_that_unit_s():
+    pack = language_pack("ko")
+    assert "morpheme" in pack.units
+    rules = stage(word_unit="morpheme", packs=["gopher"])
+    assert rules.clauses() == pack.units["morpheme"].clauses["gopher"] != pack.clauses["gopher"]
+
+
+def test_address_and_date_are_measured_where_there_are_any():
+    batch = documents(["가나다", "라마바"])
+    columns = {name: batch[name] for name in batch.schema.names}
+    columns["url"] = pa.array(["https://a.kr/b/c?d=1", None], batch["url"].type)
+    columns["date"] = pa.array([None, "2024-01-05T00:00:00Z"], batch["date"].type)
+    rows = stage().measure(pa.RecordBatch.from_pydict(columns, schema=DOCUMENT_SCHEMA)).to_pylist()
+    assert [row["url_depth"] for row in rows] == [2, None]
+    assert [row["crawl_year"] for row in rows] == [None, 2024]
+
+
+def test_files_of_bad_words_are_artifacts_and_travel_with_the_stage(tmp_path):
+    listed = tmp_path / "more.txt"
+    listed.write_text("감자\n", "utf-8")
+    rules = stage(bad_words=[str(listed)])
+    (artifact,) = rules.artifacts()
+    assert artifact.path == listed and len(artifact.digest) == 64
+    sent = pickle.loads(pickle.dumps(rules))
+    listed.write_text("구름\n", "utf-8")
+    assert sent.measure(documents(["감자는 구름이다"]))["bad_words"][0].as_py() == 1
+    assert shown(sent, "감자는 구름이다", "bad_words") == ["감자"]
+    assert rules.artifacts()[0].digest != artifact.digest
+    with pytest.raises(StageError, match=r"rules: bad words .*none\.txt"):
+        stage(bad_words=[str(tmp_path / "none.txt")]).artifacts()
+    listed.write_text("a*b\n", "utf-8")
+    with pytest.raises(StageError, match=r"rules: bad words .*line 1: bad word"):
+        stage(bad_words=[str(listed)]).artifacts()
 
 
 def shown(rules, text, signal):
@@ -98,7 +151,7 @@ def test_highlights_what_a_signal_comes_from():
 
 def test_highlights_with_the_stage_s_own_words():
     text = "日本語の日本語"
-    assert shown(stage("ja"), text, "unique_words") == ["日", "本", "語"]
+    assert shown(stage("ja", word_unit="character"), text, "unique_words") == ["日", "本", "語"]
     assert shown(stage("ja", word_unit="whitespace"), text, "unique_words") == []
     abuse = language_pack("en").model_copy(update={"bad_words": ("bother*",)})
     rules = KIND(name="rules", settings=KIND.Settings(), pack=abuse)
