@@ -27,7 +27,7 @@ from winnow.filters.fitting.stop_words import WordCounts, stop_words
 from winnow.filters.fitting.words import cut_words
 from winnow.filters.languages import LanguagePack, UnknownLanguage, UnknownUnit, language_pack, languages
 from winnow.filters.languages.pack import parsed
-from winnow.filters.measures import MEASURES
+from winnow.filters.rules.measures import MEASURES
 from winnow.filters.segmenters import MissingSegmenter, segmenter
 from winnow.pipelines.fit_texts import Keyed, Reading, Sample, content, found, labelled, of_run, opened, read
 

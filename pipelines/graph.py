@@ -13,7 +13,17 @@ from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic, ne
 from winnow.pipelines.selection.language import compile_clauses, compile_repeat
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 from winnow.pipelines.yaml_source import Marked, SpecError
-from winnow.stages.stage import Corpus, CorpusTransform, Extract, Measured, Stage, StageError, Terminal, Transform
+from winnow.stages.stage import (
+    Corpus,
+    CorpusTransform,
+    Extract,
+    Measured,
+    NoClauses,
+    Stage,
+    StageError,
+    Terminal,
+    Transform,
+)
 
 
 class SourceCommon(BaseModel):
@@ -200,6 +210,10 @@ def _decisions(
 def _keep(name: str, stage: Stage, common: Common, marked: Marked) -> dict[str, str] | str:
     try:
         defaults = stage.clauses()
+    except NoClauses as error:
+        if not isinstance(common.keep, (str, bool)):
+            raise SpecError(f"{marked.where('stages', name)}: stages.{error}") from None
+        defaults = {}
     except StageError as error:
         raise SpecError(f"{marked.where('stages', name)}: stages.{error}") from None
     if common.keep is None:

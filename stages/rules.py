@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from winnow.classifiers.artifacts import digest
 from winnow.filters.languages import UnknownUnit
-from winnow.filters.measures import MEASURES
-from winnow.stages.stage import Artifact, Map, Settings, StageError
+from winnow.filters.rules.measures import MEASURES
+from winnow.stages.stage import Artifact, Map, NoClauses, Settings, StageError
 
 
 class RulesSettings(Settings):
@@ -29,7 +29,7 @@ class RulesSettings(Settings):
 
 
 class Rules(Map):
-    """Measures every rule on each text: the tables in `filters/measures.py`.
+    """Measures every rule on each text: the tables in `filters/rules/measures.py`.
 
     What is measured depends on the language pack's word lists, the files of bad words and the word unit, never on
     `packs` or thresholds. State: the entries of those files as `artifacts()` last read them, which travel with the
@@ -53,7 +53,7 @@ class Rules(Map):
         try:
             known = self.pack.rules(self.settings.word_unit).clauses
         except UnknownUnit as error:
-            raise StageError(f"{self.name}: {error}, or packs: [] to measure alone") from error
+            raise NoClauses(f"{self.name}: {error}, or keep: true to measure alone") from error
         usual = tuple(name for name in self.pack.default_packs if name in known) or tuple(known)
         chosen: dict[str, str] = {}
         for name in self.settings.packs if self.settings.packs is not None else usual:
@@ -95,7 +95,7 @@ class Rules(Map):
         return [*lists, Artifact(f"words by {cutter.version}", Path(segmenters.__file__), version)]
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        from winnow.filters.rules import measure
+        from winnow.filters.rules.columns import measure
 
         return measure(
             cast("pa.LargeStringArray", documents.column("text")),
@@ -107,9 +107,9 @@ class Rules(Map):
         )
 
     def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
-        """The stretches that `filters/spans.py` names, found with the word lists and the word unit of `measure`.
+        """The stretches that `filters/rules/spans.py` names, found with the word lists and the word unit of `measure`.
         Raises StageError for a signal that this stage does not measure."""
-        from winnow.filters.spans import spans
+        from winnow.filters.rules.spans import spans
 
         if signal not in self.signals():
             near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)

@@ -51,6 +51,10 @@ class StageError(Exception):
     """A stage cannot do what it was asked: one sentence that names what is wrong, where, and what was expected."""
 
 
+class NoClauses(StageError):
+    """A stage has no clauses of its own for these settings, so that a declaration must say what to keep."""
+
+
 class Settings(BaseModel):
     """Base of every stage's settings: typed, immutable, unknown keys refused."""
 

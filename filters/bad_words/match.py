@@ -8,8 +8,8 @@ import numpy.typing as npt
 from winnow.filters.bad_words.alphabet import look_alikes, symbols
 from winnow.filters.bad_words.gates import follower_classes
 from winnow.filters.bad_words.table import BadWords
-from winnow.filters.measure import OWN, Measure
-from winnow.filters.words import CONTENT, Ints, Words, split
+from winnow.filters.rules.measure import OWN, Measure
+from winnow.filters.rules.words import CONTENT, Ints, Words, split
 
 COLUMNS = ("bad_words", "bad_word_share")
 

@@ -17,7 +17,7 @@ from winnow.filters.bad_words.alphabet import END, LAST_JAMO
 from winnow.filters.bad_words.gates import BLANK, ODD
 from winnow.filters.bad_words.table import PREFIX, WHOLE
 from winnow.filters.bad_words.walk_kernel import DEPTH, SILENT, child, katakana, syllable, walk
-from winnow.filters.classes import CONTENT, HANGUL, JAMO, SINGLE, SPACE
+from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, SINGLE, SPACE
 
 _LONGEST_SPELLED = 24
 _LONGS = types.int64[::1]

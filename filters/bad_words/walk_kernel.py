@@ -19,7 +19,7 @@ from numba import njit
 
 from winnow.filters.bad_words.alphabet import END, FINALS, FIRST_VOWEL, INITIALS, LAST_JAMO
 from winnow.filters.bad_words.table import EXCEPTION, PREFIX, SYMBOL_BITS, WHOLE
-from winnow.filters.classes import CONTENT, HANGUL, JAMO, LETTER, SINGLE, SPACE
+from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, LETTER, SINGLE, SPACE
 
 CLOSED = 0  # between characters
 OPEN = 1  # behind the vowel of a syllable without final

@@ -7,8 +7,8 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
-from winnow.filters.classes import CLOSER, SENTENCE_END, class_table
 from winnow.filters.fitting import FitError
+from winnow.filters.rules.classes import CLOSER, SENTENCE_END, class_table
 from winnow.filters.script import RANGES
 
 WITHOUT_SPACES = frozenset({"Hani", "Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"})

@@ -78,7 +78,7 @@ def _units(pack: LanguagePack) -> list[tuple[str, UnitRules]]:
 
 
 def _of_clauses(rules: UnitRules) -> list[str]:
-    from winnow.filters.measures import MEASURES
+    from winnow.filters.rules.measures import MEASURES
 
     units = {m.name: m.unit for m in MEASURES}
     found = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from winnow.filters.classes import CONTENT, SPACE, TABLE_SIZE, class_table
+from winnow.filters.rules.classes import CONTENT, SPACE, TABLE_SIZE, class_table
 from winnow.filters.segmenters.pieces import SURROGATE, pieces
 
 LIMIT = 1 << 16

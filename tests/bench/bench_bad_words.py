@@ -23,7 +23,7 @@ import numpy as np
 
 from winnow.filters.bad_words import bad_words, read, table
 from winnow.filters.languages import language_pack
-from winnow.filters.words import split
+from winnow.filters.rules.words import split
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 TRUTH = DATA / "crawl" / "web-mixed.truth.jsonl.gz"

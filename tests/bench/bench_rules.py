@@ -97,7 +97,7 @@ def size(texts: Sequence[str]) -> int:
 def winnow(language: str, most: int, subsample: int, rounds: int) -> Timed:
     """Every measure in the pack's own unit."""
     from winnow.filters.languages import language_pack
-    from winnow.filters.rules import measure
+    from winnow.filters.rules.columns import measure
 
     texts = chosen(language, most, subsample)
     pack, batch = language_pack(language), column(texts)
@@ -202,8 +202,8 @@ def groups(language: str, unit: str, most: int, subsample: int) -> tuple[int, di
     left of `measure`, and in all; the reason where the unit's segmenter is not installed. Best of three runs."""
     from contextlib import ExitStack
 
-    from winnow.filters import rules
     from winnow.filters.languages import language_pack
+    from winnow.filters.rules import columns as rules
     from winnow.filters.segmenters import MissingSegmenter
 
     texts = chosen(language, most, subsample)
@@ -234,7 +234,7 @@ def addresses(rows: int) -> float:
     """Rows per processor second of the measures of URL and date."""
     import pyarrow as pa
 
-    from winnow.filters.url_shape import url_shape
+    from winnow.filters.rules.url_shape import url_shape
 
     with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
         urls = [json.loads(line)["uri"] for line in lines]
@@ -248,7 +248,7 @@ def memory(language: str, most: int, copies: int) -> tuple[int, int, float, floa
     import pyarrow as pa
 
     from winnow.filters.languages import language_pack
-    from winnow.filters.rules import measure
+    from winnow.filters.rules.columns import measure
 
     pack, texts = language_pack(language), corpus(language, most)
     many = pa.concat_arrays([column(texts)] * copies)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.filters.measures import MEASURES
+from winnow.filters.rules.measures import MEASURES
 from winnow.pipelines.accounting import added
 from winnow.pipelines.execute import Threads
 from winnow.pipelines.finished import open_run, point_to

@@ -11,7 +11,19 @@ import pytest
 
 BENCH = Path(__file__).parent
 NEED_DATA = [
-    *("bad_words", "clean", "end_to_end", "extract", "langid", "personal", "prescreen", "rules", "tokenize", "urls", "warc"),
+    *(
+        "bad_words",
+        "clean",
+        "end_to_end",
+        "extract",
+        "langid",
+        "personal",
+        "prescreen",
+        "rules",
+        "tokenize",
+        "urls",
+        "warc",
+    ),
 ]
 
 

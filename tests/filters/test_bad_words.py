@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from winnow.filters.bad_words import COLUMNS, MEASURES, BadWords, BadWordsError, bad_words, read, spans, table
 from winnow.filters.bad_words.entries import exceptions, particles
 from winnow.filters.languages import language_pack
-from winnow.filters.words import Words, split
+from winnow.filters.rules.words import Words, split
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 KOREAN = (

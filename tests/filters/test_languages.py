@@ -27,9 +27,9 @@ from winnow.filters.languages import (
     problems,
 )
 from winnow.filters.languages.bounds import bound_problem
-from winnow.filters.lexicon import key
-from winnow.filters.measures import MEASURES
-from winnow.filters.rules import measure
+from winnow.filters.rules.columns import measure
+from winnow.filters.rules.lexicon import key
+from winnow.filters.rules.measures import MEASURES
 from winnow.filters.script import RANGES
 
 UDHR = Path(__file__).parents[3] / "shared/data/lid-udhr/udhr.tar.gz"

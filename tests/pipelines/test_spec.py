@@ -72,7 +72,9 @@ def test_another_kind_replaces_the_parents_settings(tmp_path: Path) -> None:
     path = child(tmp_path, "stages:\n  dedup: {use: rules, over: language}\n")
     nodes = load_pipeline(path).nodes
     assert nodes["dedup"].stage.kind == "rules"
-    assert nodes["personal"].over == ("dedup", "clean"), "texts are changed one after another, whatever branches between"
+    assert nodes["personal"].over == ("dedup", "clean"), (
+        "texts are changed one after another, whatever branches between"
+    )
 
 
 def test_set_overrides_and_disables(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from winnow.filters import url_shape
 from winnow.filters.languages import language_pack
+from winnow.filters.rules import url_shape
 from winnow.stages.rules import KIND
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 
@@ -88,7 +88,7 @@ def test_the_word_unit_can_be_overridden():
 
 
 def test_a_unit_without_thresholds_measures_alone_or_is_refused():
-    with pytest.raises(StageError, match=r"rules: language pack 'ko' has no thresholds .*'character'.*packs: \[\]"):
+    with pytest.raises(StageError, match=r"rules: language pack 'ko' has no thresholds .*'character'.*keep: true"):
         stage(word_unit="character").clauses()
     alone = stage(word_unit="character", packs=[])
     assert alone.clauses() == {}

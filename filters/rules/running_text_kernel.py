@@ -1,0 +1,142 @@
+"""The kernel of `running_text.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+
+from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, LETTER, SENTENCE_END, SPACE
+from winnow.filters.rules.lexicon import BASIS, PRIME, fold_code
+
+
+@njit(inline="always")
+def value(keys, values, h):  # type: ignore[no-untyped-def]
+    wanted = h if h != 0 else np.uint64(1)
+    mask = len(keys) - 1
+    slot = np.int64((wanted ^ (wanted >> np.uint64(32))) & np.uint64(mask))
+    while keys[slot] != 0:
+        if keys[slot] == wanted:
+            return values[slot]
+        slot = (slot + 1) & mask
+    return np.int64(0)
+
+
+fold = njit(inline="always")(fold_code)
+
+
+_LONGS = types.int64[::1]
+
+
+_KEYS = types.UniTuple(types.uint64[::1], 3)  # type: ignore[no-untyped-call]
+_VALUES = types.UniTuple(_LONGS, 3)  # type: ignore[no-untyped-call]
+_SIZES = types.UniTuple(types.int64, 3)  # type: ignore[no-untyped-call]
+_TEXTS = (types.int32[::1], types.uint8[::1], _LONGS, _LONGS, _LONGS, _LONGS, _LONGS, _LONGS)
+_FOUND = types.Tuple((types.float64[:, ::1], types.uint8[::1]))  # type: ignore[no-untyped-call]
+
+
+@njit(_FOUND(*_TEXTS, _KEYS, _VALUES, _SIZES, types.int64), cache=True, nogil=True)
+def running_text(  # type: ignore[no-untyped-def]
+    codes,
+    classes,
+    word_offsets,
+    word_start,
+    word_end,
+    line_offsets,
+    line_start,
+    line_end,
+    keys,
+    values,
+    longest,
+    listed,
+):
+    texts = len(word_offsets) - 1
+    out = np.zeros((texts, 7), np.float64)
+    endings = np.zeros(len(word_start), np.uint8)
+    seen = np.zeros(listed + 1, np.int64)
+    seen_plain = np.zeros(listed + 1, np.int64)
+    prime = np.uint64(PRIME)
+    basis = np.uint64(BASIS)
+    for row in range(texts):
+        if word_offsets[row + 1] == word_offsets[row]:
+            continue
+        letters = 0
+        hangul = 0
+        jamo = 0
+        visible = 0
+        in_runs = 0
+        for line in range(line_offsets[row], line_offsets[row + 1]):
+            run = 0
+            last = -1
+            for c in range(line_start[line], line_end[line]):
+                bits = classes[c]
+                if bits & SPACE:
+                    last = -1
+                    continue
+                visible += 1
+                letters += (bits & LETTER) != 0
+                hangul += (bits & HANGUL) != 0
+                jamo += (bits & JAMO) != 0
+                if codes[c] == last:
+                    run += 1
+                    if run == 4:
+                        in_runs += 4
+                    elif run > 4:
+                        in_runs += 1
+                else:
+                    run = 1
+                    last = codes[c]
+        line = line_offsets[row]
+        real = 0
+        stops = 0
+        plain = 0
+        ended = 0
+        closed = 0
+        for w in range(word_offsets[row], word_offsets[row + 1]):
+            start = word_start[w]
+            end = word_end[w]
+            while start < end and not classes[start] & CONTENT:
+                start += 1
+            if start == end:
+                continue
+            while not classes[end - 1] & CONTENT:
+                end -= 1
+            while line_end[line] < word_end[w]:
+                line += 1
+            real += 1
+            length = end - start
+            if length <= longest[0]:
+                h = basis
+                same = length == word_end[w] - word_start[w]
+                for c in range(start, end):
+                    small = fold(codes[c])
+                    same &= small == codes[c]
+                    h = (h ^ np.uint64(small)) * prime
+                stop = value(keys[0], values[0], h)
+                if stop and seen[stop] != row + 1:
+                    seen[stop] = row + 1
+                    stops += 1
+                if stop and same and seen_plain[stop] != row + 1:
+                    seen_plain[stop] = row + 1
+                    plain += 1
+            h = basis
+            open_end = True
+            open_sentence = (end < word_end[w] and (classes[end] & SENTENCE_END) != 0) or word_end[w] == line_end[line]
+            deepest = min(length - 1, max(longest[1], longest[2]))
+            for k in range(deepest):
+                h = (h ^ np.uint64(fold(codes[end - 1 - k]))) * prime
+                if open_end and k < longest[1] and value(keys[1], values[1], h):
+                    ended += 1
+                    endings[w] = 1
+                    open_end = False
+                if open_sentence and k < longest[2] and value(keys[2], values[2], h):
+                    closed += 1
+                    open_sentence = False
+        out[row, 0] = stops
+        out[row, 1] = plain
+        if letters:
+            out[row, 2] = (hangul + jamo) / letters
+            out[row, 3] = jamo / letters
+        out[row, 4] = ended / real if real else 0.0
+        out[row, 5] = closed / real if real else 0.0
+        out[row, 6] = in_runs / visible
+    return out, endings

@@ -1,0 +1,232 @@
+"""Our decisions against datatrove's on the English pages of the crawl set, given the same words.
+
+Both see the text as this pipeline holds it: lines without outer white space, none blank. datatrove's filters run with
+their defaults, ours are the clauses of the English pack. Words are white-space words once, and once those of datatrove's
+default tokenizer, whose places in the text are handed to our kernels. Two kinds of difference are left, in both of which
+datatrove is wrong; a third is what outer white space and blank lines change in datatrove's answer alone.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from winnow.filters.languages import language_pack
+from winnow.filters.rules import columns as rules
+
+pytest.importorskip("datatrove")
+pytest.importorskip("spacy")
+
+CRAWL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
+EN = language_pack("en")
+FILTERS = ("gopher_quality", "gopher_repetition", "fineweb", "c4")
+LEAST = 0.999
+
+pytestmark = pytest.mark.skipif(not CRAWL.is_file(), reason="needs ../shared/data")
+
+
+def trimmed(text: str) -> str:
+    return "\n".join(line.strip() for line in text.split("\n") if line.strip())
+
+
+def clauses() -> dict[str, dict[str, str]]:
+    """Our clauses by the filter of datatrove that decides the same."""
+    gopher = EN.clauses["gopher"]
+    repetition = {name: clause for name, clause in gopher.items() if clause.startswith(("dup_", "top_"))}
+    return {
+        "gopher_quality": {name: clause for name, clause in gopher.items() if name not in repetition},
+        "gopher_repetition": repetition,
+        "fineweb": EN.clauses["fineweb"],
+        "c4": EN.clauses["c4"],
+    }
+
+
+class Given:
+    """A segmenter that knows the words of its texts."""
+
+    def __init__(self, words: dict[str, list[str]]) -> None:
+        self.words = words
+
+    def cut(self, texts):
+        starts, ends, offsets = [], [], [0]
+        for text in texts:
+            at = 0
+            for word in self.words[text]:
+                start = text.index(word, at)
+                at = start + len(word)
+                starts.append(start)
+                ends.append(at)
+            offsets.append(len(starts))
+        return (np.array(column, np.int64) for column in (starts, ends, offsets))
+
+
+@dataclass(frozen=True)
+class Page:
+    uri: str
+    raw: str
+    text: str
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[Page]:
+    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
+        truth = [json.loads(line) for line in lines]
+    found = [
+        Page(page["uri"], page["gold_text"], trimmed(page["gold_text"]))
+        for page in truth
+        if page.get("lang") == "en" and (page.get("gold_text") or "").strip()
+    ]
+    assert len(found) > 800
+    return found
+
+
+@pytest.fixture(scope="module")
+def tokens(pages) -> dict[str, list[str]]:
+    """The words of datatrove's default English tokenizer."""
+    from datatrove.utils.text import split_into_words
+
+    return {page.text: list(split_into_words(page.text, "eng")) for page in pages}
+
+
+def filters():
+    from datatrove.pipeline.filters import (
+        C4QualityFilter,
+        FineWebQualityFilter,
+        GopherQualityFilter,
+        GopherRepetitionFilter,
+    )
+
+    kinds = (GopherQualityFilter, GopherRepetitionFilter, FineWebQualityFilter, C4QualityFilter)
+    return dict(zip(FILTERS, (kind() for kind in kinds), strict=True))
+
+
+def theirs(monkeypatch, texts, words, names=FILTERS) -> dict[str, list[str | None]]:
+    """Per filter and text the reason of datatrove's filter, None for a text that it keeps."""
+    from datatrove.data import Document
+
+    made = filters()
+    for module in ("gopher_quality_filter", "gopher_repetition_filter", "fineweb_quality_filter"):
+        monkeypatch.setattr(
+            sys.modules[f"datatrove.pipeline.filters.{module}"],
+            "split_into_words",
+            lambda text, language=None: words(text),
+        )
+    answers: dict[str, list[str | None]] = {}
+    for name in names:
+        found = [made[name].filter(Document(text=text, id="x")) for text in texts]
+        answers[name] = [None if answer is True else answer[1] for answer in found]
+    return answers
+
+
+def ours(texts, unit) -> tuple[pl.DataFrame, dict[str, list[list[str]]]]:
+    """The measures, and per filter and text the clauses that drop it."""
+    frame = pl.from_arrow(rules.measure(pa.array(texts, pa.large_string()), EN, unit))
+    assert isinstance(frame, pl.DataFrame)
+    dropped = {}
+    for name, group in clauses().items():
+        held = frame.select(pl.sql_expr(clause).alias(clause_name) for clause_name, clause in group.items())
+        dropped[name] = [[clause for clause, holds in row.items() if not holds] for row in held.to_dicts()]
+    return frame, dropped
+
+
+def repeats(words: list[str], n: int) -> bool:
+    grams = Counter(tuple(words[at : at + n]) for at in range(len(words) - n + 1))
+    return max(grams.values(), default=0) > 1
+
+
+def wrong(reason: str | None, clauses_of_ours: list[str], words: list[str]) -> str | None:
+    """Why datatrove's answer is wrong, where it is."""
+    if reason and reason.startswith("top_") and not clauses_of_ours and not repeats(words, int(reason[4])):
+        return "drops for the most frequent n-gram of a text in which none occurs twice"
+    return None
+
+
+def agree(pages, answers, dropped, words, names) -> dict[str, int]:
+    """How many documents differ per filter, apart from those where datatrove is wrong; every one of these is checked."""
+    unexplained = dict.fromkeys(names, 0)
+    for name in names:
+        for page, reason, drops in zip(pages, answers[name], dropped[name], strict=True):
+            if (reason is None) == (not drops):
+                continue
+            if wrong(reason, drops, words(page.text)) is None:
+                unexplained[name] += 1
+                print(f"{name}: {page.uri}: datatrove {reason}, ours {drops}")
+    return unexplained
+
+
+def test_decisions_with_white_space_words(pages, monkeypatch):
+    texts = [page.text for page in pages]
+    answers = theirs(monkeypatch, texts, str.split)
+    _, dropped = ours(texts, "whitespace")
+    assert sum(reason is not None for found in answers.values() for reason in found) > 300
+    unexplained = agree(pages, answers, dropped, str.split, FILTERS)
+    assert all(count <= (1 - LEAST) * len(pages) for count in unexplained.values()), unexplained
+    assert not any(unexplained.values()), unexplained
+
+
+def test_decisions_with_the_words_of_datatroves_tokenizer(pages, tokens, monkeypatch):
+    names = FILTERS[:3]  # C4's filter splits at white space in any case
+    texts = [page.text for page in pages]
+    answers = theirs(monkeypatch, texts, tokens.__getitem__, names)
+    monkeypatch.setattr(rules, "segmenter", lambda unit, pack: Given(tokens))
+    _, dropped = ours(texts, "segment")
+    unexplained = agree(pages, answers, dropped, tokens.__getitem__, names)
+    assert not any(unexplained.values()), unexplained
+
+
+def test_datatrove_drops_for_an_ngram_that_does_not_repeat(pages, monkeypatch):
+    text = "Photograph of the municipal swimming-pool, Rotterdam-Blijdorp"
+    assert theirs(monkeypatch, [text], str.split, ["gopher_repetition"])["gopher_repetition"] == ["top_2_gram"]
+    frame, dropped = ours([text], "whitespace")
+    assert frame["top_2gram_share"].to_list() == [0.0]
+    assert dropped["gopher_repetition"] == [[]]
+
+
+def test_datatrove_counts_characters_that_an_ngram_has_not_in_the_text(monkeypatch):
+    """It joins words by spaces that the text has not, when its tokenizer parted them: here 20 characters of a 3-gram
+    of 14 count, of which the text consists."""
+    words = ["don", "'", "t"] * 6 + ["stop"]
+    text = "don't" * 6 + "stop"
+    monkeypatch.setattr(rules, "segmenter", lambda unit, pack: Given({text: words}))
+    frame, _ = ours([text], "segment")
+    assert frame["top_3gram_share"][0] == pytest.approx(5 * 6 / len(text))
+    from datatrove.pipeline.filters.gopher_repetition_filter import find_top_duplicate, get_n_grams
+
+    assert find_top_duplicate(get_n_grams(words, 3)) / len(text) > 1
+
+
+def spaced(text: str) -> str:
+    """Lines without outer white space, one blank line between paragraphs."""
+    return re.sub(r"\n{2,}", "\n\n", "\n".join(line.strip() for line in text.split("\n")).strip())
+
+
+def test_outer_white_space_and_blank_lines_change_datatroves_answer_and_not_ours(pages, monkeypatch):
+    """Given the untrimmed pages, datatrove decides otherwise of a few. Of each it comes to our decision once white space
+    that nobody sees is gone."""
+    names = FILTERS[:3]
+    raw = [page.raw for page in pages]
+    given, blank, none = (
+        theirs(monkeypatch, texts, str.split, names)
+        for texts in (raw, [spaced(text) for text in raw], [page.text for page in pages])
+    )
+    _, dropped = ours(raw, "whitespace")
+    for name in names:
+        differing = [at for at, drops in enumerate(dropped[name]) if (given[name][at] is None) != (not drops)]
+        assert len(differing) <= 0.01 * len(pages), name
+        for at in differing:
+            drops = dropped[name][at]
+            seen = {blank[name][at] is None, none[name][at] is None}
+            assert (not drops) in seen or wrong(given[name][at], drops, raw[at].split()), (name, pages[at].uri)
+    text = "A heading \nA sentence that ends here. \nAnother one ends there. \n" * 3
+    assert theirs(monkeypatch, [text], str.split, ["fineweb"])["fineweb"] == ["line_punct_ratio"]
+    assert "little_punctuation" not in ours([text], "whitespace")[1]["fineweb"][0]
