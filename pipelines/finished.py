@@ -23,7 +23,7 @@ from winnow.pipelines.selection.verdict import FAILED, reasons
 from winnow.pipelines.spec import resolve_pipeline
 from winnow.pipelines.store import Store
 from winnow.pipelines.texts import handed_off, hidden
-from winnow.pipelines.view import ERROR, View
+from winnow.pipelines.view import ERROR, View, read_signals
 
 SELECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*\Z")
 
@@ -74,8 +74,8 @@ class Run:
             name = plan.public(node, partition)
             columns = [*node.stage.signals(), *(hidden(plan, node.name) if node.edits else []), ERROR]
             if plan.lenient and plan.store.record(name) is None:
-                types = {f"{node.name}.{c}": pl.Null for c in columns}
-                parts.append(pl.LazyFrame(schema=types))
+                empty = pl.DataFrame(read_signals(plan, node, partition, columns)).lazy()
+                parts.append(empty.select(pl.all().name.prefix(f"{node.name}.")))
             else:
                 parts.append(_scan(plan, name, f"{node.name}.", columns))
         wide = pl.concat(parts, how="horizontal")

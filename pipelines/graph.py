@@ -285,6 +285,12 @@ def _check_edits(nodes: Mapping[str, Node], marked: Marked) -> None:
                 f"expected one over the other, such as over: {before}"
             )
         before = name
+        terminal = next((n for n in nodes.values() if isinstance(n.stage, Terminal)), None)
+        if terminal is not None and name not in terminal.ancestors:
+            raise SpecError(
+                f"{marked.where('stages', terminal.name, 'over')}: stages.{terminal.name}.over: '{name}' changes texts, and what "
+                f"is handed off would lack that; expected it to be over '{name}' too"
+            )
         for other in (nodes[a] for a in node.ancestors if isinstance(node.stage, CorpusTransform)):
             for read in other.decides_by():
                 if read in nodes and name in nodes[read].edited_by:

@@ -20,7 +20,7 @@ from winnow.pipelines.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.guards import Guard, GuardError, compile_guards
 from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.yaml_source import Marked, SpecError, load, override
-from winnow.stages.stage import Corpus, Extract, Map, Measured, Screen, Source, Stage, Terminal
+from winnow.stages.stage import Corpus, CorpusTransform, Extract, Map, Measured, Screen, Source, Stage, Terminal
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 M = TypeVar("M", bound=BaseModel)
@@ -91,7 +91,8 @@ class Pipeline:
     def gates(self, node: Node) -> list[Node]:
         """The ancestors that decide which documents `node` sees: by a clause, or because measuring one failed."""
         above = [self.nodes[a] for a in node.ancestors]
-        return [a for a in above if isinstance(a.stage, Map) or (a.clauses and isinstance(a.stage, Measured))]
+        deciding = (Map, CorpusTransform)  # these by a failure alone, too
+        return [a for a in above if isinstance(a.stage, deciding) or (a.clauses and isinstance(a.stage, Measured))]
 
     def needs(self, node: Node) -> list[list[Node]]:
         """Whose verdicts decide which documents `node` must measure: those that all gates of any of these lists keep.
@@ -161,6 +162,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
     nodes = connect(built, marked)
     guards = dict(_guards(found, nodes, marked, "sources")) | dict(_guards(built, nodes, marked, "stages"))
     for source in sources.values():
+        _check_addresses(source, nodes, marked)
         if source.gives == "pages" and not any(isinstance(node.stage, Extract) for node in nodes.values()):
             raise SpecError(
                 f"{marked.where('sources', source.name)}: sources.{source.name}: kind '{source.kind}' gives raw pages; "
@@ -180,6 +182,21 @@ def _checked(marked: Marked, path: str) -> Pipeline:
         marked.tree,
         path,
     )
+
+
+def _check_addresses(source: Source, nodes: Mapping[str, Node], marked: Marked) -> None:
+    """A stage that judges rows of text by their address can use no signal of a stage that looks at pages."""
+    if source.gives != "texts":
+        return
+    for node in (n for n in nodes.values() if isinstance(n.stage, Screen) and n.stage.by_address):
+        for name in node.decides_by():
+            stage = nodes[name].stage
+            if not (isinstance(stage, Screen) and stage.by_address):
+                raise SpecError(
+                    f"{marked.where('stages', node.name, 'keep')}: stages.{node.name}.keep: reads signals of '{name}', which "
+                    f"looks at pages, and source '{source.name}' (kind '{source.kind}') gives texts without pages; give the "
+                    "clause to a stage after extraction"
+                )
 
 
 def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> LanguagePack:

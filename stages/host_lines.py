@@ -65,6 +65,9 @@ class HostLines(CorpusTransform):
     def signals(self) -> dict[str, pa.DataType]:
         return {"repeated_lines": pa.int32(), "repeated_share": pa.float32()}
 
+    def clauses(self) -> dict[str, str]:
+        return {"empty": "repeated_share < 1"}
+
     def hidden(self) -> dict[str, pa.DataType]:
         return {
             "_host": pa.uint64(),  # null without one

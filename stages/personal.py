@@ -69,6 +69,7 @@ class Personal(Transform):
 
     __slots__ = ()
     kind = "personal"
+    masks = True
     version = 1
     Settings = PersonalSettings
 

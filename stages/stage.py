@@ -212,10 +212,13 @@ class Transform(Map):
     change in the text that it was given (with the edits of the transforms above it applied). The stored text stays as it
     is; every stage below sees the edited one. Transforms come one after another, never side by side.
 
+    `masks`: what it takes out must not leave a run, so that texts which it never saw are masked before they do.
     One that changes titles as well adds `RETITLED` (string) to its hidden columns: the title to take instead, null where it
     stays."""
 
     __slots__ = ()
+
+    masks: ClassVar[bool] = False
 
     def hidden(self) -> dict[str, pa.DataType]:
         return {EDITED: EDITS}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -74,7 +74,8 @@ def find(run: Run, wanted: str) -> Found:
     for by, condition in ways:
         if found := tuple(_matching(run, condition)):
             return Found(found, by)
-    texts = tuple(_with_text(run, wanted))
+    edits = run.plan.pipeline.edits()
+    texts = tuple(_with_text(run, wanted, edits)) or (tuple(_with_text(run, wanted, ())) if edits else ())
     if not texts:
         documents = sum(
             r["documents"] for p in run.plan.partitions if (r := run.plan.store.record(run.plan.records(p)))
@@ -109,8 +110,9 @@ def _matching(run: Run, condition: pl.Expr) -> Iterator[Record]:
             yield from (Record(partition=partition, **row) for row in hits.iter_rows(named=True))
 
 
-def _with_text(run: Run, fragment: str) -> Iterator[Record]:
-    """The first documents whose title or text holds a fragment, however its words are spaced."""
+def _with_text(run: Run, fragment: str, editors: Sequence[str]) -> Iterator[Record]:
+    """The first documents whose title or text, with the edits of these stages, holds a fragment, however its words are
+    spaced."""
     words = [re.escape(word) for word in unicodedata.normalize("NFC", fragment).split()]
     pattern = r"\s+".join(words)
     hits = 0
@@ -118,7 +120,7 @@ def _with_text(run: Run, fragment: str) -> Iterator[Record]:
         record = run.plan.store.record(run.plan.records(partition))
         if record is None or not record["documents"]:
             continue
-        reader = Reader(run.plan, partition, ["title", "text"], run.plan.pipeline.edits())
+        reader = Reader(run.plan, partition, ["title", "text"], editors)
         rows: list[int] = []
         for number in range(reader.batches):
             batch = pl.DataFrame(reader.batch(number))

@@ -18,6 +18,9 @@ from winnow.pipelines.inspect.why import ClauseCheck, Explanation, StageCheck
 
 VERDICTS = {True: ("ok", "green"), False: ("no", "bold red"), None: ("-", "dim")}
 
+GONE = "was given up, as 'rejected: metadata' asks, or is empty after the stages that change texts"
+"""What became of a text that is not there; `why` tells which."""
+
 EDITS_SHOWN, EDIT_CHARS = 12, 80
 """Changes of a text that are listed, and characters of each."""
 
@@ -221,7 +224,7 @@ def _sampled(record: Sampled, console: Console, chars: int) -> None:
         style=COLOURS.get(record.decision.status, "yellow"),
     )
     if not record.text.text and record.text_bytes:
-        _line(console, f"its text ({record.text_bytes:,} bytes) was given up, as 'rejected: metadata' asks")
+        _line(console, f"its text ({record.text_bytes:,} bytes) {GONE}")
     _text(record.text, console, chars)
     console.print()
 

@@ -172,7 +172,9 @@ def _document(
     if len(shards) > decision.multiplicity:
         notes += ("another document has the same id: the places are of both",)
     if not text and record.text_bytes:
-        notes += (f"its text ({record.text_bytes:,} bytes) was given up, as 'rejected: metadata' asks",)
+        given_up = not content(run, record.partition, record.row, ())[2]
+        words = "was given up, as 'rejected: metadata' asks" if given_up else "is empty after the changes below"
+        notes += (f"its text ({record.text_bytes:,} bytes) {words}",)
     dropping = next((c for n in pipeline.nodes.values() for c in n.clauses if c.name == decision.clause), None)
     return Explanation(
         id=record.id,

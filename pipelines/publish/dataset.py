@@ -22,8 +22,10 @@ import pyarrow.parquet as pq
 
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import Run
+from winnow.pipelines.masks import masked
 from winnow.pipelines.plan import Partition
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, reasons
+from winnow.pipelines.work import textless
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 FILE_BYTES = 256 * 2**20
@@ -148,7 +150,7 @@ def rejects(run: Run, clean: Callable[[str], str]) -> Iterator[pa.Table]:
         rejected = frame.filter(pl.col("selection.multiplicity") == 0).select(schema.names)
         if given_up:
             rejected = rejected.with_columns(pl.when(pl.col("text") != "").then("text").alias("text"))
-        yield _rejected(rejected.collect(), schema, clean)
+        yield _rejected(masked(run.plan, rejected.collect()), schema, clean)
 
 
 def _rejected(rows: pl.DataFrame, schema: pa.Schema, clean: Callable[[str], str]) -> pa.Table:
@@ -235,19 +237,14 @@ def _records(run: Run, columns: list[str]) -> Iterator[tuple[str, pl.DataFrame]]
             yield partition.source, rows.with_columns(pl.col(c).cast(pl.String) for c in columns if c != "status")
 
 
-def _freed(run: Run, partition: Partition) -> str | None:
-    """The selection for which a partition gave up the text of what is not selected; None where it did not."""
-    record = run.plan.store.record(run.plan.documents(partition))
-    return str(record["freed"]) if record and "freed" in record else None
+def _freed(run: Run, partition: Partition) -> bool:
+    """Whether a partition gave up the text of what was not selected."""
+    return "freed" in (run.plan.store.record(run.plan.documents(partition)) or {})
 
 
 def _check_texts(run: Run) -> None:
     """Raises RunError where a document is kept whose text another selection gave up."""
-    lost = 0
-    for partition in run.plan.partitions:
-        if _freed(run, partition) not in (None, run.plan.selection):
-            kept_rows = run.frame(partition).filter(pl.col("selection.multiplicity") > 0)
-            lost += int(kept_rows.select((pl.col("text") == "").sum()).collect().item())
+    lost = sum(textless(run.plan, p.index) for p in run.plan.partitions if _freed(run, p))
     if lost:
         raise RunError(
             f"{run.folder}: {lost:,} kept documents have no text any more, because a run with another selection had "

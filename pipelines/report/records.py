@@ -13,6 +13,7 @@ from winnow.pipelines.report.figures import Amount
 from winnow.pipelines.report.sample import Drawing
 from winnow.pipelines.report.tally import Tally
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT
+from winnow.stages.stage import Screen
 
 if TYPE_CHECKING:
     from winnow.pipelines.run import Run
@@ -47,7 +48,7 @@ class Records:
         for status, stage, clause, rows, total in (
             records.group_by("status", "stage", "clause").agg(pl.len(), known.alias("bytes")).iter_rows()
         ):
-            steps = [name, *(n.name for n in self.raw if pages)]
+            steps = [name, *(n.name for n in self.raw if pages or (isinstance(n.stage, Screen) and n.stage.by_address))]
             amount = Amount(rows, None if stage == name else total)  # what a source refuses is not read
             if status != KEPT:
                 self.counts.amounts[stage, "failed" if status == FAILED else clause] += amount

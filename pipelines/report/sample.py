@@ -15,6 +15,8 @@ import numpy.typing as npt
 import polars as pl
 import xxhash
 
+from winnow.pipelines.inspect.changes import seen_at
+from winnow.pipelines.masks import mask_shown, shifted
 from winnow.pipelines.report.figures import Sample, Samples
 from winnow.pipelines.selection.verdict import reasons
 from winnow.pipelines.store import BATCH_ROWS
@@ -160,20 +162,27 @@ def _order(drawing: Drawing, clause: str) -> int:
 
 
 def _texts(drawing: Drawing) -> dict[tuple[str, int], dict[str, Any]]:
-    """Title and text of every candidate document, by partition key and row."""
-    wanted: dict[tuple[int, str], set[int]] = defaultdict(set)
+    """Title and text of every candidate document, by partition key and row: as the stage that dropped it saw it, or as
+    it is handed off; `seen` names the stages whose edits it has, `stored` tells whether there is a text at all."""
+    plan = drawing.run.plan
+    wanted: dict[tuple[int, str, tuple[str, ...]], set[int]] = defaultdict(set)
     partitions = {}
-    for candidate in (c for best in drawing.best.values() for c in best):
-        if candidate.partition is not None:
-            wanted[candidate.partition.index, candidate.partition.key].add(candidate.row)
-            partitions[candidate.partition.key] = candidate.partition
-    plan, out = drawing.run.plan, {}
-    for (_, key), rows in sorted(wanted.items()):
-        reader = Reader(plan, partitions[key], ["title", "text"], plan.pipeline.edits())
+    for reason, best in drawing.best.items():
+        at = isinstance(reason, int) and reason >= 0
+        seen = seen_at(drawing.run, drawing.reasons[int(reason)].stage) if at else plan.pipeline.edits()
+        for candidate in best:
+            if candidate.partition is not None:
+                wanted[candidate.partition.index, candidate.partition.key, seen].add(candidate.row)
+                partitions[candidate.partition.key] = candidate.partition
+    out = {}
+    for (_, key, seen), rows in sorted(wanted.items()):
+        reader = Reader(plan, partitions[key], ["title", "text"], seen)
         for number in sorted({row // BATCH_ROWS for row in rows}):
-            batch = reader.batch(number)
+            batch, stored = reader.batch(number), reader.stored.get_batch(number)
             for row in (r for r in rows if r // BATCH_ROWS == number):
-                out[key, row] = batch.slice(row % BATCH_ROWS, 1).to_pylist()[0]
+                found = batch.slice(row % BATCH_ROWS, 1).to_pylist()[0]
+                there = bool(stored.column("text")[row % BATCH_ROWS].as_py())
+                out[key, row] = {**found, "seen": seen, "stored": there}
     return out
 
 
@@ -181,17 +190,22 @@ def _sample(
     drawing: Drawing, candidate: Candidate, texts: dict[tuple[str, int], dict[str, Any]], signal: str | None
 ) -> Sample:
     found = texts.get((candidate.partition.key, candidate.row), {}) if candidate.partition else {}
-    text = found.get("text") or ""
+    text, title = found.get("text") or "", found.get("title")
     stretches: list[tuple[int, int]] = []
-    note = "" if text or candidate.partition is None else "The text of what is not selected was given up."
+    note = ""
+    if candidate.partition is not None and not text:
+        note = "Empty after its edits." if found.get("stored") else "The text of what is not selected was given up."
     if signal is not None and text:
         stage, _, bare = signal.partition(".")
         try:
             stretches = drawing.run.plan.pipeline.nodes[stage].stage.highlight(text[:READ_AT_MOST], bare)
         except StageError as error:  # such as a model that is no longer there
             note = f"Not marked: {error}"
+    if found:
+        title, shown, changes = mask_shown(drawing.run.plan, title, text, found["seen"])
+        stretches = shifted(stretches, changes)
+        text, note = (shown, note) if shown is not None else ("", "Not shown: it could not be masked.")
     pieces, before, after = _excerpt(text, stretches)
-    title = found.get("title")
     return Sample(candidate.id, candidate.url, candidate.date, title, candidate.value, pieces, before, after, note)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 import xxhash
 
 import winnow
+from winnow.pipelines.finished import open_run
 from winnow.pipelines.inspect.why import explain
 from winnow.pipelines.progress import Progress
+from winnow.pipelines.publish.dataset import count, rejects
 from winnow.pipelines.reselect import reselect
 from winnow.pipelines.spec import SpecError, load_pipeline
 from winnow.stages.stage import StageError
@@ -219,3 +224,82 @@ def test_addresses_are_judged_where_texts_come_without_pages(edited: Path) -> No
     assert (stage["in"], stage["kept"], stage["dropped"]) == (60, 30, {"urls.host": 30})
     (found,) = explain(run, "http://site1.example.kr/3")
     assert (found.decision.clause, found.decision.value) == ("urls.host", "site1.example.kr")
+
+
+def test_a_hand_off_that_would_lack_edits_is_refused(edited: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"stages.shards.over: 'menus' changes texts, and what is handed off would lack that"
+    ):
+        load_pipeline(edited, ["stages.shards.over=raw"])
+
+
+def test_what_is_masked_leaves_no_run_in_rejects_and_reports_either(edited: Path) -> None:
+    run = go(edited, "stages.raw.keep=char_count >= quantile(0.6)", folder="leaks")
+    dropped = run.documents(kept_only=False).filter(pl.col("selection.clause") == "raw.char_count").collect()
+    assert dropped["text"].str.contains("mail-example").any(), "what personal never saw is as it was, in the run"
+    rejected = pl.from_arrow(pa.concat_tables(rejects(run, str)))
+    assert isinstance(rejected, pl.DataFrame)
+    assert not rejected["text"].fill_null("").str.contains("mail-example").any()
+    assert rejected["text"].fill_null("").str.contains("[EMAIL]", literal=True).any()
+    page = write_report(run, edited.parent / "report.html")
+    assert "mail-example" not in page and "[EMAIL]" in page
+
+
+def write_report(run: winnow.Run, path: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "winnow.pipelines.cli", "report", run.folder, "--out", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return path.read_text("utf-8")
+
+
+def test_a_report_counts_rows_judged_by_their_address(edited: Path) -> None:
+    text = edited.read_text("utf-8").replace("stages:\n", "stages:\n  urls: {use: urls}\n", 1)
+    edited.write_text(text, encoding="utf-8")
+    run = go(edited, "stages.urls.keep=host != 'site1.example.kr'", folder="hosts")
+    assert "urls.host" in write_report(run, edited.parent / "report.html")
+
+
+def test_an_address_screen_that_needs_pages_is_refused_where_there_are_none(edited: Path) -> None:
+    text = edited.read_text("utf-8").replace(
+        "stages:\n", "stages:\n  screen: {use: prescreen}\n  urls: {use: urls}\n", 1
+    )
+    edited.write_text(text, encoding="utf-8")
+    with pytest.raises(
+        SpecError, match=r"stages.urls.keep: reads signals of 'screen', which looks at pages, and source 'texts'"
+    ):
+        load_pipeline(edited, ["stages.urls.keep=screen.script_chars >= 5"])
+
+
+def test_the_documents_of_a_provisional_selection(edited: Path) -> None:
+    run = go(edited)
+    found = reselect(run, ["stages.clean.steps=[mojibake]"], name="lax", progress=QUIET)
+    assert found.unmeasured
+    frame = open_run(f"{run.folder}@lax").documents(kept_only=False).collect()
+    assert frame.height == 60 and frame["clean.edits"].null_count() == 60 and frame["clean.edits"].dtype == pl.Int32
+
+
+def test_texts_that_their_edits_empty(tmp_path: Path) -> None:
+    """They are dropped as such, no text is said to be given up, and what is kept can be published."""
+    rows = [{"url": f"http://a.example.kr/{n}", "text": MENU + (f"\n{story(n)}" if n % 2 else "")} for n in range(40)]
+    (tmp_path / "texts.jsonl").write_text("\n".join(json.dumps(r, ensure_ascii=False) for r in rows), encoding="utf-8")
+    recipe = tmp_path / "empty.yaml"
+    recipe.write_text(
+        f"name: empty\nlanguage: ko\nsources: {{texts: {{use: jsonl, paths: ['{tmp_path}/texts.jsonl'], url: url}}}}\n"
+        "stages:\n  menus: {use: host_lines, documents: 5}\n  shards: {use: tokenize, tokenizer: ko-bpe}\n",
+        encoding="utf-8",
+    )
+    run = go(recipe, "rejected=metadata")
+    assert run.accounting["stages"]["menus"]["dropped"] == {"menus.empty": 20}
+    kept = go(recipe, "rejected=metadata", "stages.menus.keep=true", folder="all")
+    assert count(kept).kept == 40
+    (found,) = explain(kept, "http://a.example.kr/0")
+    assert any("is empty after the changes below" in note for note in found.notes)
+    assert [change.before for change in found.changes] == [MENU]
+
+
+def test_a_fragment_that_was_edited_away_is_still_found(edited: Path) -> None:
+    assert {e.url for e in explain(go(edited), "hong.3@mail-example.kr")} == {"http://site1.example.kr/3"}
