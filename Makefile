@@ -58,7 +58,7 @@ check: $(VENV)/.installed-dev ## ruff and mypy
 sample: $(SAMPLE) ## write the bundled sample crawl to runs/sample
 
 known:
-	$(if $(and $(filter 1,$(words $(CODE))),$(filter $(KNOWN),$(CODE))),,$(error no language pack for '$(CODE)'; known languages: $(KNOWN)))
+	$(if $(and $(filter 1,$(words $(CODE))),$(filter $(KNOWN),$(CODE))),,$(error no language pack for '$(CODE)'; known languages: $(KNOWN). For another: winnow fit language, then a declaration with its file))
 
 $(SAMPLE): $(VENV)/.installed $(wildcard pipelines/sample/*.py pipelines/sample/texts/*)
 	$(BIN)/python -m winnow.pipelines.sample.generate $(@D)

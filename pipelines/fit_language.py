@@ -116,7 +116,7 @@ def _fit(request: Request) -> LanguageFit:
     files = found(request.reference)
     reference = _sampled(read(files, request.reading), request.sample, model, None, code, "reference")
     least = math.ceil(1 / request.limits.tail)
-    _enough(len(reference.texts), least, "reference", request.reading)
+    _enough(len(reference.texts), least, "reference", request)
     cut_off, said = _cut_off(request, reference)
     known = _shipped(code)
     seen = writing.Seen()
@@ -164,22 +164,24 @@ def _fit(request: Request) -> LanguageFit:
             f"crawl: {len(crawl.texts):,} different documents in '{code}' with a language score of {cut_off:g} or more: "
             f"expected at least {least:,}; give a crawl that has them, or none: thresholds then rest on the reference"
         )
-    old = None
+    old = old_crawl = None
     if request.from_unit:
         old = measured(reference.texts, base, request.from_unit)
+        old_crawl = measured(crawl.texts, base, request.from_unit) if crawl is not None else None
     elif request.base_reference:
         theirs = read(found(request.base_reference), request.reading)
-        texts = _sampled(theirs, request.sample, None, None, base.code, "base reference").texts
-        _enough(len(texts), least, "base reference", request.reading)
+        speaks = model if model is not None and base.code in model.languages() else None
+        texts = _sampled(theirs, request.sample, speaks, None, base.code, "base reference").texts
+        _enough(len(texts), least, "base reference", request)
         old = measured(texts, base)
     good = measured(reference.texts, draft)
     bad = measured(crawl.texts, draft) if crawl is not None else None
     wanted = clauses.parse(rules.clauses)
     if writing.unpunctuated(seen):
-        wanted = [c for c in wanted if c.signal != "line_punctuation"]
-    crawled, olds = (None if frame is None else _columns(frame) for frame in (bad, old))
+        wanted = [c for c in wanted if c.signal not in ("line_punctuation", "bare_line_punctuation")]
+    crawled, olds, old_crawled = (None if frame is None else _columns(frame) for frame in (bad, old, old_crawl))
     units = {m.name: m.unit for m in MEASURES}
-    result = clauses.fit(wanted, units, _columns(good), crawled, olds, request.limits)
+    result = clauses.fit(wanted, units, _columns(good), crawled, olds, request.limits, old_crawled)
     frames = {"reference": good} | ({"crawl": bad} if bad is not None else {})
     together = {name: _together(frame, result) for name, frame in frames.items()}
     pack = draft.model_copy(

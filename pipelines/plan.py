@@ -181,7 +181,9 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
         node = pipeline.nodes[name]
         if name not in measure and isinstance(node.stage, Measured):
             edits = [result(editor) for editor in node.edited_by]
-            measure[name] = fingerprint(facts[name], language, ingest, *([edits] if edits else []))
+            measure[name] = fingerprint(
+                _measuring(node.stage, facts[name]), language, ingest, *([edits] if edits else [])
+            )
         return measure[name]
 
     def reduced(name: str) -> str:
@@ -243,6 +245,11 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
         resolves,
         facts,
     )
+
+
+def _measuring(stage: Stage, facts: dict[str, Any]) -> dict[str, Any]:
+    """What of a stage's facts can change a measurement: not the settings that only choose clauses."""
+    return {**facts, "settings": {k: v for k, v in facts["settings"].items() if k not in stage.choosing}}
 
 
 def _measured_with(pack: LanguagePack) -> dict[str, Any]:

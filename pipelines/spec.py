@@ -261,7 +261,8 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
                 text = "is missing"
             else:
                 got = repr(mistake["input"])
-                text = f"{mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {got[:80]}"
+                said_so = mistake["msg"].removeprefix("Value error, ")
+                text = f"{said_so[0].lower()}{said_so[1:]}, got {got[:80]}"
             problems.append(f"{marked.where(*at)}: {dotted}: {text}")
         return None
 

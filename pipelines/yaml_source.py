@@ -59,7 +59,7 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
     parent = tree.pop("extends", None)
     if parent is not None and not isinstance(parent, str):
         raise SpecError(f"{marks[('extends',)]}: extends: expected the path of one declaration, got {parent!r}")
-    marked = load((path.parent / parent).resolve(), (*seen, path)) if parent else Marked()
+    marked = load(_parent(path, parent), (*seen, path)) if parent else Marked()
     marked.overlay(tree, marks)
     return marked
 
@@ -85,6 +85,12 @@ def override(marked: Marked, assignment: str) -> None:
                 break
             raise SpecError(f"--set {assignment!r}: {'.'.join(key[: depth + 1])} is {at!r}, not a mapping")
     marked.overlay(tree, {key[: n + 1]: f"--set {path}" for n in range(len(key))})
+
+
+def _parent(path: Path, parent: str) -> Path:
+    """The declaration that is extended: beside the child, or, where there is none, one that ships (web.yaml)."""
+    beside, shipped = (path.parent / parent).resolve(), Path(__file__).parent / parent
+    return shipped if not beside.exists() and Path(parent).name == parent and shipped.is_file() else beside
 
 
 def _siblings(path: Path) -> str:

@@ -38,6 +38,7 @@ class LangidStage(Modelled):
     __slots__ = ()
     kind = "langid"
     version = 2
+    choosing = frozenset({"score", "labels"})
     guards = ("kept > 0 or rows < 20",)  # without a pre-screen it sees the whole web, of which one language is little
     Settings = LangidSettings
 

@@ -137,6 +137,7 @@ class Stage(ABC):
     version: ClassVar[int]  # raised whenever the same input and settings would give other output
     Settings: ClassVar[type[Settings]]
     guards: ClassVar[tuple[str, ...]] = ("drop <= 0.98 or rows < 20",)  # what stops a run unless it holds
+    choosing: ClassVar[frozenset[str]] = frozenset()  # settings that say which clauses apply, and change no measurement
 
     def signals(self) -> dict[str, pa.DataType]:
         """Bare name -> Arrow type of every public signal this stage measures."""

@@ -25,6 +25,7 @@ from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
 from winnow.pipelines.selection.statistics import Told
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.pipelines.view import ERROR, MEASURED, View
+from winnow.stages.stage import Measured, Screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class ClauseCheck:
 
 @dataclass(frozen=True, slots=True)
 class StageCheck:
-    """A stage on this document. `status`: passed, dropped, failed, pending or not reached; `measured`: its signals are
+    """A stage on this document. `status`: passed, dropped, failed, pending, not reached, or not for texts (it looks at pages); `measured`: its signals are
     known, which they may be of a stage that it does not reach (sibling branches, an earlier selection)."""
 
     stage: str
@@ -255,6 +256,10 @@ def _passed_source(run: Run, record: Record) -> StageCheck:
 
 
 def _stage(run: Run, view: View, node: Node, decision: Decision) -> StageCheck:
+    source = run.plan.pipeline.sources[view.partition.source]
+    by_address = isinstance(node.stage, Screen) and node.stage.by_address
+    if source.gives == "texts" and not isinstance(node.stage, Measured) and not by_address:
+        return StageCheck(node.name, node.stage.kind, node.over, "not for texts", False, None, (), {})
     status, first = view.verdict(node)
     table = view.table(node.name).to_pylist()[0]
     measured = bool(table[MEASURED]) and table[ERROR] is None

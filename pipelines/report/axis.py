@@ -58,9 +58,10 @@ def axis_of(signal: Signal) -> Axis:
     least, most = float(values.at[0]), float(values.at[-1])
     top = values.quantile(0.999)
     top = most if most <= 1.5 * abs(top) or top <= least else top
-    if least >= 0 and top > WIDE_RANGE:
+    narrow = signal.integer and most - least < BINS  # such as years: far from zero, near each other
+    if least >= 0 and top > WIDE_RANGE and not narrow:
         return _logarithmic(signal, least, max([top, *(n * 1.3 for n in numbers if n < 20 * top)]))
-    low, high = (0.0 if least >= 0 and least < 0.6 * top else least), top
+    low, high = (0.0 if least >= 0 and least < 0.6 * top else least), most if narrow else top
     high = max([high, *(1.2 * n for n in numbers if 0 < n <= 6 * high or high <= 0)])
     low = min([low, *(n - 0.05 * (high - n) for n in numbers if n < high)])
     low = max(low, 0.0) if least >= 0 else low
@@ -83,6 +84,7 @@ def _integers(edges: Floats) -> list[float]:
 def _logarithmic(signal: Signal, least: float, high: float) -> Axis:
     low = min([least, *(0.8 * n for _, _, n in signal.bounds if n > 0)])
     low = 0.0 if low < 10 else low
+    high = max(high, 1.01 * low + 1)
     edges = np.expm1(np.linspace(np.log1p(low), np.log1p(high), BINS + 1))
     if signal.integer:
         edges = np.unique(np.ceil(edges))

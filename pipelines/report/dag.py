@@ -80,10 +80,14 @@ def _parents(steps: Sequence[Step], texts: Sequence[str]) -> dict[str, tuple[str
     sources = [step.name for step in steps if step.kind == "source"]
     pages = {step.name for step in steps if step.pages and step.kind != "source"}
     out: dict[str, tuple[str, ...]] = {}
-    for step in steps:
-        over = list(step.over)
+    known = {step.name for step in steps}
+    for at, step in enumerate(steps):
+        before = [s.name for s in steps[:at] if s.name in pages]
+        over = [o for o in step.over if o in known]
+        if len(over) < len(step.over):  # what no row came to, such as the extraction of a run over texts, has no step
+            over += [name for name in before[-1:] if name not in over]
         if not over and step.kind != "source":
-            over = [name for name in sources if name not in texts or not step.pages]
+            over = [name for name in sources if name not in texts or not step.pages] or list(sources)
         elif over and not step.pages and all(name in pages for name in over):
             over += texts
         direct = [o for o in over if not any(o in above.get(other, set()) for other in over)]

@@ -274,6 +274,25 @@ def test_an_address_screen_that_needs_pages_is_refused_where_there_are_none(edit
         load_pipeline(edited, ["stages.urls.keep=screen.script_chars >= 5"])
 
 
+def test_texts_in_place_of_a_crawl(edited: Path, tmp_path: Path) -> None:
+    """The shipped recipe over rows of text: stages that look at pages are passed by, and said to be."""
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(
+        f"extends: web.yaml\nname: own\nlanguage: ko\nsources:\n  crawl: null\n"
+        f"  texts: {{use: jsonl, paths: ['{tmp_path}/texts.jsonl'], url: url}}\n"
+        "stages:\n  rules: {keep: 'word_count >= 10'}\n  shards: {tokenizer: ko-bpe}\n",
+        encoding="utf-8",
+    )
+    run = go(recipe, folder="own")
+    assert "urls" in run.accounting["stages"] and "extract" not in run.accounting["stages"]
+    assert "language" in write_report(run, tmp_path / "report.html")
+    (found,) = explain(run, "http://site1.example.kr/3")
+    status = {stage.stage: stage.status for stage in found.stages}
+    assert (status["urls"], status["screen"], status["extract"]) == ("passed", "not for texts", "not for texts")
+    again = reselect(run, ["stages.rules={use: rules, packs: [gopher]}"], progress=QUIET)
+    assert not again.unmeasured, "which packs decide changes no measurement"
+
+
 def test_the_documents_of_a_provisional_selection(edited: Path) -> None:
     run = go(edited)
     found = reselect(run, ["stages.clean.steps=[mojibake]"], name="lax", progress=QUIET)

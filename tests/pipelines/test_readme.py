@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
+import tarfile
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 import pytest
 import yaml
 
+from winnow.pipelines.finished import open_run
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.S)
-SHELL = [line for kind, block in BLOCKS if kind == "sh" for line in block.strip().splitlines()]
+SHELL = [line for kind, block in BLOCKS if kind == "sh" for line in block.replace("\\\n", " ").strip().splitlines()]
 WINNOW = [line for line in SHELL if line.startswith("winnow ")]
 MAKE = [line for line in SHELL if line.startswith("make ")]
 
@@ -34,10 +38,37 @@ def test_make_knows_every_target_shown(line: str, tmp_path: Path) -> None:
     assert done.returncode == 0 or "no finished run" in done.stderr, done.stderr
 
 
+SENTENCES = ROOT.parent / "shared" / "data" / "lid-lingua" / "language-testdata" / "sentences.tar.gz"
+
+
+@pytest.mark.skipif(not SENTENCES.is_file(), reason="needs ../shared/data")
+def test_a_pack_is_fitted_for_a_language_without_one(tmp_path: Path) -> None:
+    """The command as it is written, and the declaration that uses what it makes."""
+    (tmp_path / "sentences").mkdir()
+    with tarfile.open(SENTENCES) as archive:
+        for code in ("tr", "en"):
+            member = next(m for m in archive.getmembers() if PurePosixPath(m.name).name == f"{code}.txt")
+            found = archive.extractfile(member)
+            assert found is not None
+            (tmp_path / "sentences" / f"{code}.txt").write_bytes(found.read())
+    line = next(line for line in WINNOW if " fit language " in line)
+    cli = [sys.executable, "-m", "winnow.pipelines.cli"]
+    done = subprocess.run([*cli, *shlex.split(line)[1:]], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "sentences" / "tr.txt").read_text("utf-8").splitlines()
+    rows = [{"text": "\n".join(lines[n : n + 12])} for n in range(0, len(lines), 12)]
+    (tmp_path / "texts.jsonl").write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    shown = next(block for kind, block in BLOCKS if kind == "yaml" and "tr.yaml" in block)
+    (tmp_path / "turkish.yaml").write_text(shown, "utf-8")
+    done = subprocess.run([*cli, "run", "turkish.yaml", "--local"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert open_run(tmp_path / "runs" / "tr").accounting["kept"] >= 0.8 * len(rows)
+
+
 def test_every_winnow_command_runs(sample_run: Path) -> None:
     """In order, in a folder where the sample is curated already; `run` without Ray, for time."""
     url = pl.read_ndjson(sample_run / "runs" / "sample" / "truth.jsonl", infer_schema_length=None).get_column("url")[0]
-    for line in WINNOW:
+    for line in (line for line in WINNOW if " fit language " not in line):
         words = shlex.split(line)[1:]
         if words[0] == "run":
             words.append("--local")

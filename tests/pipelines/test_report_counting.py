@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winnow.pipelines.report.axis import axis_of
 from winnow.pipelines.report.dag import places
-from winnow.pipelines.report.figures import Amount, Step
+from winnow.pipelines.report.figures import Amount, Signal, Step
 from winnow.pipelines.report.sketch import Sketch
 from winnow.pipelines.report.tally import Tally
 from winnow.pipelines.report.threshold import Counter, grid
@@ -95,3 +98,23 @@ def test_no_edge_of_the_graph_runs_through_another_step(over: list[set[int]]) ->
             lane = parent.lane if joins else place.lane
             between = [p for p in laid.values() if p.lane == lane and parent.row < p.row < place.row]
             assert not between, (parent, place, between)
+
+
+@given(st.integers(-3000, 3_000_000), st.integers(0, 400), st.booleans(), st.lists(st.floats(-10, 5000), max_size=2))
+def test_an_axis_has_bins_for_all_its_values(low: int, span: int, integer: bool, numbers: list[float]) -> None:
+    """A year, the same for all documents, among them."""
+    sketch = Sketch()
+    values = np.array([low, low, low + span], np.float32)
+    sketch.add(values, np.ones(3, bool))
+    bounds = tuple(("c", ">=", number) for number in numbers)
+    axis = axis_of(Signal("s.x", "s", integer, sketch.histogram(), bounds, ()))
+    assert axis.low < axis.high and (np.diff(axis.edges) > 0).all() and len(axis.edges) >= 2
+    assert sketch.histogram().rebinned(axis.edges)[0].sum() == 3
+    assert ((axis.position(values.astype(float)) >= 0) & (axis.position(values.astype(float)) <= 1)).all()
+
+
+def test_a_run_over_texts_has_no_step_for_what_looks_at_pages() -> None:
+    steps = [step("in"), step("urls"), step("language", "extract")]
+    steps[1:] = [replace(steps[1], kind="screen", pages=True), steps[2]]
+    laid = places(steps, ["in"])
+    assert laid["urls"].parents == ("in",) and laid["language"].parents == ("urls",)
