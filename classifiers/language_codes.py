@@ -6,6 +6,7 @@ Individual languages that models use for their macrolanguage, and the 639-2/B an
 
 from __future__ import annotations
 
+import difflib
 import re
 from functools import cache
 
@@ -31,6 +32,27 @@ _OTHER_NAMES = """
 alb sq arm hy baq eu bur my chi zh cze cs dut nl fre fr geo ka ger de gre el ice is mac mk mao mi may ms per fa
 rum ro slo sk tib bo wel cy iw he in id ji yi mo ro jw jv nb no
 """
+_NAMES = """
+aa afar ab abkhazian ae avestan af afrikaans ak akan am amharic an aragonese ar arabic as assamese av avaric ay
+aymara az azerbaijani ba bashkir be belarusian bg bulgarian bi bislama bm bambara bn bengali bo tibetan br breton
+bs bosnian ca catalan ce chechen ch chamorro co corsican cr cree cs czech cu church-slavic cv chuvash cy welsh da
+danish de german dv divehi dz dzongkha ee ewe el greek en english eo esperanto es spanish et estonian eu basque fa
+persian fa farsi ff fula fi finnish fj fijian fo faroese fr french fy western-frisian ga irish gd scottish-gaelic
+gl galician gn guarani gu gujarati gv manx ha hausa he hebrew hi hindi ho hiri-motu hr croatian ht haitian-creole
+hu hungarian hy armenian hz herero ia interlingua id indonesian ie interlingue ig igbo ii sichuan-yi ik inupiaq io
+ido is icelandic it italian iu inuktitut ja japanese jv javanese ka georgian kg kongo ki kikuyu kj kuanyama kk
+kazakh kl kalaallisut km khmer kn kannada ko korean kr kanuri ks kashmiri ku kurdish kv komi kw cornish ky kyrgyz
+la latin lb luxembourgish lg ganda li limburgish ln lingala lo lao lt lithuanian lu luba-katanga lv latvian mg
+malagasy mh marshallese mi māori mk macedonian ml malayalam mn mongolian mr marathi ms malay mt maltese my burmese
+na nauru nd north-ndebele ne nepali ng ndonga nl dutch nn norwegian-nynorsk no norwegian nr south-ndebele nv navajo
+ny nyanja oc occitan oj ojibwa om oromo or odia os ossetic pa punjabi pi pali pl polish ps pashto pt portuguese qu
+quechua rm romansh rn rundi ro romanian ru russian rw kinyarwanda sa sanskrit sc sardinian sd sindhi se
+northern-sami sg sango sh serbo-croatian si sinhala sk slovak sl slovenian sm samoan sn shona so somali sq albanian
+sr serbian ss swati st southern-sotho su sundanese sv swedish sw swahili ta tamil te telugu tg tajik th thai ti
+tigrinya tk turkmen tl tagalog tn tswana to tongan tr turkish ts tsonga tt tatar tw twi ty tahitian ug uyghur uk
+ukrainian ur urdu uz uzbek ve venda vi vietnamese vo volapük wa walloon wo wolof xh xhosa yi yiddish yo yoruba za
+zhuang zh chinese zu zulu
+"""
 
 
 def _pairs(table: str) -> dict[str, str]:
@@ -41,6 +63,12 @@ def _pairs(table: str) -> dict[str, str]:
 CODES: dict[str, str] = _pairs(_ISO_639_1) | _pairs(_INDIVIDUAL) | _pairs(_OTHER_NAMES)
 
 
+LANGUAGE_NAMES: dict[str, str] = {
+    name: code for code, name in zip(_NAMES.split()[::2], _NAMES.split()[1::2], strict=True)
+}
+"""English name, as Unicode's CLDR has it, in small letters with hyphens -> code, of languages of ISO 639-1."""
+
+
 @cache
 def language_code(label: str) -> str:
     """The one name for a model's label or a user's code. A code that has no other name stays as it is."""
@@ -49,3 +77,10 @@ def language_code(label: str) -> str:
         # ISO 639-3's Tosk Albanian, which models write with its script; the bare code is Wikipedia's Alemannic.
         return "sq" if rest else "gsw"
     return CODES.get(name, name)
+
+
+def code_of_name(name: str) -> str | None:
+    """The code of the language whose English name this is, or nearly is; None for what is near no name."""
+    wanted = "-".join(name.lower().split())
+    near = difflib.get_close_matches(wanted, LANGUAGE_NAMES, n=1, cutoff=0.7)
+    return LANGUAGE_NAMES[near[0]] if near else None

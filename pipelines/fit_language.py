@@ -7,27 +7,30 @@ puts there, at the fitted cut-off or above, is measured, because rules see nothi
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 
 from winnow.classifiers.artifacts import ModelError, resolve
-from winnow.classifiers.language_codes import CODES, language_code
+from winnow.classifiers.language_codes import CODES, code_of_name, language_code
 from winnow.classifiers.language_id import LanguageIdentifier, identifier
 from winnow.filters.calibrate import UnreadableText, measured
 from winnow.filters.fitting import FitError, clauses, language_score, pack_file, writing
 from winnow.filters.fitting.clauses import Fitted, Limits
 from winnow.filters.fitting.stop_words import WordCounts, stop_words
 from winnow.filters.fitting.words import cut_words
-from winnow.filters.languages import LanguagePack, UnknownLanguage, UnknownUnit, language_pack, languages
+from winnow.filters.languages import LanguagePack, UnknownLanguage, UnknownUnit, WordUnit, language_pack, languages
 from winnow.filters.languages.pack import parsed
 from winnow.filters.rules.measures import MEASURES
+from winnow.filters.script import RANGES
 from winnow.filters.segmenters import MissingSegmenter, segmenter
 from winnow.pipelines.fit_texts import Keyed, Reading, Sample, content, found, labelled, of_run, opened, read
 
@@ -65,7 +68,7 @@ class LanguageFit:
     text: str
     from_unit: str | None
     documents: dict[str, int]
-    together: dict[str, float]  # share that all clauses together drop, of the reference and of the crawl
+    together: dict[str, float]  # share that the clauses of the default packs drop, of the reference and of the crawl
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,12 @@ def write_pack(fitted: LanguageFit, out: Path, force: bool = False) -> None:
 
 def _fit(request: Request) -> LanguageFit:
     code = language_code(request.lang)
+    _named(request, code)
     model = None if request.language_score is not None else _model(request.model, code)
     files = found(request.reference)
     reference = _sampled(read(files, request.reading), request.sample, model, None, code, "reference")
     least = math.ceil(1 / request.limits.tail)
-    _enough(len(reference.texts), least, "reference", request)
+    _enough(len(reference.texts), least, "reference", files, request)
     cut_off, said = _cut_off(request, reference)
     known = _shipped(code)
     seen = writing.Seen()
@@ -169,10 +173,11 @@ def _fit(request: Request) -> LanguageFit:
         old = measured(reference.texts, base, request.from_unit)
         old_crawl = measured(crawl.texts, base, request.from_unit) if crawl is not None else None
     elif request.base_reference:
-        theirs = read(found(request.base_reference), request.reading)
+        their_files = found(request.base_reference)
+        theirs = read(their_files, request.reading)
         speaks = model if model is not None and base.code in model.languages() else None
         texts = _sampled(theirs, request.sample, speaks, None, base.code, "base reference").texts
-        _enough(len(texts), least, "base reference", request)
+        _enough(len(texts), least, "base reference", their_files, request)
         old = measured(texts, base)
     good = measured(reference.texts, draft)
     bad = measured(crawl.texts, draft) if crawl is not None else None
@@ -183,7 +188,8 @@ def _fit(request: Request) -> LanguageFit:
     units = {m.name: m.unit for m in MEASURES}
     result = clauses.fit(wanted, units, _columns(good), crawled, olds, request.limits, old_crawled)
     frames = {"reference": good} | ({"crawl": bad} if bad is not None else {})
-    together = {name: _together(frame, result) for name, frame in frames.items()}
+    usual = [f for f in result if not draft.default_packs or f.clause.group in draft.default_packs]
+    together = {name: _together(frame, usual) for name, frame in frames.items()}
     pack = draft.model_copy(
         update={"clauses": _grouped(result), "provenance": _provenance(request, base, reference, crawl, unit)}
     )
@@ -193,11 +199,34 @@ def _fit(request: Request) -> LanguageFit:
     if crawl is not None and bad is not None:
         statistics["crawl"] = _facts(crawl, bad)
     for name in statistics:
-        statistics[name]["dropped_by_all_clauses"] = round(together[name], DIGITS)
+        statistics[name]["dropped_by_default_packs"] = round(together[name], DIGITS)
         statistics[name]["quantiles"] = _quantiles(frames[name], [f.clause.signal for f in result])
     text = pack_file.rendered(pack, result, said, statistics)
     documents = {name: frame.height for name, frame in frames.items()}
     return LanguageFit(pack, tuple(result), text, request.from_unit, documents, together)
+
+
+def _named(request: Request, code: str) -> None:
+    """Raises FitError for names that are no language's, script's or word unit's."""
+    if not re.fullmatch("[a-z]{2,3}", code):
+        near = code_of_name(request.lang)
+        raise FitError(
+            f"--lang {request.lang}: not the code of a language: expected one of ISO 639, such as tr"
+            + (f"; nearest: '{near}'" if near else "")
+        )
+    for option, unit in (("--unit", request.unit), ("--from-unit", request.from_unit)):
+        if unit is not None and unit not in get_args(WordUnit):
+            near_unit = difflib.get_close_matches(unit, get_args(WordUnit), n=1, cutoff=0.5) or ["whitespace"]
+            raise FitError(
+                f"{option} {unit}: expected one of {', '.join(get_args(WordUnit))}; nearest: '{near_unit[0]}'"
+            )
+    if request.script is not None and not re.fullmatch("[A-Z][a-z]{3}", request.script):
+        near_scripts = difflib.get_close_matches(request.script.title(), ["Latn", *RANGES], n=1)
+        raise FitError(
+            f"--script {request.script}: expected a code of ISO 15924 such as {near_scripts[0] if near_scripts else 'Latn'}"
+        )
+    if request.iso639_3 is not None and not re.fullmatch("[a-z]{3}", request.iso639_3):
+        raise FitError(f"--iso639-3 {request.iso639_3}: expected a code of ISO 639-3 such as tur")
 
 
 def _model(name: str, code: str) -> LanguageIdentifier:
@@ -223,7 +252,8 @@ def _sampled(
         if model is None or not drawn:
             return _Texts(drawn, sample.seen, [])
         answers = [(str(label), float(score or 0)) for _, _, label, score in labelled(((t, t) for t in drawn), model)]
-        own = language_score.of_language([a for a, _ in answers], [s for _, s in answers], code, what)
+        of = "--base-reference" if what == "base reference" else "--lang"
+        own = language_score.of_language([a for a, _ in answers], [s for _, s in answers], code, what, of)
         return _Texts(drawn, sample.seen, own)
     for key, text, label, score in labelled(texts, model):
         if model is None or (label == code and score is not None and score >= least):
@@ -237,7 +267,7 @@ def _crawl(request: Request, model: LanguageIdentifier | None, code: str, cut_of
     texts: Iterable[Keyed]
     run = opened(request.crawl[0])
     if run is None:
-        texts = read(found(request.crawl), request.reading)
+        texts = read(found(request.crawl, "the folder of a run, or texts"), request.reading)
     elif len(request.crawl) > 1:
         raise FitError(f"--crawl {request.crawl[0]}: is a run; expected one run, or files")
     else:
@@ -245,13 +275,19 @@ def _crawl(request: Request, model: LanguageIdentifier | None, code: str, cut_of
     return _sampled(texts, request.sample, model, cut_off, code, "crawl")
 
 
-def _enough(documents: int, least: int, what: str, reading: Reading) -> None:
-    if documents < least:
-        joined = f", or join fewer characters than --join {reading.join}" if reading.join else ""
-        raise FitError(
-            f"{what}: {documents:,} different documents: expected at least {least:,}, of which --tail is one; give "
-            f"more text{joined}"
-        )
+def _enough(documents: int, least: int, what: str, files: Sequence[Path], request: Request) -> None:
+    """Raises FitError for fewer documents than one of which is `tail`."""
+    if documents >= least:
+        return
+    reading, ways = request.reading, ["give more text"]
+    if reading.join:
+        ways.append(f"join fewer characters than --join {reading.join}")
+    if not reading.lines and any(file.suffix in (".txt", ".md") for file in files):
+        ways.append("--lines makes each line of a .txt or .md file a row, where the whole file is one document now")
+    raise FitError(
+        f"{what}: {documents:,} different document{'' if documents == 1 else 's'}: expected at least {least:,}, since a "
+        f"threshold leaves {request.limits.tail:.10g} of them (--tail) beyond it; {', or '.join(ways)}"
+    )
 
 
 def _cut_off(request: Request, reference: _Texts) -> tuple[float, str]:
@@ -271,8 +307,6 @@ def _shipped(code: str) -> LanguagePack | None:
 
 
 def _script(request: Request, seen: writing.Seen, known: LanguagePack | None) -> tuple[str, bool]:
-    from winnow.filters.script import RANGES
-
     if request.script is not None:
         return request.script, request.script in RANGES
     if known is not None:

@@ -94,7 +94,7 @@ def fit_language_command(
 
 
 def show(fitted: LanguageFit, console: Console) -> None:
-    """The thresholds as a table, then stop words and what all clauses together drop."""
+    """The thresholds as a table, then stop words and what the clauses of the default packs together drop."""
     from rich.table import Table
 
     from winnow.pipelines.report.terminal import PLAIN
@@ -120,4 +120,5 @@ def show(fitted: LanguageFit, console: Console) -> None:
     console.print(table)
     console.print(f"stop words: {' '.join(pack.stop_words)}", **PLAIN)
     dropped = ", ".join(f"{v:.1%} of {fitted.documents[k]:,} documents of {k}" for k, v in fitted.together.items())
-    console.print(f"all clauses together drop {dropped}", **PLAIN)
+    packs = ", ".join(pack.default_packs or pack.clauses)
+    console.print(f"all clauses of {packs} together drop {dropped}", **PLAIN)

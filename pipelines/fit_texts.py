@@ -66,15 +66,18 @@ class Sample:
         return [self.held[drawn] for drawn in sorted(self.held)]
 
 
-def found(paths: Sequence[str | Path]) -> list[Path]:
-    """The files that paths, folders and patterns name, each once, sorted. Raises FitError for what is not there."""
+def found(paths: Sequence[str | Path], expected: str = "texts") -> list[Path]:
+    """The files that paths, folders and patterns name, each once, sorted. Raises FitError for what is not there;
+    `expected`: what should be."""
     named = [path for name in paths for path in _matching(str(name))]
     missing = [path for path in named if not path.exists()]
     if missing:
-        raise FitError(f"{missing[0]}: no such file or folder: expected texts")
+        raise FitError(f"{missing[0]}: no such file or folder: expected {expected}")
     every = sorted(set(files(named)))
     if not every:
-        raise FitError(f"{named[0]}: a folder without any file to read: expected .txt, .md, .jsonl, .parquet or .tsv")
+        raise FitError(
+            f"{named[0]}: a folder without any file to read: expected {expected}, as .txt, .md, .jsonl, .parquet or .tsv"
+        )
     return every
 
 

@@ -26,8 +26,8 @@ Files = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 class CleanSettings(Settings):
     """`steps`: what to do, in this order. `width`: see `filters/cleaning/full_width.py`; `cjk` for languages in Han and
     kana unless given, else `ascii`. `languages`: whose boilerplate to know; the language pack's and English unless given.
-    `c4_lines`: clean lines as C4 does, after the steps. `programs`: files of edit programs by document id, carried out
-    before the steps, on the text that the stage is given."""
+    `c4_lines`: clean lines as C4 does, after the steps. `programs`: files of edit programs by document id, or by
+    the id that the source has for the document, carried out before the steps, on the text that the stage is given."""
 
     steps: tuple[Literal["mojibake", "characters", "boilerplate"], ...] = ("mojibake", "characters", "boilerplate")
     width: Width | None = None
@@ -48,7 +48,7 @@ class Clean(Transform):
     __slots__ = ("_planned",)
     _planned: tuple[tuple[str, str], ...]
     kind = "clean"
-    version = 1
+    version = 2
     Settings = CleanSettings
 
     def signals(self) -> dict[str, pa.DataType]:
@@ -201,9 +201,10 @@ class Clean(Transform):
 
     def _programs(self, files: tuple[tuple[str, str], ...]) -> Any:
         from winnow.filters.cleaning.program_files import ProgramFileError, programs
+        from winnow.stages.sources.batches import identity
 
         try:
-            return programs(files)
+            return programs(files, identity)
         except ProgramFileError as error:
             raise StageError(f"{self.name}: {error}") from error
 

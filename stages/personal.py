@@ -9,11 +9,12 @@ title is masked alike, in the same numbering, and not counted. No document is dr
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
-from pydantic import ValidationInfo, field_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from winnow.filters.edits import EDITS, Edit, apply, column
 from winnow.filters.personal.found import KINDS, Found, Kind
@@ -22,19 +23,23 @@ from winnow.stages.stage import EDITED, RETITLED, Settings, StageError, Transfor
 PUBLIC = frozenset({"business_numbers", "addresses"})
 """Kinds that are masked only where the declaration says so."""
 
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
 
 if TYPE_CHECKING:
     from winnow.filters.personal.search import Wanted
 
 
 class PersonalSettings(Settings):
-    """`mask`: kinds to mask; `count`: kinds to look for and report (all). `style`: `typed` writes `[EMAIL]`, `fixed` a
+    """`mask`: kinds to mask, instead of the default ones; `also_mask`: kinds to mask beside those of `mask`; `count`: kinds to
+    look for and report (all). One kind may stand without a list. `style`: `typed` writes `[EMAIL]`, `fixed` a
     value of the same form that is nobody's. `numbered`: `[EMAIL_1]`, one number for one value of a document.
     `region`: country whose national telephone numbers are looked for (ISO 3166, two letters); by the language unless given.
     `written_emails`: also `hong [at] mail.kr` and `hong 골뱅이 mail.kr`. `titles`: mask titles as well."""
 
-    mask: tuple[Kind, ...] = tuple(k for k in KINDS if k not in PUBLIC)
-    count: tuple[Kind, ...] = KINDS
+    mask: Kinds = tuple(k for k in KINDS if k not in PUBLIC)
+    also_mask: Kinds = ()
+    count: Kinds = KINDS
     style: Literal["typed", "fixed"] = "typed"
     numbered: bool = False
     region: str | None = None
@@ -44,25 +49,32 @@ class PersonalSettings(Settings):
     @field_validator("region")
     @classmethod
     def _known(cls, region: str | None) -> str | None:
-        from winnow.filters.personal.phones import regions
+        from winnow.filters.personal.phones import REGIONS, regions
 
         if region is not None and region not in regions():
-            near = difflib.get_close_matches(region.upper(), sorted(regions()), n=1, cutoff=0.3)
-            hint = f"; nearest: '{near[0]}'" if near else ""
-            raise ValueError(f"no region '{region}': expected two capital letters of ISO 3166, such as KR{hint}")
+            upper = region.upper()
+            near = [upper] if upper in regions() else [REGIONS[region.lower()]] if region.lower() in REGIONS else []
+            near = near or difflib.get_close_matches(upper, sorted(regions()), n=1, cutoff=0.3)
+            raise PydanticCustomError(
+                "region",
+                "no region '{region}': expected two capital letters of ISO 3166, such as KR{hint}",
+                {"region": region, "hint": f"; nearest: '{near[0]}'" if near else ""},
+            )
         return region
 
     @field_validator("numbered")
     @classmethod
     def _typed(cls, numbered: bool, info: ValidationInfo) -> bool:
         if numbered and info.data.get("style") == "fixed":
-            raise ValueError("numbered placeholders are typed: expected style: typed, or numbered: false")
+            raise PydanticCustomError(
+                "numbered", "numbered placeholders are typed: expected style: typed, or numbered: false"
+            )
         return numbered
 
 
 class Personal(Transform):
     """Finds e-mail addresses, public IP addresses, telephone, resident, passport, licence, business, card and account
-    numbers and street addresses; masks what `mask` names.
+    numbers and street addresses; masks what `mask` and `also_mask` name.
 
     A text that is not UTF-8 where something was found is a failed row.
     """
@@ -89,7 +101,7 @@ class Personal(Transform):
         from winnow.filters.personal.search import NotText
 
         size = documents.num_rows
-        masked = frozenset(self.settings.mask)
+        masked = self._masked()
         names = [Names(self.settings.style, self.settings.numbered) for _ in range(size)]
         texts = cast("pa.LargeStringArray", documents.column("text"))
         counts = {kind: np.zeros(size, np.int32) for kind in self._kinds()}
@@ -137,7 +149,7 @@ class Personal(Transform):
             near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
             hint = f": nearest is '{near[0]}'" if near else ""
             raise StageError(f"{self.name}: no signal '{signal}'{hint}")
-        masked = frozenset(self.settings.mask)
+        masked = self._masked()
         texts = pa.array([text.encode("utf-8", "replace").decode()], pa.large_string())
         one = mask_column(texts, self._wanted(), masked, [Names()]).get(0)
         found: list[Found] = getattr(one, "found", [])
@@ -148,12 +160,15 @@ class Personal(Transform):
         """What is reported."""
         return frozenset(self.settings.count)
 
+    def _masked(self) -> frozenset[Kind]:
+        return frozenset(self.settings.mask) | frozenset(self.settings.also_mask)
+
     def _wanted(self) -> Wanted:
         from winnow.filters.personal.phones import REGIONS
         from winnow.filters.personal.search import Wanted
 
         region = self.settings.region or REGIONS.get(self.pack.code)
-        kinds = self._kinds() | frozenset(self.settings.mask)
+        kinds = self._kinds() | self._masked()
         return Wanted(kinds, region, self.settings.written_emails)
 
 

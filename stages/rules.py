@@ -8,24 +8,28 @@ from __future__ import annotations
 import difflib
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import pyarrow as pa
+from pydantic import BeforeValidator
 
 from winnow.classifiers.artifacts import digest
 from winnow.filters.languages import UnknownUnit
 from winnow.filters.rules.measures import MEASURES
 from winnow.stages.stage import Artifact, Map, NoClauses, Settings, StageError
 
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
 
 class RulesSettings(Settings):
     """`packs`: names of the language pack's rule packs whose clauses apply; its default ones unless given.
     `word_unit`: cut words otherwise than the language pack says; its thresholds for that unit apply, and where it has
-    none, `packs: []` measures alone. `bad_words`: files of bad words beside the pack's, in LDNOOBW's format."""
+    none, `packs: []` measures alone. `bad_words`: files of bad words beside the pack's, in LDNOOBW's format.
+    One name alone needs no list."""
 
-    packs: tuple[str, ...] | None = None
+    packs: Names | None = None
     word_unit: Literal["whitespace", "character", "segment", "morpheme"] | None = None
-    bad_words: tuple[str, ...] = ()
+    bad_words: Names = ()
 
 
 class Rules(Map):
@@ -39,6 +43,7 @@ class Rules(Map):
     __slots__ = ("_entries",)
     _entries: tuple[str, ...]
     kind = "rules"
+    choosing = frozenset({"packs"})
     version = 2
     Settings = RulesSettings
 

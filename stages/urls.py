@@ -13,13 +13,14 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from winnow.classifiers.artifacts import digest
-from winnow.filters.urls.lists import OWN, THEMES, ListError, ListFile, found, own
+from winnow.filters.urls.lists import KINDS, OWN, THEMES, ListError, ListFile, found, own
 from winnow.filters.urls.rules import UrlRules
 from winnow.filters.urls.suffixes import HOSTING, REGISTRIES, snapshot
 from winnow.stages.stage import Artifact, Page, Screen, Settings, StageError
@@ -37,14 +38,43 @@ class ListSettings(Settings):
     kind: Kind = "domains"
     name: str | None = None
 
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _known(cls, kind: Any) -> Any:
+        if kind in KINDS:
+            return kind
+        hard = isinstance(kind, str) and kind.lower().startswith(("hard", "word"))
+        near = ["words"] if hard else difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.3)
+        raise PydanticCustomError(
+            "kind",
+            "no kind of list '{kind}': expected {kinds} or {last}{hint}",
+            {
+                "kind": str(kind),
+                "kinds": ", ".join(KINDS[:-1]),
+                "last": KINDS[-1],
+                "hint": f"; nearest: '{near[0]}'" if near else "",
+            },
+        )
+
+
+def _listed(value: Any) -> Any:
+    """One list may stand without brackets, and a bare path is a list of domains."""
+    entries = (value,) if isinstance(value, str | dict) else value
+    if not isinstance(entries, list | tuple):
+        return entries
+    return tuple({"path": entry} if isinstance(entry, str) else entry for entry in entries)
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
 
 class UrlsSettings(Settings):
-    """`lists`: your own, a bare path stands for a list of domains. `own`: which of ours (adult, gambling, piracy, spam).
+    """`lists`: your own, one or several; a bare path stands for a list of domains. `own`: which of ours (adult, gambling, piracy, spam).
     `allow`: domains that nothing is said against, with all below them."""
 
-    lists: tuple[str | ListSettings, ...] = ()
-    own: tuple[str, ...] = Field(default=THEMES)
-    allow: tuple[str, ...] = ()
+    lists: Annotated[tuple[ListSettings, ...], BeforeValidator(_listed)] = ()
+    own: Names = Field(default=THEMES)
+    allow: Names = ()
 
 
 class Urls(Screen):
@@ -131,8 +161,7 @@ class Urls(Screen):
         settings: UrlsSettings = self.settings
         files: list[ListFile] = []
         try:
-            for entry in settings.lists:
-                one = ListSettings(path=entry) if isinstance(entry, str) else entry
+            for one in settings.lists:
                 path = Path(one.path).expanduser()
                 files += found(one.name or path.name.partition(".")[0], one.kind, path)
         except ListError as error:

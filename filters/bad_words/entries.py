@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 
 _COMMENT = re.compile(r"(?:^|\s)#.*")
+MOST_WORDS = 6
+"""Words of an entry of a file: the longest of the public lists has six, a line of prose more."""
 _FOLDER = Path(__file__).resolve().parent
 
 
@@ -50,7 +52,8 @@ def entry(line: str) -> Entry:
 
 
 def read(path: Path) -> tuple[str, ...]:
-    """The entries of a file, in its order. Raises BadWordsError for a file that is missing, not UTF-8 or holds none."""
+    """The entries of a file, in its order. Raises BadWordsError for a file that is missing, not UTF-8, holds none, or holds
+    sentences, as a licence taken for a list does."""
     try:
         written = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -67,6 +70,11 @@ def read(path: Path) -> tuple[str, ...]:
         if not kept.isprintable():
             raise BadWordsError(
                 f"bad words '{path}', line {number}: {kept[:40]!r}: expected one word per line, in readable characters"
+            )
+        if len(kept.split()) > MOST_WORDS:
+            raise BadWordsError(
+                f"bad words '{path}', line {number}: {kept[:40]!r}... has {len(kept.split())} words, which is a sentence: "
+                f"expected one word per line, or a phrase of at most {MOST_WORDS} words"
             )
         try:
             entry(kept)

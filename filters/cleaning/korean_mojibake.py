@@ -1,4 +1,4 @@
-"""Korean text read in the wrong encoding: CP949 read as windows-1252, and UTF-8 read as CP949.
+"""Text of Korean pages read in the wrong encoding: CP949 read as windows-1252, and UTF-8 read as CP949.
 
 A reading is taken only where every byte of it makes sense: the whole line, or, for CP949 read as windows-1252 beside
 other writing, a stretch of it, gives Hangul syllables, two and more in a row and half of them frequent ones, and hardly anything else outside ASCII.
@@ -29,7 +29,14 @@ _FREQUENT = frozenset(
 _HANJA = "".join(bytes((lead, trail)).decode("cp949") for lead in range(0xEA, 0xEE) for trail in range(0xA1, 0xC0))
 _READ_AS_CP949 = re.compile(f"[{_HANJA}]")
 
-KOREAN_SUSPECT = f"{_TWO_SYLLABLES}|[{_HANJA}]"
+# The syllables that CP949 has for the accented Latin letters in UTF-8 (C3, then 81-BF): `gar챌on` is garçon. Those with a
+# trail below A1 are beyond KS X 1001 and no one writes them; the others (`챗`, `책`) are evidence only within a word.
+_RARE_ACCENTS = "".join(bytes((0xC3, trail)).decode("cp949") for trail in range(0x81, 0xA1))
+_ACCENTS = _RARE_ACCENTS + "".join(bytes((0xC3, trail)).decode("cp949") for trail in range(0xA1, 0xC0))
+_LATIN_AS_CP949 = f"[a-z][{_ACCENTS}][a-z]|[{_RARE_ACCENTS}][a-z]|[A-Za-z][{_RARE_ACCENTS}]"
+_LONE_ACCENT = re.compile(f"(?<![A-Za-z{_ACCENTS}])[{_ACCENTS}](?![a-z{_ACCENTS}])")
+
+KOREAN_SUSPECT = f"{_TWO_SYLLABLES}|[{_HANJA}]|{_LATIN_AS_CP949}"
 """What a line to repair has in it, in the syntax of Rust's and Python's regular expressions."""
 
 # Syllables that CP949 has beyond KS X 1001, with a trail byte above 7F as in UTF-8: they are what is left of Hangul in
@@ -44,7 +51,7 @@ DAMAGE = f"\ufffd|占쏙옙|占쏙|쏙옙|\u00ef\u00bf\u00bd|[?\ufffd][{_BEYOND}
 
 
 def reread(line: str) -> str | None:
-    """The line in the encoding that it was written in, or None where it is not one of the two cases."""
+    """The line in the encoding that it was written in, or None where it is none of these cases."""
     if re.search(_TWO_SYLLABLES, line):
         whole = _decoded(line, "sloppy-windows-1252", "cp949") or _decoded(line, "latin-1", "cp949")
         if whole is not None:
@@ -54,7 +61,7 @@ def reread(line: str) -> str | None:
             return parts
     if _READ_AS_CP949.search(line):
         return _decoded(line, "cp949", "utf-8")
-    return None
+    return _latin(line) if re.search(_LATIN_AS_CP949, line) else None
 
 
 def damaged(texts: pl.Series) -> pl.Series:
@@ -65,6 +72,17 @@ def damaged(texts: pl.Series) -> pl.Series:
         return counts
     chars = texts.gather(rows).str.extract_all(DAMAGE).list.eval(pl.element().str.len_chars()).list.sum()
     return counts.scatter(rows, chars.cast(pl.Int64))
+
+
+def _latin(line: str) -> str | None:
+    """A line of Latin letters alone whose accented ones were read as Hangul; None where any Hangul is something else."""
+    if _LONE_ACCENT.search(line):
+        return None
+    try:
+        read = line.encode("cp949").decode("utf-8")
+    except UnicodeError:
+        return None
+    return read if all(character.isascii() or "\u00c0" <= character <= "\u00ff" for character in read) else None
 
 
 def _decoded(line: str, written: str, meant: str) -> str | None:

@@ -10,6 +10,7 @@ hundred times slower, sees only the lines of texts where that found something.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from contextlib import suppress
 from functools import cache
@@ -20,6 +21,10 @@ from winnow.filters.cleaning import Changes
 from winnow.filters.cleaning.korean_mojibake import KOREAN_SUSPECT, reread
 from winnow.filters.cleaning.lines import narrowed, spans
 from winnow.filters.edits import Edit
+
+# The end of a Portuguese word in capitals and the mark after it (`“MANHÃ”`, `MAÇÃ™`) have the bytes of one letter in
+# UTF-8, too: what ftfy makes of them alone is a guess, and mostly a wrong one.
+_SOUND_END = re.compile(r"(?<=[A-ZÀ-ÖØ-Þ])[ÂÃ][”“™®](?!\w)")
 
 LONGEST = 100_000
 """Characters of a line that are looked at as one; a longer line is no line of running text and is left as it is."""
@@ -36,13 +41,20 @@ def repaired(line: str) -> str:
     """The line as it was written, if it can be told, else the line itself."""
     if line.isascii() or len(line) > LONGEST:
         return line
-    read = _as_utf8(line) or reread(line) or _by_heuristic(line)
+    sound = _sound_but_for_ends(line)
+    read = (None if sound else _as_utf8(line)) or reread(line) or (line if sound else _by_heuristic(line))
     if "\x1a" not in line:
         # ftfy's encodings carry the replacement character as this control, so that it fits in a byte.
         read = read.replace("\x1a", "\ufffd")
     if read == line or "\n" in read or any("\ud800" <= character <= "\udfff" for character in read):
         return line
     return repaired(unicodedata.normalize("NFC", read))
+
+
+def _sound_but_for_ends(line: str) -> bool:
+    from ftfy.badness import is_bad
+
+    return _SOUND_END.search(line) is not None and not is_bad(_SOUND_END.sub("", line))
 
 
 def _as_utf8(line: str) -> str | None:

@@ -2,7 +2,8 @@
 
 A line is boilerplate where a pattern matches all of it, or where it holds nothing but phrases with digits, signs and
 white space between and around them. Case does not matter, except that a single Latin word must have a capital: `Login`
-is a button, `login` may be code. Nothing is ever cut out of a line.
+is a button, `login` may be code. A word with capitals inside is written with them in the file.
+Nothing is ever cut out of a line.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def boilerplate_of(codes: tuple[str, ...]) -> Boilerplate:
 
 def _whole_line(phrases: Iterable[str], patterns: Iterable[str]) -> str:
     # The longest first: where one phrase begins another, the engine then needs no second thought.
-    literals = sorted({phrase.strip().lower() for phrase in phrases}, key=lambda phrase: (-len(phrase), phrase))
+    literals = sorted({phrase.strip() for phrase in phrases}, key=lambda phrase: (-len(phrase), phrase))
     # Unicode's word boundaries would make the engine leave its automaton for a far slower way at any Hangul.
     ascii_boundaries = (pattern.replace(r"\b", r"(?-u:\b)") for pattern in patterns)
     choices = [f"(?:{pattern})" for pattern in ascii_boundaries]
@@ -82,9 +83,10 @@ def _whole_line(phrases: Iterable[str], patterns: Iterable[str]) -> str:
 
 
 def _spelt(phrase: str) -> str:
-    if re.fullmatch("[a-z]+", phrase):
+    if re.fullmatch("[A-Za-z]+", phrase):
         # In small letters a single word is as often code or running text as a button.
-        return f"(?-i:{phrase.capitalize()}|{phrase.upper()})"
+        capitals = {phrase.capitalize(), phrase.upper(), phrase} - {phrase.lower()}
+        return f"(?-i:{'|'.join(sorted(capitals))})"
     return (r"\s+" if phrase.isascii() else r"\s*").join(map(_escaped, phrase.split()))
 
 

@@ -1,9 +1,13 @@
-"""Files of edit programs: JSON Lines or Parquet with the columns `id` (of the document) and `program` (text or list)."""
+"""Files of edit programs: JSON Lines or Parquet with the columns `id` (of the document) and `program` (text or list).
+
+An id is either the document's, as `documents()` and `winnow why` show it (32 hex digits), or the one that its source has
+for it, text or whole number, where the source was told `id:`: the document's is then made from it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,22 +36,29 @@ def identified(path: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def programs(files: tuple[tuple[str, str], ...]) -> dict[str, Program]:
-    """Document id -> program, of files named with their digests; all of them in memory. Raises ProgramFileError for
-    what cannot be read, and for a document with two programs."""
+def programs(files: tuple[tuple[str, str], ...], identity: Callable[[str], str]) -> dict[str, Program]:
+    """Document id -> program, of files named with their digests; all of them in memory. `identity`: a source's id -> the
+    document's. Each id of a file stands for itself and for what `identity` makes of it. Raises ProgramFileError for what
+    cannot be read, and for a document with two programs."""
     found: dict[str, Program] = {}
     for path, _ in files:
         for where, key, program in _rows(path):
+            if isinstance(key, int) and not isinstance(key, bool):
+                key = str(key)
             if not isinstance(key, str) or not key:
                 raise ProgramFileError(f"{where}: expected `id` to be the id of a document, got {key!r:.60}")
-            if key in found:
-                raise ProgramFileError(f"{where}: document '{key}' has a program already: expected one a document")
+            made = identity(key)
+            if key in found or made in found:
+                other = "" if key in found else f" by its id {made}"
+                raise ProgramFileError(
+                    f"{where}: document '{key}' has a program already{other}: expected one a document"
+                )
             if program is None:
                 continue
             if isinstance(program, list) and all(isinstance(operation, str) for operation in program):
-                found[key] = tuple(program)
+                found[key] = found[made] = tuple(program)
             elif isinstance(program, str):
-                found[key] = program
+                found[key] = found[made] = program
             else:
                 raise ProgramFileError(
                     f"{where}: expected `program` to be a text or a list of texts, got {program!r:.60}"

@@ -12,7 +12,9 @@ crawl. Here, per clause of a base pack:
 3. *Bounds.* Loosened until it drops at most `most_reference` of the reference and `most_crawl` of the crawl; to the
    base's value where it drops no more of the crawl than of the reference, because it then tells nothing apart, where the
    measure grows with a document's length. Of a reference of joined sentences, only what holds of any sentence is
-   fitted (`clamps.LAYOUT` is the rest). Then clamped
+   fitted (`clamps.LAYOUT` is the rest), and to nothing tighter than the base's value: sentences hold no tables, names
+   and dates, and vary less once joined. Where thresholds go from one word unit to another, to what drops no more of the
+   crawl than the base's value drops of it in the base's unit. Then clamped
    to what thresholds of that measure can sensibly be (`clamps.py`), then rounded to the looser side.
 4. What then still drops more than `most_reference` of the reference, as a value of the base may, is left out, and the
    pack says so.

@@ -46,9 +46,6 @@ LAYOUT = re.compile(
 """Measures of lines, lengths, repetition and marks, which say nothing of a language where a fit joined the rows of its
 reference: sentences that do not belong together repeat nothing."""
 
-CLEANER = frozenset({"alpha_word_share"})
-"""Measures by which joined sentences are cleaner than documents, which hold tables and dates."""
-
 FIXED = re.compile(r"c4_.*|url_.*|crawl_.*|page_.*|.*phones|phone_.*|bad_word.*|boilerplate_lines|damaged_ratio")
 """Measures of web pages and addresses, or of lists that a fit does not make: the base's thresholds stand."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from winnow.filters.fitting import FitError
-from winnow.filters.fitting.clamps import CLEANER, FIXED, LAYOUT, sensible
+from winnow.filters.fitting.clamps import FIXED, LAYOUT, sensible
 from winnow.filters.fitting.quantiles import Match, Side, Values, constant, dropped, matched, rounded, tail
 from winnow.filters.languages.bounds import COMPARISON, bound_problem
 
@@ -92,10 +92,12 @@ def fit(
     crawl: Columns | None,
     base: Columns | None,
     limits: Limits,
+    base_crawl: Columns | None = None,
 ) -> list[Fitted]:
     """A threshold for every clause, in order. `units`: signal -> unit of measure. `base`: the base language's own
-    reference, measured with the base pack. Raises FitError where not one could be fitted."""
-    fitted = [_fit(clause, units, reference, crawl, base, limits) for clause in clauses]
+    reference, measured with the base pack. `base_crawl`: the same crawl as `crawl`, measured in the base's word unit.
+    Raises FitError where not one could be fitted."""
+    fitted = [_fit(clause, units, reference, crawl, base, base_crawl, limits) for clause in clauses]
     if not any(f.how in ("matched", "tail") for f in fitted):
         raise FitError(
             f"not one of {len(fitted)} thresholds could be fitted ({fitted[0].note if fitted else 'no clauses'}): "
@@ -110,6 +112,7 @@ def _fit(
     reference: Columns,
     crawl: Columns | None,
     base: Columns | None,
+    base_crawl: Columns | None,
     limits: Limits,
 ) -> Fitted:
     values = reference.get(clause.signal)
@@ -117,6 +120,7 @@ def _fit(
         return Fitted(clause, "base", clause.base, None, 0.0, None, "not measured on texts alone")
     seen = crawl.get(clause.signal) if crawl is not None else None
     olds = base.get(clause.signal) if base is not None else None
+    before = base_crawl.get(clause.signal) if base_crawl is not None else None
 
     def result(how: How, threshold: float, match: Match | None, *notes: str) -> Fitted:
         drops = dropped(values, clause.side, threshold)
@@ -134,19 +138,31 @@ def _fit(
         return result("base", clause.base, None, f"{values[0]:g} in every text of the reference")
     match = matched(olds, values, clause.base) if olds is not None else None
     if olds is not None and match is None:
-        return result("base", clause.base, None, f"{olds[0]:g} in every text of the base's reference")
+        if constant(olds):
+            return result("base", clause.base, None, f"{olds[0]:g} in every text of the base's reference")
+        return result(
+            "base", clause.base, None, f"{clause.base:g} is in the tail of the base's reference: 0 has no ratio"
+        )
     candidate = match.threshold if match else tail(values, clause.side, limits.tail)
     problem = bound_problem(clause.signal, units[clause.signal], candidate)
     if problem:
         return result("base", clause.base, match, problem)
-    threshold, notes = _bounded(clause, units[clause.signal], candidate, values, seen, limits)
+    taken = dropped(before, clause.side, clause.base) if before is not None and len(before) else None
+    threshold, notes = _bounded(clause, units[clause.signal], candidate, values, seen, taken, limits)
     return result("matched" if match else "tail", threshold, match, *notes)
 
 
 def _bounded(
-    clause: Clause, unit: str, candidate: float, values: Values, seen: Values | None, limits: Limits
+    clause: Clause,
+    unit: str,
+    candidate: float,
+    values: Values,
+    seen: Values | None,
+    taken: float | None,
+    limits: Limits,
 ) -> tuple[float, list[str]]:
-    """The candidate loosened to the limits, then clamped, then rounded, and what was done."""
+    """The candidate loosened to the limits, then clamped, then rounded, and what was done. `taken`: share of the crawl
+    that the base's value drops in the base's word unit."""
     side, threshold, notes = clause.side, candidate, []
     pick = max if side == "most" else min
     least, most = sensible(clause.signal, unit, side)
@@ -162,9 +178,12 @@ def _bounded(
         if dropped(seen, side, threshold) <= dropped(values, side, threshold):
             loosen(clause.base, "the crawl has no more beyond it than the reference: no tighter than the base's")
         loosen(tail(seen, side, limits.most_crawl), f"loosened to {limits.most_crawl:.0%} of the crawl")
+        if taken is not None:
+            loosen(tail(seen, side, taken), f"loosened to the {taken:.1%} that {clause.base:g} drops of the crawl")
     if unit == "count" and not limits.same_texts:
         loosen(clause.base, "it grows with a document: no tighter than the base's")
-    if limits.joined and not limits.same_texts and clause.signal in CLEANER:
+    if limits.joined and (unit == "share" or not limits.same_texts):
+        # Lengths and counts of another word unit are no measure of these; shares are.
         loosen(clause.base, "joined rows are cleaner than documents: no tighter than the base's")
     if not least <= threshold <= most:
         notes.append(f"clamped to {least:g}..{most:g} (from {threshold:.3g})")

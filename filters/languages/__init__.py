@@ -79,7 +79,8 @@ def _opened(name: str) -> LanguagePack:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise UnknownLanguage(f"no language pack at '{name}': {error.strerror or error}") from None
+        where = "" if path.is_absolute() else f" (from {Path.cwd()})"
+        raise UnknownLanguage(f"no language pack at '{name}'{where}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise UnknownLanguage(f"{name}: byte {error.start} is not UTF-8, expected a language pack in UTF-8") from None
     pack = parsed(_tree(text, name), name)

@@ -79,11 +79,10 @@ class LanguagePack(BaseModel):
         if unit in self.units:
             return self.units[unit]
         known = [self.word_unit, *self.units]
-        near = difflib.get_close_matches(unit, known, n=1, cutoff=0.3)
         raise UnknownUnit(
             f"language pack '{self.code}' has no thresholds for the word unit '{unit}': they are for "
             f"'{self.word_unit}'{''.join(f' and {other!r}' for other in self.units)} and do not hold for another unit; "
-            f"expected word_unit: {near[0] if near else self.word_unit}"
+            f"expected word_unit: {' or '.join(known)}"
         )
 
 

@@ -1,4 +1,8 @@
-"""E-mail addresses: the dot-atom form of RFC 5322, 3.2.3, that mail systems give out, in ASCII.
+"""E-mail addresses: the dot-atom form of RFC 5322, 3.2.3, that mail systems give out.
+
+The part before the at sign is ASCII, the domain may be in letters of any script (RFC 5890) where what the ASCII reading
+gives is no domain: in `hong@naru.kr로` the particle is none of it. A last label beyond ASCII is one of a list, since what
+follows it in Korean, Chinese or Japanese stands without a space.
 
 Left: domains reserved for documentation and tests (RFC 2606, RFC 6761), file names (`icon@2x.png`), unit names of
 systemd, the shared users of code hosts (`git@github.com`), and the user part of an address of a network resource
@@ -16,6 +20,15 @@ _LOCAL = r"[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(
     rf"(?<![A-Za-z0-9._%+'-])['._-]?({_LOCAL})@((?:{_LABEL}\.){{1,8}}([A-Za-z]{{2,24}}))(?![A-Za-z0-9_@])", re.ASCII
+)
+_LETTERS = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
+_TOPS = (
+    "한국 삼성 닷컴 닷넷 中国 中國 中文网 公司 网络 网址 在线 香港 台湾 台灣 澳門 新加坡 みんな コム ไทย คอม рф рус москва дети онлайн сайт "
+    "орг бел укр срб мкд қаз бг ею мон ελ ευ հայ გე קום ישראל مصر السعودية امارات المغرب الجزائر تونس عمان قطر الاردن شبكة"
+)
+_INTERNATIONAL = re.compile(
+    rf"(?<![A-Za-z0-9._%+'-])['._-]?({_LOCAL})@((?:{_LETTERS}\.){{1,8}}"
+    rf"([A-Za-z]{{2,24}}(?![A-Za-z0-9_@])|{'|'.join(sorted(_TOPS.split(), key=len, reverse=True))}))"
 )
 _WRITTEN = re.compile(
     rf"(?<![A-Za-z0-9._%+-])({_LOCAL})(?: ?[\[({{<] ?(?:at|AT|앳|골뱅이) ?[\])}}>] ?| ?골뱅이 ?)"
@@ -83,7 +96,10 @@ _SHARED = frozenset({"git", "hg", "svn"})
 
 def find(text: str, written: bool = False) -> Iterator[Found]:
     """E-mail addresses in folded text; `written`: also those with the at sign in words or brackets."""
-    for match in _EMAIL.finditer(text):
+    ascii_ones = {match.start(1): match for match in _EMAIL.finditer(text)}
+    others = () if text.isascii() else _INTERNATIONAL.finditer(text)
+    every = {match.start(1): match for match in others if not match[2].isascii()} | ascii_ones
+    for _, match in sorted(every.items()):
         local, domain, top = match[1], match[2].lower(), match[3].lower()
         if top in _FILES or _RESERVED.search(domain) or local.lower() in _SHARED or ".." in local:
             continue

@@ -1,9 +1,11 @@
 """Addresses of the Internet Protocol that stand for one public host.
 
 Left: what the registry of special-purpose addresses (RFC 6890) does not call global - private, loopback, link-local,
-documentation - and multicast; illustrations (each part one repeated digit, 111.22.33.44); networks (`198.41.0.0/24`); the well-known public resolvers; and what looks like a version
-or a section number: a version word or a product's name in front of it, a suffix behind it, or four numbers below 100
-at the beginning of a line, or without a word such as `IP` or `접속` within 40 characters.
+documentation - and multicast; illustrations (each part one repeated digit, 111.22.33.44); networks (`198.41.0.0/24`);
+the well-known public resolvers; what looks like a version or a section number: a version word or a product's name in
+front of it, a suffix behind it, or four numbers below 100 at the beginning of a line, or without a word such as `IP` or
+`접속` within 40 characters; and of version 6 what has fewer than three groups, or a first group that no registry gives out
+(`2019:03:04:12:22:10:00:01` is a time).
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from collections.abc import Iterator
 from winnow.filters.personal.found import Found, near
 
 _V4 = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,3}){3})(?![\d_]|\.\d|/\d|-[\dA-Za-z])", re.ASCII)
-_V6 = re.compile(r"(?<![0-9A-Za-z:.])([23][0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7})(?![0-9A-Za-z:]|/\d)", re.ASCII)
+_V6 = re.compile(r"(?<![0-9A-Za-z:.])(2[0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7})(?![0-9A-Za-z:]|/\d)", re.ASCII)
 _VERSION = re.compile(
-    r"(?:버전|버젼|펌웨어|빌드|릴리[스즈]|판본|バージョン|版本|version|firmware|build|release|driver|ver\b|rev\b|OID\b)",
+    r"(?:버전|버젼|펌웨어|빌드|릴리[스즈]|판본|バージョン|版本|version|firmware|\b(?:build|release|driver|ver\b|rev\b|OID\b))",
     re.ASCII | re.IGNORECASE,
 )
 _ATTACHED = re.compile(r"(?:[A-Za-z가-힣)]/|[A-Za-z0-9]-|[A-Za-z_]|[§#$€£₩=]\s?)$", re.ASCII)
@@ -25,6 +27,17 @@ _ADDRESS = re.compile(
     r"\bIPs?\b|\bIPv4|아이피|접속|서버|호스트|주소|핑|차단|공인|\bping\b|\bhost\b|\baddress\b|\bserver\b|\bclient\b|\bfrom\b|Adresse|adresse|アドレス",
     re.ASCII | re.IGNORECASE,
 )
+_REGISTRIES = (
+    (0x2400, 0x241F),
+    (0x2600, 0x2610),
+    (0x2620, 0x2620),
+    (0x2630, 0x263F),
+    (0x2800, 0x280F),
+    (0x2A00, 0x2A1F),
+    (0x2C00, 0x2C0F),
+)
+_LEAST_GROUPS = 3
+"""Groups of an address of version 6 that are written out: `2024::03` is a year and a month."""
 _HEADING = re.compile(r"(?:\A|\n)[ #*]*\Z", re.ASCII)
 _WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "208.67.222.222", "208.67.220.220"})
 _RESOLVERS_V6 = frozenset(
@@ -40,6 +53,12 @@ PLACEHOLDERS = (
     "18.104.22.168",
 )
 """What FineWeb writes instead of an address: of a list drawn at random that nobody answered at (datatrove)."""
+
+
+def _allocated(first: int) -> bool:
+    """Whether global unicast addresses that begin so are given out (IANA, IPv6 Global Unicast Address Assignments): 2001
+    and 2003, and the blocks of the five registries. 2002 (6to4) is no registry's and has had no relays since RFC 7526."""
+    return first in (0x2001, 0x2003) or any(low <= first <= high for low, high in _REGISTRIES)
 
 
 def find(text: str) -> Iterator[Found]:
@@ -68,6 +87,8 @@ def find(text: str) -> Iterator[Found]:
             continue
         yield Found(start, match.end(1), "ips", value)
     for match in _V6.finditer(text):
+        if not _allocated(int(match[1][:4], 16)) or sum(map(bool, match[1].split(":"))) < _LEAST_GROUPS:
+            continue
         try:
             v6 = ipaddress.IPv6Address(match[1])
         except ValueError:

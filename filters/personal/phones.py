@@ -1,9 +1,9 @@
 """Telephone numbers: the Korean numbering plan by a pattern of our own, other countries by phonenumbers.
 
 Numbers behind +82 and 010 with separators are found in every text; older mobile numbers (011, 016 to 019), land lines (02,
-031 to 064), Internet (070) and forwarding numbers (050x) in texts of the region KR. A land line written with blanks alone, or without
+031 to 064; `82-2-...` without a plus near a word), Internet (070) and forwarding numbers (050x) in texts of the region KR. A land line written with blanks alone, or without
 any separator, needs a word such as 전화 within 24 characters. Left are numbers that belong to no person's line: services
-(15xx, 16xx, 18xx), free and paid calls (080, 060).
+(15xx, 16xx, 18xx), free and paid calls (080, 060); a capital letter directly behind makes it the number of a part.
 
 Elsewhere `phonenumbers.PhoneNumberMatcher` (leniency VALID) decides, but only about what is written as a number to dial: with
 a plus, with the region's trunk prefix 0 and separators, grouped 3-3-4 under the North American plan, else near a word
@@ -21,11 +21,11 @@ from winnow.filters.personal.found import Found, digits, near
 _SEP = r"(?: ?[-./·)_] ?| )"
 _KOREAN = re.compile(
     r"(?<![\d+])(?<![\d][-.])(?<![A-Za-z_=/]-)(?:"
-    rf"(?P<prefix>(?:\(?\+ ?82|(?:\(?00[127]{_SEP}?)82|82(?=-10-)){_SEP}?(?:\(0\) ?)?0?)"
+    rf"(?P<prefix>(?:\(?\+ ?82|(?:\(?00[127]{_SEP}?)82|82(?=-(?:10|2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70)-\d{{3,4}}-)){_SEP}?(?:\(0\) ?)?0?)"
     r"(?P<trunkless>1[016789]|2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50\d)"
     r"|(?:\( ?)?(?P<area>01[016789]|02|03[1-3]|04[1-4]|05[1-5]|06[1-4]|070|050\d)"
     r")"
-    rf"(?P<s1>{_SEP}|)(?P<mid>\d{{3,4}})(?P<s2>{_SEP}|)(?P<end>\d{{4}})(?![\d]|-\d|\.\d|[:%])",
+    rf"(?P<s1>{_SEP}|)(?P<mid>\d{{3,4}})(?P<s2>{_SEP}|)(?P<end>\d{{4}})(?![\d]|-\d|\.\d|[:%]|[A-DG-LNOQ-SU-Z](?![A-Za-z0-9.:-]))",
     re.ASCII,
 )
 _WORD = re.compile(
@@ -129,6 +129,8 @@ def _korean(text: str, land_lines: bool) -> Iterator[Found]:
         if text.startswith("(", start) and ")" not in match[0]:
             start += 1
         if not match["s1"] and not match["s2"] and _letters(text, start, end):
+            continue
+        if (match["prefix"] or "").rstrip("-") == "82" and not mobile and not near(text, start, start, _WORD, 24):
             continue
         loose = not first and not second and not match["prefix"]
         if loose and not (mobile and (area == "010" or match["s1"])) and not near(text, start, end, _WORD, 24):

@@ -177,7 +177,7 @@ def _windows(offsets, data, written):  # type: ignore[no-untyped-def]
                             or data[at - 1] == 45
                             or data[at - 1] == 43
                         )
-                    ) and (_word(data[after]) or data[after] == 0xEF):
+                    ) and (_word(data[after]) or data[after] >= 0x80):
                         flag = AT
                         low, high = at, after
                 elif c == 58 and at + 1 < end:

@@ -62,7 +62,13 @@ MEASURES = (
         "c4_curly_brackets", "count", C4, "lines with '{' that end in punctuation, have three words, no javascript"
     ),
     Measure("c4_citations", "count", C4, "citations stripped: [], [1], [edit], [citation needed]"),
-    Measure("c4_kept_lines", "share", C4, "lines that stay / lines"),
+    Measure(
+        "c4_kept_lines",
+        "share",
+        C4,
+        "lines that stay / lines; one that c4_lorem_ipsum or c4_curly_brackets counts neither stays nor is in the shares "
+        "of lines that go, since it condemns the page",
+    ),
     Measure("c4_unended_lines", "share", C4, "lines that go since no punctuation, or an ellipsis, ends them / lines"),
     Measure("c4_few_word_lines", "share", C4, "lines that go since they have fewer than three words / lines"),
     Measure("c4_long_word_lines", "share", C4, "lines that go since a word has more than 1,000 characters / lines"),

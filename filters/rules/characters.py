@@ -55,7 +55,7 @@ MEASURES = (
         "symbol_ratio",
         "share",
         OWN,
-        "symbols (Unicode S*: + = | $ ~ ★ → emoji) / characters but white space: high in adverts and in code",
+        "symbols (Unicode S*: + = | $ ~ ★ → emoji; U+FFFD is damage) / characters but white space: high in adverts, code",
     ),
     Measure("punctuation_ratio", "share", OWN, "punctuation (Unicode P*) / characters but white space"),
     Measure(

@@ -44,7 +44,7 @@ MEASURES = (
         "number_lines",
         "share",
         OWN,
-        "lines with a number and no letter / lines: counters, prices, dates, page numbers",
+        "lines with a number (Unicode N*) and no letter / lines: counters, prices, dates, page numbers",
     ),
     Measure(
         "link_density",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 from numba import njit, types
 
@@ -14,6 +16,10 @@ for _character in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 _MARKS = np.zeros(128, np.bool_)  # what a table, a Markdown link, http, www and ftp are known by
 for _character in "\t|]hHwWfF":
     _MARKS[ord(_character)] = True
+
+_NUMBERS_SIZE = 0x20000  # no code point from here on is a number
+# Numbers of any kind (N*). A mark is none: the variation selector of an emoji would make a line of hearts one of numbers.
+_NUMBERS = np.array([unicodedata.category(chr(code))[0] == "N" for code in range(_NUMBERS_SIZE)], np.bool_)
 
 _HANGUL_ITEMS = np.array([ord(letter) for letter in "가나다라마바사아자차카타파하"], np.int32)
 
@@ -125,6 +131,7 @@ def scan(codes, classes, line_offsets, line_start, line_end, bullets):  # type: 
             tab = False
             bars = 0
             seen = np.uint8(0)
+            number = False
             link_start = start
             link_end = start
             barren = start
@@ -133,6 +140,8 @@ def scan(codes, classes, line_offsets, line_start, line_end, bullets):  # type: 
                 code = codes[c]
                 space = (bits & SPACE) != 0
                 seen |= bits
+                if bits & CONTENT and not bits & LETTER:
+                    number |= code < _NUMBERS_SIZE and _NUMBERS[code]
                 visible += not space
                 if c < link_end:
                     linked += c >= link_start and not space
@@ -160,7 +169,7 @@ def scan(codes, classes, line_offsets, line_start, line_end, bullets):  # type: 
                         link_end += 1
                     linked += 1
             tables += tab or bars >= 2
-            figures += (seen & CONTENT) != 0 and (seen & LETTER) == 0
+            figures += number and (seen & LETTER) == 0
         out[row, 0] = listed / lines
         out[row, 1] = tables / lines
         out[row, 2] = coded / lines

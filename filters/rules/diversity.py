@@ -36,16 +36,20 @@ MEASURES = (
         "mtld",
         "ratio",
         "MTLD, doi:10.3758/BRM.42.2.381",
-        "mean number of words over which types / tokens stays above 0.72, forward and backward; low in templates and "
-        "stuffed keywords. Unsteady below 100 words, so that a clause asks for a word_count too",
+        "mean number of words over which types / tokens stays above 0.72, forward and backward, of the words with a "
+        "letter, equal when their cores are in lower case; low in templates and stuffed keywords. Unsteady below 100 "
+        "words, so that a clause asks for a word_count too",
     ),
     Measure(
         "word_entropy",
         "ratio",
         "RedPajama-v2, arXiv:2411.12372",
-        "entropy of the distribution of words, in nats: at most log(words), so that it grows with length",
+        "entropy of the distribution of words, in nats, of the words with a letter, equal when their cores are in lower "
+        "case: at most the logarithm of how many they are, so that it grows with length",
     ),
-    Measure("single_use_words", "share", OWN, "words that occur once / words with a letter"),
+    Measure(
+        "single_use_words", "share", OWN, "words that occur once / words, of those with a letter, equal as for mtld"
+    ),
 )
 
 

@@ -50,7 +50,8 @@ MEASURES = (
         "spelled_share",
         "share",
         OWN,
-        f"words of one Hangul syllable, {SPELLED} or more in a row / word_count: lettering spaced out",
+        f"words of one Hangul syllable, {SPELLED} or more in a row, symbols between which do not end the row / word_count: "
+        "lettering spaced out",
     ),
     Measure("jamo_runs", "ratio", OWN, "runs of two or more equal jamo, as in 'ㅋㅋ', 'ㅠㅠ' / word_count"),
     Measure(

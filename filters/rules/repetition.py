@@ -53,7 +53,13 @@ def repetition(words: Words) -> npt.NDArray[np.float64]:
 
 
 MEASURES = (
-    Measure("dup_lines", "share", TABLE_A1, "lines equal to an earlier line / lines; as datatrove"),
+    Measure(
+        "dup_lines",
+        "share",
+        TABLE_A1,
+        "lines equal to an earlier line / lines; as datatrove, but that the white space at their ends does not count and "
+        "inside a line every sort of white space is the same",
+    ),
     Measure(
         "dup_line_chars",
         "share",

@@ -38,7 +38,12 @@ COLUMNS = (
 MEASURES = (
     Measure("capital_lines", "share", REFINEDWEB, "lines more than half of whose letters are capitals / lines"),
     Measure("counter_lines", "share", REFINEDWEB, "lines of numbers and words that count, as '3 likes' / lines"),
-    Measure("one_word_lines", "share", REFINEDWEB, "lines of one word / lines"),
+    Measure(
+        "one_word_lines",
+        "share",
+        REFINEDWEB,
+        "lines of one word / lines; a letter of a script without spaces (Han, kana, Thai) is a word of its own",
+    ),
     Measure(
         "page_lines",
         "share",

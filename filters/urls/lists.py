@@ -28,7 +28,7 @@ import numpy as np
 from winnow.filters.urls.address import cut, decoded, folded, named
 from winnow.filters.urls.address import host as host_of
 from winnow.filters.urls.hashes import Hashes, hash_of, table
-from winnow.filters.urls.suffixes import is_registry_suffix, one_purpose, registry_hashes
+from winnow.filters.urls.suffixes import is_listed_suffix, is_registry_suffix, one_purpose, registry_hashes
 
 KINDS = ("domains", "hosts", "urls", "suffixes", "words", "soft_words", "substrings", "exceptions", "allow")
 OWN = Path(__file__).parent / "lists"
@@ -151,7 +151,7 @@ def suffixes(file: ListFile) -> Hashes:
 
     def entry(text: str) -> str:
         host = named(text.removeprefix("."))
-        if host is None or not is_registry_suffix(host.name):
+        if host is None or not (is_registry_suffix(host.name) and is_listed_suffix(host.name)):
             raise ValueError("expected a public suffix, such as xxx or co.kr")
         return host.name
 
@@ -220,6 +220,8 @@ _EXPECTED = "expected a domain such as example.com, or an address and a domain a
 
 
 def _not_a_suffix(name: str, file: ListFile, number: int) -> None:
+    if not is_listed_suffix(name):
+        raise _wrong(file, number, name, "expected a domain such as example.com; for words give kind: words")
     if is_registry_suffix(name) and name not in one_purpose():
         raise _wrong(
             file,

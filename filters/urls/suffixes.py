@@ -56,6 +56,11 @@ def is_registry_suffix(name: str) -> bool:
     return name in names or (above in wild and first in _usual())
 
 
+def is_listed_suffix(name: str) -> bool:
+    """Whether a registry's public suffix stands in the list itself: `com`, not `site4`, which counts as one by default."""
+    return "." in name or name in _registries()[0]
+
+
 @cache
 def one_purpose() -> frozenset[str]:
     """Public suffixes with one purpose, which a list of domains may hold."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from winnow.classifiers.language_codes import CODES, language_code
+from winnow.classifiers.language_codes import CODES, LANGUAGE_NAMES, code_of_name, language_code
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,11 @@ def test_the_table_is_sound() -> None:
     targets = set(CODES.values())
     assert all(len(code) == 2 for code in targets)
     assert all(language_code(code) == code for code in targets)
+    assert set(LANGUAGE_NAMES.values()) <= targets
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("turkish", "tr"), ("Korean", "ko"), ("korian", "ko"), ("scottish gaelic", "gd"), ("qaa", None)]
+)
+def test_the_name_of_a_language_leads_to_its_code(name: str, code: str | None) -> None:
+    assert code_of_name(name) == code

@@ -291,6 +291,46 @@ def test_a_file_of_the_lists_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "병신정변이 일어났다",
+            "병신월에",
+            "병신(丙申)년",
+            "염병이 돌았다",
+            "염병에 걸려",
+            "염병이 창궐한",
+            "시발(始發)역",
+        ),
+        *("시발 전동차가", "시발 시각은", "시발 정류장", "시발 차고지", "시발비용", "지랄탄을", "존나라", "새끼손가락"),
+        *("이 새끼손가락", "이 새끼 오리들이", "짱깨주의의 탄생", "애미나이", "멍멍 개소리가", "시팔경", "조까사위"),
+    ],
+)
+def test_the_pack_leaves_ordinary_words_alone(text: str) -> None:
+    assert read_out(text, table(language_pack("ko").bad_words)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("개쉑들", "개쉑"),
+        ("빙신아", "빙신"),
+        ("조까", "조까"),
+        ("조까라고", "조까라"),
+        ("쒸발놈", "쒸발"),
+        ("tlqkf", "tlqkf"),
+        ("싯팔", "싯팔"),
+        ("병신 정변", "병신"),
+        ("이 새끼야", "이 새끼"),
+        ("시발 뭐야", "시발"),
+        ("개소리야", "개소리"),
+    ],
+)
+def test_the_pack_knows_spellings(text: str, wanted: str) -> None:
+    assert read_out(f"야 {text} 진짜", table(language_pack("ko").bad_words)) == [wanted]
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"\xff\xfeabc", "byte 0 is not UTF-8"),
@@ -298,6 +338,7 @@ def test_a_file_of_the_lists_format(tmp_path: Path) -> None:
         (b"good\nf*ck\n", r"line 2: bad word 'f\*ck': expected a word"),
         (b"!\n", "expected a word"),
         (b"a\x00b\n", "readable"),
+        (b"good\n\nPermission is hereby granted, free of charge, to any person\n", "line 3: .* has 10 words, which is"),
     ],
 )
 def test_a_bad_file_is_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:

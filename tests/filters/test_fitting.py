@@ -143,6 +143,31 @@ def test_joined_rows_say_nothing_of_lines_and_repetition_and_are_cleaner_than_do
         assert fit_both(expression, joined=True, same_texts=True).how == "tail"
     numbers = fit_both("alpha_word_share >= 0.8", joined=True)
     assert numbers.threshold == 0.8 and "cleaner" in numbers.note
+    words = np.linspace(6.3, 7.9, 101)
+    for expression in ("mean_word_length <= 10", "mean_word_length >= 3"):
+        found = fit(expression, words, joined=True)
+        assert found.expression == expression and "cleaner" in found.note
+        matched = fit(expression, words, base=words * (2 if "<=" in expression else 0.5), joined=True)
+        assert matched.how == "matched" and matched.expression == expression
+    assert fit("mean_word_length <= 10", words, base=words / 2, joined=True).threshold == 20
+
+
+def test_a_share_of_joined_rows_is_no_tighter_in_another_unit_and_drops_no_more_crawl_than_before():
+    before, now = np.linspace(0.8, 1, 101), np.linspace(0.98, 1, 101)
+    pages = np.concatenate([np.linspace(0.7, 1, 101), np.linspace(0.92, 1, 101)])
+    units = {"same_texts": True, "most_reference": 0.5}
+    found = fit("alpha_word_share >= 0.82", now, base=before, joined=True, **units)
+    assert found.threshold == 0.82 and "cleaner" in found.note
+    assert fit("alpha_word_share >= 0.82", now, base=before, **units).threshold == 0.9
+    parsed, columns = clauses.parse({"p": {"c": "alpha_word_share >= 0.82"}}), [now, pages, before, pages - 0.1]
+    reference, crawl, base, base_crawl = ({"alpha_word_share": c} for c in columns)
+    (guarded,) = clauses.fit(parsed, UNITS, reference, crawl, base, Limits(**units), base_crawl)
+    assert guarded.crawl is not None and guarded.threshold == 0.9
+    taken = quantiles.dropped(pages - 0.1, "least", 0.82)
+    (guarded,) = clauses.fit(
+        parsed, UNITS, reference, {"alpha_word_share": pages - 0.15}, base, Limits(**units), base_crawl
+    )
+    assert guarded.crawl is not None and guarded.crawl <= taken and "0.82 drops of the crawl" in guarded.note
 
 
 def fit_both(expression, **limits):
@@ -195,8 +220,8 @@ def test_the_cut_off_lies_between_its_bounds_and_depends_on_no_order(scores):
 def test_a_reference_in_another_language_is_refused():
     labels = ["az"] * 60 + ["tr"] * 40
     with pytest.raises(FitError, match=r"40% of 100 documents are in 'tr' .* 60% 'az'"):
-        language_score.of_language(labels, [0.9] * 100, "tr", "reference")
-    assert language_score.of_language(labels, [0.9] * 60 + [0.8] * 40, "az", "reference") == [0.9] * 60
+        language_score.of_language(labels, [0.9] * 100, "tr", "reference", "--lang")
+    assert language_score.of_language(labels, [0.9] * 60 + [0.8] * 40, "az", "reference", "--lang") == [0.9] * 60
 
 
 def counted(texts):

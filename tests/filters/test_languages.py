@@ -171,6 +171,11 @@ def test_thresholds_are_refused_in_another_unit():
         pack.rules("segment")
 
 
+def test_a_unit_without_thresholds_names_the_pack_s_own_first():
+    with pytest.raises(UnknownUnit, match=r"expected word_unit: whitespace or segment$"):
+        language_pack("en").rules("morpheme")
+
+
 def own(tmp_path: Path, *changes: tuple[str, str], more: str = "") -> str:
     """A pack file like the English one, changed."""
     text = (FOLDER / "en.yaml").read_text("utf-8")
@@ -231,7 +236,10 @@ def test_what_is_no_pack_is_refused(tmp_path, content, sentence):
         language_pack(str(path))
 
 
-def test_a_pack_that_is_not_there(tmp_path):
+def test_a_pack_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownLanguage, match=re.escape(f"'packs/xx.yaml' (from {tmp_path}): No such file")):
+        language_pack("packs/xx.yaml")
     with pytest.raises(UnknownLanguage, match="No such file"):
         language_pack(str(tmp_path / "xx.yaml"))
     with pytest.raises(UnknownLanguage, match="or the path of a pack's file"):

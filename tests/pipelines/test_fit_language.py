@@ -123,7 +123,7 @@ def test_a_base_reference_keeps_the_quantiles(invented):
 def test_what_cannot_be_fitted_is_one_sentence(invented, tmp_path):
     few = tmp_path / "few.txt"
     few.write_text("\n".join(zipfian(i) for i in range(20)), "utf-8")
-    with pytest.raises(FitError, match="reference: 1 different documents: expected at least 100"):
+    with pytest.raises(FitError, match=r"reference: 1 different document: expected at least 100.*--lines makes each"):
         fit_language(request(invented, reference=(str(few),)))
     with pytest.raises(FitError, match=r"nothing\.txt: no such file or folder"):
         fit_language(request(invented, reference=("nothing.txt",)))
@@ -136,8 +136,47 @@ def test_what_cannot_be_fitted_is_one_sentence(invented, tmp_path):
         fit_language(request(invented, base="xx"))
     with pytest.raises(FitError, match="maps thresholds of 'qaa' itself, and the base is 'ko'"):
         fit_language(request(invented, base="ko", from_unit="morpheme"))
-    with pytest.raises(FitError, match=r"reference: 300 different documents: expected at least 1,000, of which --tail"):
+    with pytest.raises(
+        FitError, match=r"reference: 300 different documents: expected at least 1,000, .*0\.001 .*--tail"
+    ):
         fit_language(request(invented, limits=Limits(tail=0.001)))
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (
+            {"unit": "word"},
+            "--unit word: expected one of whitespace, character, segment, morpheme; nearest: 'whitespace'",
+        ),
+        ({"from_unit": "morphemes"}, "--from-unit morphemes: expected one of .*; nearest: 'morpheme'$"),
+        ({"script": "Latin"}, "--script Latin: expected a code of ISO 15924 such as Latn$"),
+        ({"iso639_3": "tr"}, "--iso639-3 tr: expected a code of ISO 639-3"),
+        ({"crawl": ("nope",)}, "nope: no such file or folder: expected the folder of a run, or texts"),
+        ({"reference": ("nope",)}, "nope: no such file or folder: expected texts"),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_it_may_be(invented, more, sentence):
+    with pytest.raises(FitError, match=sentence):
+        fit_language(request(invented, **more))
+
+
+def test_the_name_of_a_language_is_told_its_code():
+    with pytest.raises(FitError, match=r"--lang turkish: .* one of ISO 639, such as tr; nearest: 'tr'"):
+        fit_language(Request("turkish", ("nothing.txt",)))
+    with pytest.raises(FitError, match=r"--lang klingonisch: .* such as tr$"):
+        fit_language(Request("klingonisch", ("nothing.txt",), language_score=0.5))
+
+
+def test_too_few_documents_are_told_what_to_do(invented):
+    page = invented / "page.txt"
+    page.write_text("\n".join(zipfian(i) for i in range(20)), "utf-8")
+    with pytest.raises(FitError) as error:
+        fit_language(request(invented, reference=(str(page),)))
+    assert "reference: 1 different document: expected at least 100, since" in str(error.value)
+    assert "give more text, or --lines makes each line of a .txt or .md file a row" in str(error.value)
+    with pytest.raises(FitError, match=r"give more text, or join fewer characters than --join 90000$"):
+        fit_language(request(invented, reference=(str(page),), reading=Reading(join=90_000, lines=True)))
 
 
 def test_a_pack_is_not_written_over_nor_under_another_kind_of_name(invented):
@@ -258,3 +297,27 @@ def test_the_wrong_language_is_told(turkish):
     )
     assert done.returncode == 1 and "are in 'tr' by the language model" in done.stderr and "'az'" in done.stderr
     assert not (turkish / "az.yaml").exists()
+
+
+@needs_data
+def test_the_base_reference_must_be_in_the_base_s_language(turkish):
+    done = command(
+        *("--lang", "tr", "--reference", "tr", "--base-reference", "sentences/de.txt", "--lines", "--join", "600"),
+        *("--out", "de.yaml"),
+        cwd=turkish,
+    )
+    assert done.returncode == 1 and "base reference: 0% of" in done.stderr and "'de'" in done.stderr
+    assert "is --base-reference right?" in done.stderr and not (turkish / "de.yaml").exists()
+
+
+@needs_data
+def test_joined_sentences_alone_make_no_clause_on_words_tighter(turkish):
+    reading = Reading(join=600, lines=True)
+    limits = Limits(joined=True)
+    alone = fit_language(Request("tr", (str(turkish / "tr"),), reading=reading, limits=limits))
+    english = (str(turkish / "sentences/en.txt"),)
+    both = fit_language(Request("tr", (str(turkish / "tr"),), base_reference=english, reading=reading, limits=limits))
+    gopher = alone.pack.clauses["gopher"]
+    assert (gopher["short_words"], gopher["long_words"]) == ("mean_word_length >= 3", "mean_word_length <= 10")
+    assert both.pack.clauses["gopher"]["short_words"] == "mean_word_length >= 3"
+    assert float(both.pack.clauses["gopher"]["long_words"].split()[-1]) > 10

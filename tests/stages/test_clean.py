@@ -173,7 +173,7 @@ def test_highlight_shows_what_would_be_edited() -> None:
         clean.highlight(PAGE, "edit")
 
 
-LONG = "\n".join(["메뉴", *(f"{i}번째 문장은 이렇게 길게 씁니다." for i in range(6))])
+LONG = "\n".join(["머리글", *(f"{i}번째 문장은 이렇게 길게 씁니다." for i in range(6))])
 
 
 def test_programs_are_joined_by_document(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_programs_are_joined_by_document(tmp_path: Path) -> None:
     rows = measured(pickle.loads(pickle.dumps(clean)), [LONG] * 7)
     assert [row["program"] for row in rows] == ["edited", "dropped", "kept", "refused", "none", "none", "dropped"]
     assert [row["bad_operations"] for row in rows] == [0, 0, 0, 2, 0, 0, 1]
-    assert rows[0]["after"] == LONG.removeprefix("메뉴\n")
+    assert rows[0]["after"] == LONG.removeprefix("머리글\n")
     assert all(row["after"] == LONG for row in rows[1:])
     assert clean.clauses()["program"] == "program != 'dropped'"
     lines.write_text("")

@@ -101,6 +101,28 @@ def test_settings_are_refused_in_one_sentence():
         KIND.Settings(mask=["phone"])
 
 
+def test_the_region_of_a_language_is_nearest_to_its_code():
+    for region, nearest in (("KO", "KR"), ("ja", "JP"), ("kr", "KR"), ("en", "US")):
+        with pytest.raises(ValidationError) as error:
+            KIND.Settings(region=region)
+        (mistake,) = error.value.errors()
+        assert mistake["msg"] == (
+            f"no region '{region}': expected two capital letters of ISO 3166, such as KR; nearest: '{nearest}'"
+        )
+
+
+def test_a_kind_is_masked_beside_the_default_ones():
+    row = stage(also_mask="business_numbers").measure(documents([TEXT])).to_pylist()[0]
+    masked = apply(TEXT, edits(row[EDITED]))
+    assert masked == "담당 홍가람 [PHONE], [EMAIL]. 사업자등록번호 [BUSINESS_NUMBER], 서울시 마포구 물결로 12"
+    (span,) = stage(also_mask=["addresses"], mask=()).highlight(TEXT, "masked")
+    assert TEXT[slice(*span)] == "서울시 마포구 물결로 12"
+    one = stage(mask="emails", count="phones")
+    row = one.measure(documents([TEXT])).to_pylist()[0]
+    assert "[EMAIL]" in apply(TEXT, edits(row[EDITED])) and row["masked"] == 1 and row["phones"] == 1
+    assert "emails" not in one.signals()
+
+
 def test_a_row_that_is_no_text_fails_alone():
     rows = [b"hong@naru.kr", b"hong@naru.kr \xed\xa0\x80", b"\xff\xfe"]
     offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)

@@ -136,6 +136,18 @@ def test_files_of_bad_words_are_artifacts_and_travel_with_the_stage(tmp_path):
         stage(bad_words=[str(listed)]).artifacts()
 
 
+def test_one_name_needs_no_list(tmp_path):
+    assert stage(packs="gopher").clauses() == stage(packs=["gopher"]).clauses()
+    with pytest.raises(StageError, match=r"no rule pack 'gofer'.*nearest: 'gopher'"):
+        stage(packs="gofer").clauses()
+    listed = tmp_path / "more.txt"
+    listed.write_text("감자\n", "utf-8")
+    (artifact,) = stage(bad_words=str(listed)).artifacts()
+    assert artifact.path == listed
+    with pytest.raises(StageError, match=r"rules: bad words .*nofile\.txt"):
+        stage(bad_words="nofile.txt").artifacts()
+
+
 def shown(rules, text, signal):
     return [text[start:end] for start, end in rules.highlight(text, signal)]
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from winnow.filters.languages import language_pack
 from winnow.filters.urls.lists import KINDS, THEMES
@@ -133,6 +134,36 @@ def test_lists_of_every_kind_and_allowed_domains(tmp_path: Path) -> None:
     made = stage(lists=[{"path": str(tmp_path / "w.txt"), "kind": "words"}], own=[], allow=["good.kr"])
     batch = made.screen([page(f"http://{host}/나쁜말은") for host in ("a.kr", "x.good.kr")])
     assert batch.column("word").to_pylist() == ["나쁜말", None]
+
+
+def test_one_list_may_stand_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "d.txt").write_text("one.kr\n")
+    path = str(tmp_path / "d.txt")
+    for lists in (path, [path], {"path": path}, [{"path": path, "kind": "domains"}]):
+        made = stage(lists=lists, own="spam")
+        assert made.screen([page("http://a.one.kr/")]).column("listed").to_pylist() == ["d"]
+        assert made.settings == stage(lists=[path], own=["spam"]).settings
+
+
+@pytest.mark.parametrize(
+    ("kind", "nearest"),
+    [
+        ("hard_words", "words"),
+        ("word", "words"),
+        ("hard word", "words"),
+        ("softwords", "soft_words"),
+        ("urll", "urls"),
+        ("domain", "domains"),
+        ("substring", "substrings"),
+    ],
+)
+def test_a_kind_that_is_none_is_one_sentence(kind: str, nearest: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        KIND.Settings.model_validate({"lists": [{"path": "x.txt", "kind": kind}]})
+    (mistake,) = error.value.errors()
+    assert mistake["loc"] == ("lists", 0, "kind")
+    assert mistake["msg"].startswith(f"no kind of list '{kind}': expected domains, hosts, urls, ")
+    assert mistake["msg"].endswith(f"or allow; nearest: '{nearest}'")
 
 
 def test_own_lists_by_name() -> None:

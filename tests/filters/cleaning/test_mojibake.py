@@ -47,6 +47,24 @@ def test_euc_kr_beside_other_writing_is_read_in_stretches() -> None:
     assert cleaned("日本 ¾È³çÇÏ¼¼¿ä") == "日本 안녕하세요"
 
 
+@pytest.mark.parametrize("text", ["garçon", "Über uns", "Größe", "le même café naïve", "señor"])
+def test_latin_letters_in_utf8_read_as_cp949(text: str) -> None:
+    garbled = text.encode().decode("cp949")
+    assert garbled != text
+    assert cleaned(garbled) == text
+
+
+@pytest.mark.parametrize("text", ["챗GPT", "my 챗bot", "e책 reader", "gar챌on은 소년", "caf챕", "K책", "gar챌on 챗GPT"])
+def test_hangul_beside_latin_letters_stays(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize("text", ["“MANHÃ”", "A IRMÃ”", "`MAÇÃ™`", "AMANHÃ®", "“CAFÉ DA MANHÃ” E “PÃO”"])
+def test_marks_after_words_in_capitals_stay(text: str) -> None:
+    assert cleaned(text) == text
+    assert cleaned("HÃ”TEL, CAFÃ‰") == "HÔTEL, CAFÉ"
+
+
 def test_utf8_read_as_cp949() -> None:
     assert "고기".encode().decode("cp949") == "怨좉린"
     assert cleaned("怨좉린") == "고기"

@@ -47,7 +47,7 @@ def reference(text):
         "list_lines": sum(ITEM.match(line) is not None for line in lines) / len(lines),
         "table_lines": sum("\t" in line or len(re.findall("[|│┃]", line)) >= 2 for line in lines) / len(lines),
         "code_lines": sum(CODE.match(line) is not None for line in lines) / len(lines),
-        "number_lines": sum(bool(held & {"M", "N"}) and "L" not in held for held in categories) / len(lines),
+        "number_lines": sum("N" in held and "L" not in held for held in categories) / len(lines),
         "link_density": linked / visible,
     }
 
@@ -61,7 +61,7 @@ def compare(texts):
 @given(
     st.lists(
         st.one_of(
-            st.text(st.sampled_from("1234.)(가나aZ①-* \t|│{};=,\n"), max_size=60),
+            st.text(st.sampled_from("1234.)(가나aZ①❤\ufe0f\u0301½-* \t|│{};=,\n"), max_size=60),
             st.lists(
                 st.sampled_from(
                     ["http://", "HTTPS://a.b", "ftp://", "www.", "](", ")", "[", "x", "가", " ", "\n", "/", "h", "/w"]
@@ -105,6 +105,10 @@ def test_lists():
 def test_tables_and_figures():
     assert rows("이름 | 값 | 비고\n가\t나\n본문 | 하나\n본문")[0]["table_lines"] == 0.5
     assert rows("2024-01-02\n₩12,900\n본문 3\n***")[0]["number_lines"] == 0.5
+
+
+def test_a_mark_is_no_number():
+    assert rows("❤️\n👍🏽‍♂️ ☀️\ń\n½ ❤️\n①\n𝟙")[0]["number_lines"] == 0.5
 
 
 def test_code_but_not_the_lists_of_laws():
