@@ -28,13 +28,13 @@ def _boilerplate(texts: pl.Series, known: Boilerplate) -> Changes:
     lines = texts.str.split("\n").list.explode(keep_nulls=False, empty_as_null=False)
     counts = texts.str.count_matches("\n", literal=True).cast(pl.Int64) + 1
     short = (lines.str.len_bytes() <= LONGEST).arg_true()
-    found = short.filter(lines.gather(short).str.contains(known.line))
+    found = short.filter(_any(lines.gather(short), known.lines))
     if not len(found):
         return {}
     matched = lines.gather(found)
     rules = ["boilerplate.several"] * len(matched)
-    for name, pattern in reversed(known.categories):
-        for at in matched.str.contains(pattern).arg_true().to_list():
+    for name, patterns in reversed(known.categories):
+        for at in _any(matched, patterns).arg_true().to_list():
             rules[at] = f"boilerplate.{name}"
     ends = counts.cum_sum()
     rows = ends.search_sorted(found, side="right").to_list()
@@ -43,3 +43,11 @@ def _boilerplate(texts: pl.Series, known: Boilerplate) -> Changes:
     for row, line, rule in zip(rows, found.to_list(), rules, strict=True):
         per_row.setdefault(row, {})[line - starts[row]] = rule
     return {row: removals(texts[row], gone) for row, gone in per_row.items()}
+
+
+def _any(lines: pl.Series, patterns: tuple[str, ...]) -> pl.Series:
+    """Which lines one of the patterns matches."""
+    found = pl.repeat(False, len(lines), eager=True)
+    for pattern in patterns:
+        found |= lines.str.contains(pattern)
+    return found

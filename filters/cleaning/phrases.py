@@ -42,10 +42,12 @@ class PhraseFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Boilerplate:
-    """`line` matches any line of boilerplate; `categories`, in order, say which: the first that matches counts."""
+    """A line is boilerplate where one of `lines` matches it; `categories`, in order, say which: the first counts of which
+    one matches. What is made of phrases and what are whole lines are apart: the states of one expression for both would
+    be more than the engine holds, and matching many times slower."""
 
-    line: str
-    categories: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
+    categories: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def languages() -> list[str]:
@@ -58,7 +60,7 @@ def boilerplate_of(codes: tuple[str, ...]) -> Boilerplate:
     """The phrases of these languages together. A language without a file adds nothing. Raises BadPhrases."""
     files = [_read(FOLDER / f"{code}.yaml") for code in dict.fromkeys(codes) if code in languages()]
     names = list(dict.fromkeys(name for file in files for name in (*file.phrases, *file.patterns)))
-    categories: list[tuple[str, str]] = []
+    categories: list[tuple[str, tuple[str, ...]]] = []
     everything: list[str] = []
     all_patterns: list[str] = []
     for name in names:
@@ -66,20 +68,18 @@ def boilerplate_of(codes: tuple[str, ...]) -> Boilerplate:
         patterns = [pattern for file in files for pattern in file.patterns.get(name, ())]
         everything += phrases
         all_patterns += patterns
-        categories.append((name, _whole_line(phrases, patterns)))
-    return Boilerplate(_whole_line(everything, all_patterns), tuple(categories))
+        categories.append((name, _whole_lines(phrases, patterns)))
+    return Boilerplate(_whole_lines(everything, all_patterns), tuple(categories))
 
 
-def _whole_line(phrases: Iterable[str], patterns: Iterable[str]) -> str:
+def _whole_lines(phrases: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
     # The longest first: where one phrase begins another, the engine then needs no second thought.
     literals = sorted({phrase.strip() for phrase in phrases}, key=lambda phrase: (-len(phrase), phrase))
     # Unicode's word boundaries would make the engine leave its automaton for a far slower way at any Hangul.
-    ascii_boundaries = (pattern.replace(r"\b", r"(?-u:\b)") for pattern in patterns)
-    choices = [f"(?:{pattern})" for pattern in ascii_boundaries]
-    if literals:
-        spelt = "|".join(map(_spelt, literals))
-        choices.append(f"{_BEFORE}*(?:(?:{spelt}){_AFTER}*)+")
-    return rf"(?i)^{_BULLET}*(?:{'|'.join(choices)})\s*$" if choices else "[^\\s\\S]"
+    whole = "|".join("(?:{})".format(pattern.replace(r"\b", r"(?-u:\b)")) for pattern in patterns)
+    spelt = "|".join(map(_spelt, literals))
+    choices = (f"{_BEFORE}*(?:(?:{spelt}){_AFTER}*)+" if spelt else "", whole)
+    return tuple(rf"(?i)^{_BULLET}*(?:{choice})\s*$" for choice in choices if choice)
 
 
 def _spelt(phrase: str) -> str:
