@@ -152,7 +152,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
     if header is None:
         raise SpecError("\n".join(problems))
     pack = _pack(header.language, marked, path)
-    found = dict(_sources(header, marked, problems))
+    found = dict(_sources(header, marked, pack, problems))
     sources = {name: source for name, (source, _) in found.items()}
     built = dict(_stages(header, marked, pack, problems))
     if not sources and not problems:
@@ -276,7 +276,9 @@ def _kind(package: Any, use: Any, where: str, problems: list[str]) -> Any:
     return importlib.import_module(f"{package.__name__}.{use}").KIND
 
 
-def _sources(header: Header, marked: Marked, problems: list[str]) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
+def _sources(
+    header: Header, marked: Marked, pack: LanguagePack, problems: list[str]
+) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
     for name, tree in header.sources.items():
         key = ("sources", name)
         where = f"{marked.where(*key)}: sources.{name}"
@@ -297,7 +299,9 @@ def _sources(header: Header, marked: Marked, problems: list[str]) -> Iterator[tu
         chosen = {k: v for k, v in tree.items() if k in kind.Settings.model_fields}
         settings = _validated(kind.Settings, chosen, marked, key, problems)
         if common is not None and settings is not None:
-            yield name, (kind(name=name, settings=settings), common)
+            source = kind(name=name, settings=settings, pack=pack)
+            for one in (source, *source.companions()):
+                yield one.name, (one, common if one is source else common.model_copy(update={"guard": None}))
 
 
 def _stages(
