@@ -43,8 +43,8 @@ train: known $(VENV)/.installed-train ## take training steps on the shards of `m
 	@test -e runs/$(CODE)/run.json || { echo "no finished run in runs/$(CODE): run 'make pipeline LANG=$(CODE)' first" >&2; exit 1; }
 	$(BIN)/winnow train $(RECIPE) $(SETS)
 
-test: $(VENV)/.installed-dev ## every test
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev ## every test, a file at a time on each core
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 bench: $(VENV)/.installed-dev ## every benchmark: ratios against peers, measured in one run
 	@for b in tests/bench/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
