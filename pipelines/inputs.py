@@ -34,6 +34,7 @@ class Partition:
     key: str
     source: str
     segments: tuple[Segment, ...]
+    group: str = ""  # of its inputs, such as a snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ def partitions(pipeline: Pipeline, store: Store, strict: bool) -> Iterator[Parti
         identity = [source.name, source.kind, source.version, source.identity()]
         found = source.inputs(KeptInStore(store))
         for pack in _packed(source, _files(source, strict) if found is None else found):
-            yield Partition(index, fingerprint(identity, [_piece(s) for s in pack]), source.name, tuple(pack))
+            yield Partition(
+                index, fingerprint(identity, [_piece(s) for s in pack]), source.name, tuple(pack), pack[0].file.group
+            )
             index += 1
 
 

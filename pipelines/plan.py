@@ -59,12 +59,16 @@ class Plan:
 
     def saved(self) -> dict[str, Any]:
         """What a later `restore` needs, JSON-able; the inputs' bytes are left out."""
-        return {n: getattr(self, n) for n in SAVED} | {"partitions": [[p.key, p.source] for p in self.partitions]}
+        return {n: getattr(self, n) for n in SAVED} | {
+            "partitions": [[p.key, p.source, p.group] for p in self.partitions]
+        }
 
     @classmethod
     def restore(cls, pipeline: Pipeline, store: Store, saved: dict[str, Any]) -> Plan:
         """The plan of a finished run, for reading its results."""
-        partitions = tuple(Partition(n, key, source, ()) for n, (key, source) in enumerate(saved["partitions"]))
+        partitions = tuple(
+            Partition(n, key, source, (), *group) for n, (key, source, *group) in enumerate(saved["partitions"])
+        )
         rest = {name: value for name, value in saved.items() if name != "partitions"}
         return cls(pipeline=pipeline, store=store, partitions=partitions, facts={}, **rest)
 

@@ -364,8 +364,16 @@ class Source(ABC):
         """Sources that a declaration of this one declares beside it, such as a sample of what it passes over."""
         return []
 
-    def expected(self, kept: Kept) -> dict[str, Any]:
-        """What reading its inputs will take, for people, known before anything is read (rows, bytes, requests)."""
+    def expected(self, kept: Kept) -> dict[str, dict[str, Any]]:
+        """By group of its inputs, what reading them will take, for people, known before anything is read (rows, bytes,
+        requests); nothing where the files say it themselves."""
+        return {}
+
+    def audited(
+        self, group: str, found_by: str, accounts: Mapping[str, Mapping[str, Any]], kept: Kept
+    ) -> dict[str, Any]:
+        """What a group's accounts (source -> stage -> in, kept, failed, dropped), its companions' among them, say of what
+        it passes over; `found_by`: the stage that identifies languages. Nothing for a source without companions."""
         return {}
 
     @abstractmethod
