@@ -230,9 +230,14 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
     )
 
 
+_CHOSEN = ("settings", "artifacts")
+
+
 def _measuring(stage: Stage, facts: dict[str, Any]) -> dict[str, Any]:
-    """What of a stage's facts can change a measurement: not the settings that only choose clauses."""
-    return {**facts, "settings": {k: v for k, v in facts["settings"].items() if k not in stage.choosing}}
+    """What of a stage's facts can change a measurement: not the settings that choose clauses or what is compared with, nor
+    the artifacts that such a setting names (`known:...`)."""
+    kept = {key: {k: v for k, v in facts[key].items() if k.partition(":")[0] not in stage.choosing} for key in _CHOSEN}
+    return {**facts, **kept}
 
 
 def _measured_with(pack: LanguagePack) -> dict[str, Any]:

@@ -208,7 +208,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import fsspec
     from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(port=0)
+    server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
