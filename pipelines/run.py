@@ -65,7 +65,8 @@ def carry_out(
 ) -> Run:
     """The same for a checked pipeline. `name`: the selection that it completes, None for the folder's default."""
     show = progress or Progress()
-    with Heartbeat(store, pipeline.name, show.say) as heartbeat:
+    order = [*pipeline.sources, *pipeline.nodes]
+    with Heartbeat(store, pipeline.name, show.say, order) as heartbeat:
         plan = make_plan(pipeline, store, strict)
         waiting = pending(plan)
         if not any(waiting.values()):

@@ -77,6 +77,7 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
         "rows": rows,
         "index": index,
         "stages": accounts.stages,
+        "ingested": tally.stages,
     }
 
 
