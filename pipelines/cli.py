@@ -235,12 +235,14 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.classifiers.recipe import RecipeError
     from winnow.filters.fitting import FitError
     from winnow.pipelines.execute import RunError
+    from winnow.pipelines.store import unreachable
     from winnow.pipelines.yaml_source import SpecError
     from winnow.stages.stage import StageError
     from winnow.tokenize.shard import ShardError
     from winnow.tokenize.tokenizer import TokenizerError
 
-    return (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
+    foreseen = (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
+    return (*foreseen, *unreachable())
 
 
 def _declared(

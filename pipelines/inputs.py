@@ -107,6 +107,8 @@ def _packed(source: Source, files: Sequence[InputFile]) -> list[list[Segment]]:
 
 def _piece(segment: Segment) -> tuple[str | int, ...]:
     file = segment.file
+    if file.identity and (segment.start, segment.end) == (0, file.size):
+        return (file.identity,)  # its size is how it is fetched, not what is read
     what = (file.identity,) if file.identity else (file.url, file.key, file.size, file.modified)
     return (*what, segment.start, segment.end)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import socket
@@ -52,3 +53,9 @@ class Job:
 def local(folder: str) -> bool:
     """Whether a folder is a path, which only machines that share the disk can see."""
     return "://" not in folder or folder.startswith(("file://", "local://"))
+
+
+def absolute(text: str) -> str:
+    """A path or pattern of this machine from its root, with its links as they are written."""
+    path = text.removeprefix("file://").removeprefix("local://")
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 (resolving would follow links)

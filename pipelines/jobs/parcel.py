@@ -5,7 +5,6 @@ Sources never travel, nor do duplicate indexes: what is read must be where every
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import xxhash
 import yaml
 
 from winnow.pipelines.execute import RunError
-from winnow.pipelines.jobs.job import DECLARATION, local
+from winnow.pipelines.jobs.job import DECLARATION, absolute, local
 from winnow.pipelines.spec import Pipeline
 
 LARGEST = 64 * 2**20
@@ -53,7 +52,7 @@ def pack(pipeline: Pipeline, shared: bool, where: str) -> Parcel:
 
     def source(key: str, text: str) -> str:
         if shared:
-            return _absolute(text)
+            return absolute(text)
         raise RunError(
             f"{key}: '{text}' is on this machine, which {where} does not see; give a storage URL, or --shared where every "
             "machine has it under this path"
@@ -62,7 +61,7 @@ def pack(pipeline: Pipeline, shared: bool, where: str) -> Parcel:
     def stage(key: str, text: str) -> str:
         if shared or key.endswith(INDEX):
             return source(key, text)
-        path = Path(_absolute(text))
+        path = Path(absolute(text))
         inside = path.is_relative_to(Path.cwd()) and path != Path.cwd()
         name = (
             path.relative_to(Path.cwd()).as_posix()
@@ -112,15 +111,10 @@ def _names_file(key: str, text: str) -> bool:
         return False
     if key.endswith(INDEX):
         return True
-    path = Path(_absolute(text))
+    path = Path(absolute(text))
     bare = "/" not in text and not path.suffix
     folder = key.endswith(".tokenizer") and text not in shipped() and path.is_dir()
     return folder or (not bare and path.exists())
-
-
-def _absolute(text: str) -> str:
-    path = text.removeprefix("file://").removeprefix("local://")
-    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 (a pattern, whose links stay as they are)
 
 
 def _together(path: Path) -> Iterator[Path]:

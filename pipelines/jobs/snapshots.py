@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from winnow.pipelines.execute import RunError
+from winnow.pipelines.jobs.job import absolute, local
 from winnow.pipelines.spec import Pipeline
 from winnow.stages.commoncrawl import snapshots as crawl
 from winnow.stages.stage import Source, StageError
@@ -82,10 +84,10 @@ class Listing:
             return named
         listed = self._fetch()
         found = {name for one in self.spec if one != LATEST for name in self._meant(one, listed)}
-        if since is not None and since not in listed:
-            raise RunError(f"{since}: the watch began with this snapshot, which is not listed any more")
         if since is not None and LATEST in self.spec:
-            found.update(listed[listed.index(since) :])
+            ordered = crawl.explicit([*listed, since])  # it may not be listed any more
+            assert ordered is not None, "both are from a list of snapshots"
+            found.update(ordered[ordered.index(since) :])
         return [name for name in listed if name in found]
 
     def assignments(self, snapshot: str, known: Sequence[str]) -> list[str]:
@@ -95,6 +97,18 @@ class Listing:
             f"stages.{name}.known={json.dumps([*self.declared[name], *known], ensure_ascii=False)}"
             for name in self.indexes
         ]
+
+    def check_known(self, own: str) -> None:
+        """Raises RunError where what the declaration itself names takes in `own`, the index that a snapshot leaves: its
+        next attempt would find everything to be a duplicate of itself."""
+        for name, places in self.declared.items():
+            for place in places:
+                whole = absolute(place).rstrip("/") if local(place) else place.rstrip("/")
+                if any(fnmatchcase(one, whole) for one in (own, own.rpartition("/")[0])):
+                    raise RunError(
+                        f"stages.{name}.known: '{place}' takes in {own}, which is made from the snapshot itself; expected "
+                        "others only, since a watch adds those of the snapshots before"
+                    )
 
     def _meant(self, one: str, listed: Sequence[str]) -> list[str]:
         try:

@@ -117,7 +117,7 @@ def _read(model: type[M], found: object, path: str) -> M:
         return model.model_validate(found)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "it"
         raise RunError(
             f"{path}: is not the state of a watch ({where}: {first['msg']}); another version of winnow made it, or another program"
         ) from None

@@ -12,12 +12,16 @@ from typing import Any
 
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.jobs.watch import Row, Watch
+from winnow.pipelines.store import unreachable
 from winnow.stages.stage import StageError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 SOON = 20.0
 """Seconds between looks while jobs are at work. Only the jobs server is asked so often."""
+
+PATIENT = 15
+"""Looks in a row that may fail while others wait for the end."""
 
 
 class Stop:
@@ -47,10 +51,18 @@ class Stop:
 
 
 def until_done(watch: Watch, stop: Stop, again: Sequence[str] = ()) -> list[Row]:
-    """Look until no job is at work and none is due. Returns the last look's rows."""
+    """Look until no job is at work and none is due. Returns the last look's rows. What the first look or PATIENT later
+    ones in a row cannot do is raised."""
     rows = watch.look(again)
+    failed = 0
     while any(row.busy for row in rows) and not stop.wait(SOON):
-        rows = watch.look()
+        try:
+            rows, failed = watch.look(), 0
+        except _passing() as error:
+            failed += 1
+            if failed == PATIENT:
+                raise
+            _say(error)
     return rows
 
 
@@ -64,12 +76,21 @@ def keep_looking(
     while not stop.wait(min(SOON, every) if any(row.busy for row in rows) else every):
         try:
             new = watch.look()
-        except (RunError, StageError, OSError) as error:
-            print(f"error: {error}; looking again later", file=sys.stderr, flush=True)
+        except _passing() as error:
+            _say(error)
             continue
         if new != rows:
             show(new)
         rows = new
+
+
+def _passing() -> tuple[type[Exception], ...]:
+    """Errors that another look may not meet."""
+    return (RunError, StageError, OSError, *unreachable())
+
+
+def _say(error: Exception) -> None:
+    print(f"error: {error}; looking again later", file=sys.stderr, flush=True)
 
 
 def parse_every(text: str) -> float:

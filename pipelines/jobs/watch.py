@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from winnow.pipelines.execute import RunError
+from winnow.pipelines.heartbeat import NAME, another_runs
 from winnow.pipelines.jobs.job import Job
-from winnow.pipelines.jobs.server import JobsServer, Seen
+from winnow.pipelines.jobs.server import WAITING, JobsServer, Seen
 from winnow.pipelines.jobs.snapshots import Listing
 from winnow.pipelines.jobs.state import Attempt, Begun, Record, State
 from winnow.pipelines.jobs.submit import Sending, send
 from winnow.pipelines.spec import Pipeline, override_pipeline
+from winnow.pipelines.store import Store
 
 ENDED = {"SUCCEEDED": "succeeded", "FAILED": "failed", "STOPPED": "stopped"}
 
@@ -71,14 +73,15 @@ class Watch:
         self.elsewhere = {}
         listed = self.listing.wanted(self._begun().since)
         records = self.state.records()
-        for snapshot in again:
-            records[snapshot] = self._granted(records, snapshot)
         order = [*(s for s in sorted(records) if s not in listed), *listed]
         for snapshot, record in records.items():
             records[snapshot] = self._followed(record, jobs)
+        for granted in [self._granted(records, snapshot) for snapshot in again]:
+            self.state.write(granted)  # it may not be due yet, and no later look is told
+            records[granted.snapshot] = granted
         for snapshot in order:
-            if self._due(snapshot, order, records, jobs):
-                records[snapshot] = self._submit(snapshot, order, records)
+            if self._due(snapshot, order, records):
+                records[snapshot] = self._submit(snapshot, order, records, jobs)
         jobs = self.server.jobs()
         return [self._row(snapshot, order, records, jobs) for snapshot in order]
 
@@ -120,6 +123,8 @@ class Watch:
                 ended=job.ended,
                 cause=job.cause if job.state == "FAILED" else "",
             )
+        elif self._runs_elsewhere(record):
+            news = record.changed(state="submitted")
         elif record.last.state == "submitted":
             news = record.changed(state="lost", cause=f"{record.last.address} does not know the job any more")
         else:
@@ -137,16 +142,24 @@ class Watch:
                 return job
         return jobs.get(attempt.id)
 
-    def _due(
-        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]
-    ) -> bool:
+    def _runs_elsewhere(self, record: Record) -> bool:
+        """Whether its run is at work although no server that can be asked has the job: that of another cluster, whose
+        driver still writes into the run's folder."""
+        asked = record.last.state == "intended" and record.last.address == self.server.address
+        return not asked and another_runs(Store(record.folder).read_json(NAME))
+
+    def _due(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record]) -> bool:
+        """In a chain what has begun comes before what has not, late ones too: neither would know of the other."""
         record = records.get(snapshot)
         if record is not None and not self._may_go_on(record):
             return False
-        if self.listing.chained:
-            done = all(name in records and records[name].last.state == "succeeded" for name in _before(order, snapshot))
-            return done and not any(r.last.state == "submitted" for r in records.values())
-        return sum(r.last.state == "submitted" for r in records.values()) < self.orders.together
+        at_work = sum(r.last.state == "submitted" for r in records.values())
+        if not self.listing.chained:
+            return at_work < self.orders.together
+        begun = {name for name, r in records.items() if r.last.state != "succeeded"}
+        if record is None:
+            return not begun and all(name in records for name in _before(order, snapshot))
+        return not at_work and begun.isdisjoint(_before(order, snapshot))
 
     def _may_go_on(self, record: Record) -> bool:
         """Whether another job may be submitted for it: the intended one, or the next attempt."""
@@ -154,13 +167,17 @@ class Watch:
         asked = record.again >= last.number
         return (
             last.state == "intended"
-            or (last.state in ("failed", "lost") and (last.number < self.orders.attempts or asked))
+            or (last.state in ("failed", "lost") and (len(record.attempts) < self.orders.attempts or asked))
             or (last.state == "stopped" and asked)
         )
 
-    def _submit(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record]) -> Record:
+    def _submit(
+        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]
+    ) -> Record:
         """Write the intent, submit, write that it was done."""
-        record = self._intent(snapshot, order, records)
+        record = self._intent(snapshot, order, records, jobs)
+        if record.remember is not None:
+            self.listing.check_known(record.remember)
         self.state.write(record)
         pipeline = override_pipeline(self.orders.pipeline, self.listing.assignments(snapshot, record.known))
         send(pipeline, self._as_job(record.snapshot, record.last.number), self.server, self.orders.sending)
@@ -168,17 +185,23 @@ class Watch:
         self.state.write(record)
         return record
 
-    def _intent(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record]) -> Record:
+    def _intent(
+        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]
+    ) -> Record:
         record = records.get(snapshot)
         if record is not None and record.last.state == "intended":
             return record.changed(address=self.server.address)
         number = 1 if record is None else record.last.number + 1
+        # A job of this id that has ended is of a state that somebody removed, and its run may be gone too.
+        while (old := jobs.get(self._as_job(snapshot, number).id)) is not None and old.state not in WAITING:
+            number += 1
         job = self._as_job(snapshot, number)
         attempt = Attempt(number=number, id=job.id, address=self.server.address, intended=time.time())
         if record is not None:
             return record.model_copy(update={"attempts": (*record.attempts, attempt)})
         finished = [records[s] for s in order if s in records and records[s].last.state == "succeeded"]
-        known = tuple(r.remember for r in finished if r.remember)
+        # What was compared with this snapshot came after it: its record was removed since.
+        known = tuple(r.remember for r in finished if r.remember and job.remember not in r.known)
         return Record(snapshot=snapshot, folder=job.folder, remember=job.remember, known=known, attempts=(attempt,))
 
     def _as_job(self, snapshot: str, number: int) -> Job:
@@ -189,7 +212,7 @@ class Watch:
     def _row(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]) -> Row:
         record = records.get(snapshot)
         if record is None:
-            first = next((s for s in order if s not in records or records[s].last.state != "succeeded"), snapshot)
+            first = _next(order, records)
             return Row(snapshot, "waiting", f"for {first}" if self.listing.chained and first != snapshot else "")
         last = record.last
         if last.state == "submitted":
@@ -211,6 +234,12 @@ def _asked(address: str) -> dict[str, Seen]:
         return JobsServer(address).jobs()
     except RunError:
         return {}
+
+
+def _next(order: Sequence[str], records: Mapping[str, Record]) -> str:
+    """Of the snapshots that are not done, the one that the others of a chain wait for."""
+    left = [s for s in order if s not in records or records[s].last.state != "succeeded"]
+    return next((s for s in left if s in records), left[0])
 
 
 def _before(order: Sequence[str], snapshot: str) -> Sequence[str]:

@@ -155,6 +155,9 @@ def _report(name: str, report: dict[str, Any], console: Console) -> None:
         return
     rows = [{"group": k, **v} for k, v in groups.items()] if isinstance(groups, dict) else groups
     table = Table(*rows[0], title=name)
+    for at, column in enumerate(table.columns):
+        column.overflow = "fold"  # a figure without its end would be another
+        column.min_width = max(len(str(next(iter(row.values())))) for row in rows) if at == 0 else None
     for row in rows:
         table.add_row(
             *(f"{v:,}" if isinstance(v, int) else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())

@@ -25,9 +25,9 @@ BYTES_PER_SECOND = 50e6
 """What one process receives at most, in estimates."""
 
 _LEAST_DRAWN = 64
-"""Rows drawn of each part whatever the audit's size, so that another size needs no other scan."""
+"""Rows that are drawn of each part at least."""
 
-_FORMAT = 1  # raised whenever the same settings would keep other tables
+_FORMAT = 2  # raised whenever the same settings would keep other tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,11 @@ class IndexPlan:
                 "cc-index/table/cc-main/warc/crawl=…/subset=warc/part-….parquet"
             )
         draw = Draw(self.seed, self._drawn(len(parts)))
-        place = f"{snapshots.home(self.endpoint)}/{self.snapshot}"
-        scan = f"{place}/scan-{_fingerprint(self.wanted.canonical(), draw.seed if draw.most else 0, draw.most)}"
-        name = f"{place}/units-{_fingerprint(scan, *self._shape())}"
+        scan = self._scan_name(draw)
+        if self.audit == 0 and not all(kept.has(f"{scan}/{_stem(part)}") for part in parts):
+            draw = Draw(0, 0)
+            scan = self._scan_name(draw)
+        name = f"{self._place()}/units-{_fingerprint(scan, *self._shape())}"
         if kept.has(units_list(name)):
             return kept.read(units_list(name))
         scans = {f"{scan}/{_stem(part)}": part for part in parts}
@@ -91,15 +93,15 @@ class IndexPlan:
         self, kept: Kept, accounts: Mapping[str, Mapping[str, Any]], name: str, audit: str, found_by: str
     ) -> dict[str, Any]:
         """The recall of the index, from the accounts of the source `name` and of its audit: a page is in the language where
-        the stage `found_by` keeps it. What a limit leaves unread counts as what was read."""
+        the stage `found_by` keeps it. What a limit leaves unread, or failed, counts as what was read."""
         units = self.units(kept)
         facts = scan_facts(units)
-        read = sum(units.column("records").to_pylist())
         own, sampled = accounts.get(name, {}), accounts[audit]
+        read = sum(units.column("records").to_pylist()) - _count(own, name, "failed")
         looked_at = _count(sampled, audit, "in") - _count(sampled, audit, "failed")
         found = _count(sampled, found_by, "kept")
         given = _count(own, found_by, "kept")
-        whole = round(given * facts["wanted"] / read) if read else 0
+        whole = round(given * facts["wanted"] / read) if read > 0 else 0
         recall = estimate(facts["language"], looked_at, found, whole)
         return {
             "passed_over": facts["language"],
@@ -118,10 +120,17 @@ class IndexPlan:
         with open_fetcher(self.endpoint, self.politeness) as fetcher:
             return scan_part(fetcher, part, self.wanted, draw)
 
+    def _place(self) -> str:
+        return f"{snapshots.home(self.endpoint)}/{self.snapshot}"
+
+    def _scan_name(self, draw: Draw) -> str:
+        return f"{self._place()}/scan-{_fingerprint(self.wanted.canonical(), draw.seed, draw.most)}"
+
     def _drawn(self, parts: int) -> int:
-        """Rows to draw of each part: enough that the lowest of all are among them, however they lie."""
-        most = DEFAULT if self.audit is None else self.audit
-        return 0 if most == 0 else max(_LEAST_DRAWN, min(most, 16 + 4 * -(-most // parts)))
+        """Rows to draw of each part: enough that the lowest of all are among them, however they lie. No fewer for an audit
+        of less than the default, so that another size needs no other scan."""
+        most = max(DEFAULT, self.audit or 0)
+        return max(_LEAST_DRAWN, min(most, 16 + 4 * -(-most // parts)))
 
     def _sample(self, kept: Kept, names: list[str]) -> int:
         if self.audit is not None:

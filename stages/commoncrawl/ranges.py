@@ -63,7 +63,7 @@ def _cut(first: Numbers, offset: Numbers, end: Numbers, most: int, records: int)
 
 
 def pack(sizes: Numbers, records: Numbers, most_bytes: int, most_records: int) -> list[int]:
-    """Where units of consecutive ranges start: as many as fit, or one that does not fit alone."""
+    """Where units of consecutive pieces of so many bytes and records start: as many as fit, or one that does not alone."""
     if not len(sizes):
         return []
     bytes_to, records_to = np.cumsum(sizes), np.cumsum(records)

@@ -147,13 +147,16 @@ def _units(kept: Kept, groups: Iterator[pa.Table], name: str, sizes: Sizes) -> I
 
 
 def _packed(rows: pa.Table, sizes: Sizes) -> list[pa.Table]:
-    """The units that rows make up, in order."""
+    """The units that rows make up, in order. Cut by the records alone, so that another gap moves none of them."""
     if not rows.num_rows:
         return []
     files = pa.concat_arrays(rows.column("warc").chunks).dictionary_encode().indices
     offset, length = rows.column("offset").to_numpy(), rows.column("length").to_numpy()
+    cuts = pack(length, np.ones(len(length), np.int64), sizes.unit_bytes, sizes.unit_records)
+    fresh = np.diff(files.to_numpy().astype(np.int64), prepend=0) != 0
+    fresh[cuts] = True
     spans = coalesce(
-        files.to_numpy().astype(np.int64),
+        np.cumsum(fresh),
         offset,
         length,
         sizes.gap,
@@ -166,7 +169,6 @@ def _packed(rows: pa.Table, sizes: Sizes) -> list[pa.Table]:
         [pa.chunked_array([pa.array(columns[f.name])]) if f.name in columns else rows.column(f.name) for f in UNIT],
         schema=UNIT,
     )
-    cuts = [int(spans.first[at]) for at in pack(spans.sizes, counts, sizes.unit_bytes, sizes.unit_records)]
     return [ranged.slice(start, stop - start) for start, stop in zip(cuts, [*cuts[1:], rows.num_rows], strict=True)]
 
 

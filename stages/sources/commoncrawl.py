@@ -10,6 +10,7 @@ whole files. What the lookup found stays in the run's folder, so that it is made
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, cast
@@ -33,6 +34,8 @@ from winnow.stages.sources.responses import Accepted, response_pages
 from winnow.stages.sources.window import basename
 from winnow.stages.stage import Damage, InputFile, Kept, Page, Segment, Source, StageError
 from winnow.stages.stage import Settings as BaseSettings
+
+_DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 
 INDEX_ONLY = (
     "languages", "charsets", "hosts", "tlds", "length", "audit", "gap", "unit_bytes", "unit_records"
@@ -76,7 +79,7 @@ class Settings(BaseSettings):
     source `<name>_audit`, to measure what the index misses (4,000, or a tenth of those read where that is less; 0: none);
     `seed` draws them. `gap`: bytes between two records that are fetched with them in one range; where one page in a hundred
     is wanted, 1 MiB makes one request of seven needless and triples the bytes, 64 KiB adds a hundredth of them.
-    `unit_bytes`, `unit_records`: how much one task fetches.
+    `unit_bytes`, `unit_records`: how much of records, without what lies between them, one task fetches.
 
     `mime` (as declared) and `max_bytes` (of a decoded body) are those of `use: warc`. `keep_files`: a folder where whole
     files land; else they are streamed. `fetch`: how the endpoint is treated."""
@@ -90,7 +93,7 @@ class Settings(BaseSettings):
     charsets: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = None
     hosts: Hosts = Hosts()
     tlds: Names = ()
-    mime: tuple[str, ...] = Field(default=("text/html", "application/xhtml+xml"), min_length=1)
+    mime: Names = Field(default=("text/html", "application/xhtml+xml"), min_length=1)
     max_bytes: ByteSize = Field(default=ByteSize(10 << 20), gt=0)
     length: ByteSize = Field(default=ByteSize(10 << 20), gt=0)
     audit: int | None = Field(default=None, ge=0)
@@ -123,7 +126,15 @@ class Settings(BaseSettings):
     @field_validator("tlds", mode="after")
     @classmethod
     def _labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _domains(value)
+        labels = _domains(value)
+        for label in labels:
+            if "." in label:
+                text = (
+                    f"'{label}' is no top-level domain; expected the last label of hosts; nearest: "
+                    f"'{label.rpartition('.')[2]}', or hosts: {{allow: [{label}]}}"
+                )
+                raise PydanticCustomError("wrong", "{text}", {"text": text})
+        return labels
 
     @model_validator(mode="after")
     def _used(self) -> Settings:
@@ -139,8 +150,23 @@ class Settings(BaseSettings):
 
 def _domains(names: tuple[str, ...]) -> tuple[str, ...]:
     """In the form of the index: lower case, without a leading dot, in ASCII."""
-    plain = [name.lower().strip(".") for name in names]
-    return tuple(name if name.isascii() else name.encode("idna").decode() for name in plain)
+    return tuple(_said(_domain, name) for name in names)
+
+
+def _domain(name: str) -> str:
+    """Raises StageError for what no host can end in."""
+    plain = name.lower().strip(".")
+    try:
+        plain = plain if plain.isascii() else plain.encode("idna").decode()
+    except UnicodeError:
+        plain = ""
+    if _DOMAIN.match(plain):
+        return plain
+    near = name.lower().rpartition("://")[2].partition("/")[0].partition(":")[0].removeprefix("*").strip(".")
+    raise StageError(
+        f"'{name}' is no domain; expected one such as example.kr, which stands for all below it"
+        + (f"; nearest: '{near}'" if _DOMAIN.match(near) else "")
+    )
 
 
 def _said(check: Any, value: Any) -> Any:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import winnow
 from winnow.pipelines.cli import app
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.progress import Progress
+from winnow.pipelines.publish.publish import publish
 
 from ..stages.commoncrawl.mimic import Mimic, build, korean, real_pages, written_pages
 from ..stages.commoncrawl.server import CrawlServer, broken_off, status, truncated
@@ -55,7 +57,7 @@ def test_the_plan_says_what_will_be_fetched_before_any_of_it_is(
     made: Mimic, server: CrawlServer, tmp_path: Path
 ) -> None:
     path = recipe(tmp_path, server)
-    done = CliRunner().invoke(app, ["plan", str(path), "--folder", str(tmp_path / "run")], env={"COLUMNS": "200"})
+    done = CliRunner().invoke(app, ["plan", str(path), "--folder", str(tmp_path / "run")], env={"COLUMNS": "140"})
     assert done.exit_code == 0, done.output
     assert not server.count("*.warc.gz")
     wanted = list(korean(made.stored[SNAPSHOT]))
@@ -79,8 +81,26 @@ def test_every_page_is_accounted_for_and_the_index_is_audited(made: Mimic, serve
     assert figures["audited"] == found["cc_audit"]["in"]
     assert figures["found"] == len(missed)
     assert 0 < figures["recall"] < 1
+    publish(run, str(tmp_path / "published"), console=Console(quiet=True))
+    card = (tmp_path / "published" / "README.md").read_text("utf-8")
+    assert f"| cc | commoncrawl | `{SNAPSHOT}` |" in card and f"| cc_audit | commoncrawl | `{SNAPSHOT}` |" in card
     sources = run.documents(kept_only=False).select("source", "url").collect()
     assert {page.url for page in missed} <= set(sources.filter(source="cc_audit").get_column("url"))
+
+
+def test_another_gap_fetches_nothing_again(server: CrawlServer, tmp_path: Path) -> None:
+    path = recipe(tmp_path, server, "unit_bytes: 4000, audit: 20")
+    first = winnow.run(path, folder=tmp_path / "run", local=True, progress=Progress(quiet=True))
+    server.forget()
+    again = winnow.run(path, ["sources.cc.gap=0"], folder=tmp_path / "run", local=True, progress=Progress(quiet=True))
+    assert not server.log and again.accounting["digest"] == first.accounting["digest"]
+
+
+def test_without_a_stage_that_tells_languages_nothing_is_audited(server: CrawlServer, tmp_path: Path) -> None:
+    path = recipe(tmp_path, server, "audit: 1000")
+    without = ["stages.language=null", "stages.screen=null"]
+    run = winnow.run(path, without, folder=tmp_path / "run", local=True, progress=Progress(quiet=True))
+    assert set(run.documents(kept_only=False).select("source").collect().get_column("source")) == {"cc"}
 
 
 def test_faults_change_nothing(server: CrawlServer, tmp_path: Path) -> None:

@@ -35,7 +35,6 @@ sources:
 stages:
   urls: {{use: urls, lists: [{{path: "{words}", kind: domains}}], keep: "true"}}
   rules: {{use: rules, packs: [gopher], keep: "word_count >= 20"}}
-  dedup: {{use: minhash, keep: representative}}
 """
 
 
@@ -58,6 +57,7 @@ def test_a_submitted_run_is_the_run_of_this_machine(
     declared: Path,
     cluster: str,
     winnow_command: Command,
+    winnow_process: Command,
     ended: Ended,
     server: JobsServer,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,7 +72,7 @@ def test_a_submitted_run_is_the_run_of_this_machine(
     again = winnow_command(*words, cwd=folder)
     if server.jobs()[job].state in ("PENDING", "RUNNING"):
         assert again.returncode == 1 and f"{job} is at work on this already" in again.stderr
-    followed = winnow_command("logs", job, "--follow", "--address", cluster, cwd=folder)
+    followed = winnow_process("logs", job, "--follow", "--address", cluster, cwd=folder)
     assert ended(job).state == "SUCCEEDED", server.logs(job)
     assert followed.returncode == 0 and "documents kept; selection" in followed.stdout
     assert followed.stderr == ""
@@ -105,7 +105,7 @@ def test_the_code_of_this_checkout_travels_with_a_job(
 ) -> None:
     monkeypatch.chdir(declared.parent)
     before = {path.name for path in ROOT.iterdir()}
-    pipeline = load_pipeline(declared, ["stages.rules=null", "stages.dedup=null"])  # nothing to compile at a new place
+    pipeline = load_pipeline(declared, ["stages.rules=null"])
     told = declared.parent / "told"
     python = declared.parent / "python"
     say = "import winnow.pipelines.jobs.entry as entry; print(entry.__file__)"

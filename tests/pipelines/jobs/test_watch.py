@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import crawl_mimic
+import crawl_server
 import pytest
+from crawl_mirror import list_snapshots
+from watched import FIRST, SECOND, THIRD, last_id, of_snapshot, states
 
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import open_run
@@ -20,97 +23,15 @@ from winnow.pipelines.jobs import turns
 from winnow.pipelines.jobs.server import JobsServer, Seen
 from winnow.pipelines.jobs.snapshots import Listing
 from winnow.pipelines.jobs.state import Attempt, Begun, Record, State
-from winnow.pipelines.jobs.submit import Sending
 from winnow.pipelines.jobs.turns import parse_every
-from winnow.pipelines.jobs.watch import Orders, Row, Watch
+from winnow.pipelines.jobs.watch import Row, Watch
 from winnow.pipelines.spec import load_pipeline
 from winnow.stages.stage import StageError
 
-HERE = Path(__file__).parent
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Ended = Callable[..., Seen]
-Korean = Callable[..., str]
-
-FIRST, SECOND, THIRD = "CC-MAIN-2026-35", "CC-MAIN-2026-39", "CC-MAIN-2026-43"
-
-
-def _module(path: Path, name: str) -> Any:
-    """A module of the tests, which are no package."""
-    spec = spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-mirror = _module(HERE / "mirror.py", "crawl_mirror")
-crawl_mimic = _module(HERE.parents[1] / "stages" / "commoncrawl" / "mimic.py", "crawl_mimic")
-crawl_server = _module(HERE.parents[1] / "stages" / "commoncrawl" / "server.py", "crawl_server")
-
-DECLARATION = """name: ko
-language: ko
-sources:
-  crawl: {{use: commoncrawl, via: wet, snapshot: "2026..", endpoint: "{url}", fetch: {{backoff: 0.05, attempts: 3}}}}
-stages:
-  rules: {{use: rules, packs: [gopher], keep: "word_count >= 5"}}
-  dedup: {{use: minhash, keep: representative}}
-"""
-
-
-@pytest.fixture
-def site(tmp_path: Path, korean: Korean) -> Iterator[Any]:
-    """A crawl of two snapshots on a web server. The second has half of the first's texts again."""
-    texts = [korean(seed) for seed in range(30)]
-    of = {
-        FIRST: [(f"https://a.example/{n}", text) for n, text in enumerate(texts[:20])],
-        SECOND: [(f"https://b.example/{n}", text) for n, text in enumerate(texts[10:])],
-    }
-    mirror.write_mirror(tmp_path / "crawl", of)
-    with crawl_server.CrawlServer(tmp_path / "crawl") as server:
-        yield server
-
-
-@pytest.fixture
-def declared(tmp_path: Path, site: Any) -> Path:
-    """A declaration of that crawl in a folder of its own."""
-    path = tmp_path / "ko.yaml"
-    path.write_text(DECLARATION.format(url=site.url), "utf-8")
-    return path
-
-
 Looking = Callable[..., Watch]
-
-
-@pytest.fixture
-def looking(declared: Path, server: JobsServer) -> Looking:
-    """Makes a watch. `command` takes the place of Python in its jobs: `true` succeeds at once, `false` fails."""
-
-    def make(command: str = "true", wanted: str | None = None, **orders: Any) -> Watch:
-        sets = orders.pop("sets", [])
-        pipeline = load_pipeline(declared, sets)
-        base = str(declared.parent / "runs" / "ko")
-        told = Orders(pipeline, base, sending=Sending(python=command), **orders)
-        return Watch(told, Listing(pipeline, wanted), State(f"{base}/watch"), server)
-
-    return make
-
-
-def states(rows: list[Row]) -> dict[str, str]:
-    return {row.snapshot: row.state for row in rows}
-
-
-def of_snapshot(server: JobsServer, watch: Watch) -> list[str]:
-    """Ids of the jobs of one watch, in order of attempt."""
-    return sorted(j.id for j in server.jobs().values() if j.metadata.get("folder", "").startswith(watch.orders.base))
-
-
-def last_id(rows: list[Row], snapshot: str) -> str:
-    record = next(row.record for row in rows if row.snapshot == snapshot)
-    assert record is not None
-    return record.last.id
-
+Korean = Callable[..., str]
 
 INDEXED = """name: ko
 language: ko
@@ -147,18 +68,23 @@ def indexed(tmp_path: Path, korean: Korean) -> Iterator[Path]:
 
 
 def test_two_snapshots_one_after_the_other_keep_what_both_have_once(
-    indexed: Path, cluster: str, winnow_command: Command, ended: Ended, server: JobsServer, korean: Korean
+    indexed: Path,
+    cluster: str,
+    winnow_command: Command,
+    winnow_process: Command,
+    ended: Ended,
+    server: JobsServer,
 ) -> None:
-    def look() -> tuple[int, dict[str, dict[str, Any]]]:
-        done = winnow_command("watch", "ko.yaml", "--once", "--json", "--address", cluster, cwd=indexed.parent)
+    def look(command: Command) -> tuple[int, dict[str, dict[str, Any]]]:
+        done = command("watch", "ko.yaml", "--once", "--json", "--address", cluster, cwd=indexed.parent)
         assert not done.stderr, done.stderr
         return done.returncode, {row["snapshot"]: row for row in map(json.loads, done.stdout.splitlines())}
 
-    code, rows = look()
+    code, rows = look(winnow_process)
     first = rows[FIRST]["record"]["attempts"][0]["id"]
     assert code == 0 and rows[SECOND] == {"snapshot": SECOND, "state": "waiting", "note": f"for {FIRST}"}
     assert ended(first).state == "SUCCEEDED", server.logs(first)
-    code, rows = look()
+    code, rows = look(winnow_command)
     assert code == 0 and rows[FIRST]["state"] == "succeeded"
     base = indexed.parent / "runs" / "ko"
     record = rows[SECOND]["record"]
@@ -200,10 +126,10 @@ def test_a_watch_that_is_killed_around_a_submission_neither_doubles_nor_skips_it
     declared: Path, cluster: str, looking: Looking, server: JobsServer, ended: Ended, at: str, after: bool, jobs: int
 ) -> None:
     code = KILLED.format(at=at, after=after)
-    words = ["watch", "ko.yaml", "--once", "--python", "true", "--address", cluster]
+    words = ["watch", "ko.yaml", "--once", "--python", "true", "--snapshots", FIRST, "--address", cluster]
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=declared.parent, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    watch = looking()
+    watch = looking(wanted=FIRST)
     assert len(of_snapshot(server, watch)) == jobs
     kept = watch.state.records().get(FIRST)
     assert kept is None if (at, after) == ("intended", False) else kept is not None and kept.last.state == "intended"
@@ -212,132 +138,19 @@ def test_a_watch_that_is_killed_around_a_submission_neither_doubles_nor_skips_it
     (job,) = of_snapshot(server, watch)
     assert last_id(rows, FIRST) == job and job.endswith("-1")
     ended(job)
-    assert states(watch.look())[FIRST] == "succeeded"
-    assert len(of_snapshot(server, watch)) == 2  # and the second snapshot's
-
-
-def test_failed_jobs_are_tried_again_and_then_wait_for_somebody(
-    looking: Looking, server: JobsServer, ended: Ended, declared: Path, cluster: str, winnow_command: Command
-) -> None:
-    watch = looking("false", attempts=2)
-    rows = watch.look()
-    for attempt in (1, 2):
-        job = last_id(rows, FIRST)
-        assert job.endswith(f"-{attempt}") and ended(job).state == "FAILED"
-        rows = watch.look()
-    assert states(rows) == {FIRST: "failed", SECOND: "waiting"}
-    assert "exit code 1" in rows[0].note and f"--again {FIRST}" in rows[0].note
-    assert states(watch.look()) == states(rows) and len(of_snapshot(server, watch)) == 2
-
-    words = ("watch", "ko.yaml", "--once", "--python", "true", "--attempts", "2", "--address", cluster)
-    assert winnow_command(*words, cwd=declared.parent).returncode == 3
-    with pytest.raises(RunError, match=rf"expected a snapshot whose last job failed or was stopped \({FIRST}\)"):
-        watch.look([SECOND])
-    assert winnow_command(*words, "--again", FIRST, cwd=declared.parent).returncode == 0
-    third = watch.state.records()[FIRST].last
-    assert third.number == 3 and ended(third.id).state == "SUCCEEDED"
-    rows = looking("true").look()
-    assert states(rows)[FIRST] == "succeeded"
-    ended(last_id(rows, SECOND))
-
-
-def test_a_job_that_its_server_does_not_know_any_more_is_submitted_as_the_next_attempt(
-    looking: Looking, server: JobsServer, ended: Ended
-) -> None:
-    watch = looking()
-    lost = last_id(watch.look(), FIRST)
-    ended(lost)
-    assert server.client.delete_job(lost)
-    rows = watch.look()
-    record = rows[0].record
-    assert record is not None and [a.state for a in record.attempts] == ["lost", "submitted"]
-    assert "does not know the job any more" in record.attempts[0].cause and record.last.id == lost[:-1] + "2"
-    ended(record.last.id)
-
-
-def test_a_job_that_somebody_stopped_stays_stopped(
-    looking: Looking, server: JobsServer, ended: Ended, tmp_path: Path
-) -> None:
-    slow = tmp_path / "slow"
-    slow.write_text("#!/bin/sh\nexec sleep 60\n")
-    slow.chmod(0o755)
-    watch = looking(str(slow))
-    job = last_id(watch.look(), FIRST)
-    assert server.client.stop_job(job) and ended(job).state == "STOPPED"
-    rows = watch.look()
-    assert states(rows) == {FIRST: "stopped", SECOND: "waiting"} and rows[0].person
-    assert len(of_snapshot(server, watch)) == 1
-    job = last_id(looking().look([FIRST]), FIRST)
-    assert job.endswith("-2") and ended(job).state == "SUCCEEDED"
-
-
-def test_an_attempt_on_another_server_is_asked_for_there(looking: Looking, server: JobsServer, ended: Ended) -> None:
-    watch = looking(wanted=FIRST)
-    job = last_id(watch.look(), FIRST)
-    ended(job)
-    record = watch.state.records()[FIRST]
-    alias = server.address.replace("127.0.0.1", "localhost")
-    watch.state.write(record.changed(address=alias))
-    assert states(watch.look())[FIRST] == "succeeded"
-    watch.state.write(record.changed(address="http://127.0.0.1:9", id="winnow-of-another-cluster-1"))
-    (row,) = watch.look()
-    assert row.record is not None and [a.state for a in row.record.attempts] == ["lost", "submitted"]
-    ended(row.record.last.id)
-
-
-def test_what_a_snapshot_compares_with_is_fixed_when_its_first_job_is_submitted(
-    looking: Looking, server: JobsServer, ended: Ended, declared: Path, korean: Korean
-) -> None:
-    own = 'stages.dedup.known=["/data/books"]'
-    watch = looking(sets=[own])
-    assert watch.listing.assignments(FIRST, ["/x"])[1] == 'stages.dedup.known=["/data/books", "/x"]'
-    ended(last_id(watch.look(), FIRST))
-    rows = looking("false", sets=[own]).look()
-    ended(last_id(rows, SECOND))
-    # A snapshot that turns up late goes next, and the second's next attempt compares with what its first did.
-    mirror.list_snapshots(declared.parent / "crawl", ["CC-MAIN-2026-37", FIRST, SECOND])
-    rows = watch.look()
-    assert states(rows) == {FIRST: "succeeded", "CC-MAIN-2026-37": "pending", SECOND: "waiting"}
-    late, second = rows[1].record, watch.state.records()[SECOND]
-    assert late is not None and late.known == second.known == (f"{watch.orders.base}/known/{FIRST}",)
-    ended(late.last.id)
-    ended(last_id(watch.look(), SECOND))
-    assert watch.state.records()[SECOND].known == second.known
-
-
-def test_without_an_index_no_snapshot_waits_for_another(looking: Looking, ended: Ended, declared: Path) -> None:
-    mirror.list_snapshots(declared.parent / "crawl", [FIRST, SECOND, THIRD])
-    watch = looking(sets=["stages.dedup=null"], together=2)
-    rows = watch.look()
-    assert [row.state != "waiting" for row in rows] == [True, True, False]
-    assert all(row.record is None or row.record.remember is None for row in rows)
-    for snapshot in (FIRST, SECOND):
-        ended(last_id(rows, snapshot))
-    ended(last_id(watch.look(), THIRD))
-
-
-def test_latest_means_every_snapshot_from_the_first_look_on(looking: Looking, ended: Ended, declared: Path) -> None:
-    watch = looking(wanted="latest")
-    rows = watch.look()
-    assert [row.snapshot for row in rows] == [SECOND]
-    ended(last_id(rows, SECOND))
-    mirror.list_snapshots(declared.parent / "crawl", [FIRST, SECOND, THIRD, "CC-MAIN-2026-47"])
-    rows = looking(wanted="latest").look()
-    assert states(rows) == {SECOND: "succeeded", THIRD: "pending", "CC-MAIN-2026-47": "waiting"}
-    ended(last_id(rows, THIRD))
-    assert [row.snapshot for row in looking(wanted="2027..").look()] == [SECOND, THIRD]  # none yet
-    with pytest.raises(StageError, match="no snapshot '2027'"):
-        looking(wanted="2027").look()
+    assert states(watch.look()) == {FIRST: "succeeded"}
+    assert of_snapshot(server, watch) == [job]
 
 
 def test_a_signal_ends_the_waiting_and_leaves_the_job_at_work(
-    declared: Path, cluster: str, server: JobsServer, looking: Looking, ended: Ended
+    declared: Path, cluster: str, winnow_command: Command, looking: Looking, ended: Ended
 ) -> None:
-    line = [sys.executable, "-m", "winnow.pipelines.cli", "watch", "ko.yaml", "--address", cluster, "--python", "true"]
+    words = ["watch", "ko.yaml", "--address", cluster, "--python", "true"]
+    line = [sys.executable, "-m", "winnow.pipelines.cli", *words]
     with subprocess.Popen(line, cwd=declared.parent, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         assert "snapshot" in watching.stdout.readline()
-        other = subprocess.run([*line, "--once"], cwd=declared.parent, capture_output=True, text=True)
+        other = winnow_command(*words, "--once", cwd=declared.parent)
         assert other.returncode == 1 and "another watch is at work on this state" in other.stderr
         watching.send_signal(signal.SIGTERM)
         began = time.monotonic()
@@ -346,10 +159,22 @@ def test_a_signal_ends_the_waiting_and_leaves_the_job_at_work(
     assert record.last.state == "submitted" and ended(record.last.id).state == "SUCCEEDED"
 
 
-def test_waiting_ends_when_everything_is_done(looking: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_ends_when_everything_is_done_or_nothing_answers_any_more(
+    looking: Looking, site: Any, declared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(turns, "SOON", 0.2)
+    away = crawl_server.status(404, path="collinfo.json", every=2)
+    site.plan(away)
     with turns.Stop() as stop:
         assert states(turns.until_done(looking(), stop)) == {FIRST: "succeeded", SECOND: "succeeded"}
+        said = capsys.readouterr().err.splitlines()
+        assert said and all("collinfo.json" in line and line.endswith("looking again later") for line in said)
+
+        list_snapshots(declared.parent / "crawl", [FIRST, SECOND, THIRD])
+        monkeypatch.setattr(turns, "PATIENT", 1)
+        away.matched = 0
+        with pytest.raises(StageError, match=r"collinfo\.json"):
+            turns.until_done(looking(), stop)
 
 
 def test_a_watch_outlives_a_site_that_is_away_for_a_while(
@@ -385,6 +210,21 @@ def test_what_cannot_be_asked_changes_nothing(
     done = winnow_command("watch", "ko.yaml", "--once", "--address", cluster, cwd=folder)
     assert done.returncode == 1 and "collinfo.json" in done.stderr
     assert not looking().state.records()
+
+
+def test_storage_that_is_away_is_one_sentence(
+    looking: Looking, s3: None, winnow_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    watch = looking()
+    words = ("watch", "ko.yaml", "--once", "--folder", "s3://away/runs/ko", "--address", watch.server.address)
+    done = winnow_command(*words, cwd=Path(watch.orders.pipeline.path).parent)
+    assert done.returncode == 1 and done.stderr.startswith("error: Could not connect to the endpoint URL"), done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_state_may_lie_in_object_storage(s3: None) -> None:

@@ -15,6 +15,7 @@ from winnow.stages.stage import Page
 
 from .conftest import NEW, OLD
 from .mimic import Mimic, build, korean, padded, written_pages
+from .server import CrawlServer
 
 Made = Callable[..., CommonCrawl]
 
@@ -43,6 +44,21 @@ def test_the_sample_is_deterministic_and_apart_from_what_is_read(small: Mimic, s
     assert set(audited(source(small.root, audit=30), folder(tmp_path / "e"))) > set(first)  # a larger one goes on
     assert len(audited(source(small.root), folder(tmp_path / "f"))) == len(wanted) // 10
     assert source(small.root, audit=0).companions() == []
+
+
+def test_another_size_of_the_audit_reads_no_index_again(
+    small: Mimic, source: Made, tmp_path: Path, serving: Callable[[Mimic], CrawlServer]
+) -> None:
+    server, kept = serving(small), folder(tmp_path)
+    source(server.url).inputs(kept)
+    server.forget()
+    for audit in (20, 0, 50):
+        crawl = source(server.url, audit=audit)
+        assert crawl.inputs(kept) and all(one.inputs(kept) for one in crawl.companions())
+    assert not server.log
+    none = source(server.url, audit=0, seed=1)
+    assert [one.identity for one in none.inputs(kept)] == [one.identity for one in source(server.url).inputs(kept)]
+    assert server.count("*.parquet")  # drawn of nothing: fewer columns than a scan for an audit
 
 
 def test_every_page_has_the_same_chance(source: Made, tmp_path: Path) -> None:
@@ -103,5 +119,7 @@ def test_accounts_become_figures(small: Mimic, source: Made, tmp_path: Path) -> 
     assert figures["recall_low"] < figures["recall"] < figures["recall_high"] < 1
     limited = source(small.root, audit=25, limit=wanted // 2).audited(OLD, "language", accounts, kept)
     assert limited["selected_found"] == round(18 * wanted / (wanted // 2))
+    accounts["crawl"]["crawl"]["failed"] = 10
+    assert crawl.audited(OLD, "language", accounts, kept)["selected_found"] == round(18 * wanted / (wanted - 10))
     assert crawl.audited("elsewhere", "language", accounts, kept) == {}
     assert crawl.audited(OLD, "language", {"crawl": accounts["crawl"]}, kept) == {}

@@ -250,12 +250,20 @@ def test_units_hold_what_they_may(small: Mimic, source: Made, kept: KeptInStore)
     crawl = source(small.root, unit_records=4, unit_bytes=5000, gap=100)
     for file in crawl.inputs(kept):
         table = pa.ipc.open_file(file.url).read_all()
-        assert table.num_rows <= 4 and (file.size <= 5000 or table.num_rows == 1)
+        size = sum(table.column("length").to_pylist())
+        assert table.num_rows <= 4 and (size <= 5000 or table.num_rows == 1)
         places = list(zip(*(table.column(name).to_pylist() for name in ("warc", "start", "end")), strict=True))
         for one, other in itertools.pairwise(dict.fromkeys(places)):
             assert one[0] != other[0] or other[1] - one[2] > 100 or file.size <= 5000
         for row in table.to_pylist():
             assert row["start"] <= row["offset"] and row["offset"] + row["length"] <= row["end"]
+
+
+def test_another_gap_moves_no_unit(small: Mimic, source: Made, kept: KeptInStore) -> None:
+    def planned(gap: int) -> list[str]:
+        return [file.identity for file in source(small.root, unit_bytes=4000, gap=gap).inputs(kept)]
+
+    assert len(planned(0)) > 2 and planned(0) == planned(300) == planned(1 << 20)
 
 
 @pytest.mark.parametrize("limit", [None, 11])

@@ -90,6 +90,10 @@ def test_all_public_endpoints_are_one_and_a_mirror_is_another() -> None:
         ({"keep_files": "x"}, "`keep_files` goes with via: warc or wet"),
         ({"via": "cdx"}, "'index', 'warc' or 'wet'"),
         ({"gap": "1 apple"}, "unit"),
+        ({"tlds": "co.kr"}, "'co.kr' is no top-level domain.*nearest: 'kr'"),
+        ({"hosts": {"allow": ["https://example.kr/a"]}}, "is no domain.*nearest: 'example.kr'"),
+        ({"hosts": {"block": "*.example.kr"}}, "is no domain.*nearest: 'example.kr'"),
+        ({"hosts": {"block": "a b"}}, "'a b' is no domain; expected one such as example.kr"),
         ({"fetch": {"connections": 0}}, "greater than or equal to 1"),
     ],
 )
