@@ -94,7 +94,8 @@ class Pace:
                 self.ahead.popleft()
             if not self.ahead:
                 count = max(1, min(BATCH, int(rate / 2)))
-                first = time.monotonic() + self._of_the_run(ray, count, rate)
+                wait = self._of_the_run(ray, count, rate)  # from when the answer comes: asking may take a while
+                first = time.monotonic() + wait
                 self.ahead.extend(first + n / rate for n in range(count))
             return self.ahead.popleft()
 

@@ -146,6 +146,7 @@ class Answer:
     fault: str | None
     code: int = 0
     sent: int = 0
+    over: bool = False
 
 
 class CrawlServer:
@@ -220,8 +221,13 @@ class CrawlServer:
         try:
             yield answer, struck
         finally:
-            with self.lock:
-                self.running -= 1
+            self.ends(answer)
+
+    def ends(self, answer: Answer) -> None:
+        """From here on a request is not at work any more: its last byte may be with the client before its thread ends."""
+        with self.lock:
+            self.running -= not answer.over
+            answer.over = True
 
 
 class _Http(ThreadingHTTPServer):
@@ -341,6 +347,8 @@ class _Handler(BaseHTTPRequestHandler):
             if not block:
                 break
             self.line.sent += len(block)
+            if self.line.sent >= whole:
+                self.server.crawl.ends(self.line)
             self.wfile.write(block)
         if fault and breaks:
             self._end(fault)
