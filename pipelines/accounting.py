@@ -46,6 +46,24 @@ def added(plan: Plan, results: Iterable[Mapping[str, Any]]) -> tuple[Accounts, d
     return total, by_source
 
 
+def grouped(plan: Plan, results: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Accounts]]:
+    """The same by the group of the inputs, such as a snapshot, then by source; of sources that have groups alone."""
+    groups: dict[str, dict[str, Accounts]] = {}
+    for result in results:
+        partition = plan.partitions[result["index"]]
+        if partition.group:
+            add(groups.setdefault(partition.group, {}).setdefault(partition.source, {}), result["stages"])
+    return dict(sorted(groups.items()))
+
+
+def joined(before: Mapping[str, Mapping[str, Accounts]], after: Mapping[str, Mapping[str, Accounts]]) -> dict[str, Any]:
+    """Accounts by group and source of earlier stages and of later ones, together."""
+    return {
+        group: {name: {**accounts, **after.get(group, {}).get(name, {})} for name, accounts in sources.items()}
+        for group, sources in before.items()
+    }
+
+
 def reconcile(stages: Accounts) -> None:
     """Raises RunError where rows got lost."""
     for name, account in stages.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,8 @@ import typer
 
 from winnow.pipelines.fit_language_command import fit_language_command
 from winnow.pipelines.inspect.commands import Reference, console, register
+from winnow.pipelines.jobs.commands import register_jobs
+from winnow.pipelines.status import register_status
 
 if TYPE_CHECKING:
     from winnow.pipelines.finished import Run
@@ -123,6 +125,7 @@ def train(
     """Train on the shards of a finished run, as the declaration's `train:` section says."""
     from winnow.pipelines.execute import RunError
     from winnow.pipelines.finished import open_run
+    from winnow.pipelines.resources import without_resources
 
     try:
         from winnow.train_handoff.config import TrainError, parse_config
@@ -136,8 +139,8 @@ def train(
         raise RunError(f"{root}: the selection has no shards yet: winnow run {store.root} --selection {name}")
     if done.shards is None or "://" in done.folder:
         raise RunError(f"{root}: training maps shards into memory: expected a local run with a tokenize stage")
-    stages = {"stages": pipeline.tree["stages"], "language": pipeline.language}
-    if stages != {"stages": done.plan.pipeline.tree["stages"], "language": done.plan.pipeline.language}:
+    selecting = [(without_resources(p.tree["stages"]), p.language) for p in (pipeline, done.plan.pipeline)]
+    if selecting[0] != selecting[1]:
         raise RunError(
             f"{root}: its shards were selected by other stages than these; give `winnow run` the same --set first"
         )
@@ -149,7 +152,28 @@ def train(
     raise typer.Exit(code)
 
 
+@app.command()
+def remember(
+    run: Reference,
+    out: Annotated[str, typer.Option(help="A new folder for the generation: a path or fsspec URL.")],
+    stage: Annotated[str | None, typer.Option(help="The minhash stage, where the run has several.")] = None,
+) -> None:
+    """Write what a run keeps as a generation, which later runs deduplicate against: `known:` of a minhash stage."""
+    from winnow.pipelines.remember import remember as write
+
+    made = write(run, out, stage)
+    before = "nothing to do: it is there already: " if made.did_nothing else ""
+    console().print(
+        f"{before}{made.url}: {made.manifest.documents:,} documents, digest {made.manifest.digest[:16]}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+
+
 register(app)
+register_jobs(app)
+register_status(app)
 app.add_typer(fit_app, name="fit")
 fit_app.command("language")(fit_language_command)
 
@@ -190,9 +214,14 @@ def fit_tokenizer_command(
 
 
 def main() -> None:
-    """Entry point: every foreseen error is one sentence on stderr and exit code 1."""
+    """Entry point."""
+    guarded(app)
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Runs it; every foreseen error is one sentence on stderr and exit code 1."""
     try:
-        app()
+        command()
     except Exception as error:
         if not isinstance(error, _known()):
             raise
@@ -206,12 +235,14 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.classifiers.recipe import RecipeError
     from winnow.filters.fitting import FitError
     from winnow.pipelines.execute import RunError
+    from winnow.pipelines.store import unreachable
     from winnow.pipelines.yaml_source import SpecError
     from winnow.stages.stage import StageError
     from winnow.tokenize.shard import ShardError
     from winnow.tokenize.tokenizer import TokenizerError
 
-    return (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
+    foreseen = (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
+    return (*foreseen, *unreachable())
 
 
 def _declared(

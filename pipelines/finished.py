@@ -17,7 +17,8 @@ import polars as pl
 import yaml
 
 from winnow.pipelines.execute import RunError
-from winnow.pipelines.plan import SAVED, Partition, Plan
+from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import SAVED, Plan
 from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.selection.verdict import FAILED, reasons
 from winnow.pipelines.spec import resolve_pipeline

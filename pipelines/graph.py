@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from winnow.pipelines.resources import ORDINARY, Actors, Cpus, Gpus, Memory, Resources
 from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic, nearest
 from winnow.pipelines.selection.language import compile_clauses, compile_repeat
 from winnow.pipelines.selection.verdict import MULTIPLICITY
@@ -42,6 +43,14 @@ class Common(SourceCommon):
     keep: str | bool | dict[str, str | bool] | None = None
     repeat: str | float | None = None  # how often a document that it keeps is repeated; a number or an expression
     enabled: bool = True
+    cpus: Cpus | None = None  # of a machine, for one task that does its work
+    gpus: Gpus | None = None
+    memory: Memory | None = None  # bytes, or a size such as 4GiB
+    actors: Actors | None = None  # its tasks run in a pool of so many processes, each of which loads its models once
+
+    def resources(self) -> Resources:
+        """What a task of it takes."""
+        return Resources(self.cpus or 1.0, self.gpus or 0.0, self.memory or 0, self.actors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +65,7 @@ class Node:
     edited_by: tuple[str, ...]
     clauses: tuple[Clause, ...]
     repeat: Clause | None = None
+    resources: Resources = ORDINARY
 
     @property
     def edits(self) -> bool:
@@ -127,7 +137,9 @@ def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[s
             tuple(n for n in ordered if n in ancestors),
             tuple(n for n in ordered if n in ancestors and nodes[n].edits),
             *_decisions(name, stage, common, [nodes[a] for a in ancestors], built, terminals, marked),
+            common.resources(),
         )
+        _check_actors(nodes[name], marked)
         _check_reads(nodes[name], nodes, built, terminals, marked)
     _check_edits(nodes, marked)
     return nodes
@@ -258,6 +270,16 @@ def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Sta
             if before is not None and common.over is None and before not in _above(name, over):
                 over[name] = (*over[name], before)
             before = name
+
+
+def _check_actors(node: Node, marked: Marked) -> None:
+    """Actors measure documents or pages; a stage that does neither has no use for them."""
+    stage = node.stage
+    if node.resources.actors and isinstance(stage, Measured) and not (stage.measured() or stage.hidden()):
+        raise SpecError(
+            f"{marked.where('stages', node.name, 'actors')}: stages.{node.name}.actors: kind '{stage.kind}' measures nothing "
+            "document by document; expected on a stage that does"
+        )
 
 
 def _above(name: str, over: Mapping[str, tuple[str, ...]]) -> set[str]:

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.pipelines.graph import Node
-from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, explain, holds, verdict
 from winnow.pipelines.store import rebatched
 from winnow.pipelines.view import ERROR, MEASURED, Stretch, View

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.pipelines.graph import Node
-from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import Plan
 from winnow.pipelines.texts import read_documents
 from winnow.pipelines.view import ERROR, MEASURED, View, read_signals
 from winnow.stages.stage import Measured

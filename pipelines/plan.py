@@ -15,27 +15,16 @@ Every result is filed under a fingerprint of everything that it depends on, so n
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-
-import fsspec
-import xxhash
 
 from winnow.filters.languages import LanguagePack
 from winnow.pipelines.graph import Node
+from winnow.pipelines.inputs import Partition, partitions
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.waves import waves_of
-from winnow.pipelines.yaml_source import SpecError
-from winnow.stages.stage import Corpus, InputFile, Measured, Segment, Source, Stage, Terminal
-
-SMALL_FILE = 2**20
-PACK_BYTES = 8 * 2**20
-PACK_FILES = 64
-"""Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
+from winnow.stages.stage import Corpus, Measured, Stage, Terminal
 
 RECORDS = 2
 """Raised when the columns of records or documents change, so that an older run is read again rather than misread."""
@@ -46,16 +35,6 @@ SAVED = (
     *("waves", "reduces", "resolves"),
 )
 """What a finished run keeps of its plan."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """A unit of work: pieces of input that one task reads. `key` identifies content and source; parts are named by it."""
-
-    index: int
-    key: str
-    source: str
-    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +59,16 @@ class Plan:
 
     def saved(self) -> dict[str, Any]:
         """What a later `restore` needs, JSON-able; the inputs' bytes are left out."""
-        return {n: getattr(self, n) for n in SAVED} | {"partitions": [[p.key, p.source] for p in self.partitions]}
+        return {n: getattr(self, n) for n in SAVED} | {
+            "partitions": [[p.key, p.source, p.group] for p in self.partitions]
+        }
 
     @classmethod
     def restore(cls, pipeline: Pipeline, store: Store, saved: dict[str, Any]) -> Plan:
         """The plan of a finished run, for reading its results."""
-        partitions = tuple(Partition(n, key, source, ()) for n, (key, source) in enumerate(saved["partitions"]))
+        partitions = tuple(
+            Partition(n, key, source, (), *group) for n, (key, source, *group) in enumerate(saved["partitions"])
+        )
         rest = {name: value for name, value in saved.items() if name != "partitions"}
         return cls(pipeline=pipeline, store=store, partitions=partitions, facts={}, **rest)
 
@@ -153,7 +136,7 @@ class Plan:
 
 def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
     """Find the inputs and fingerprint everything. `strict` identifies input files by content rather than mtime."""
-    return plan_over(pipeline, store, tuple(_partitions(pipeline, strict)))
+    return plan_over(pipeline, store, tuple(partitions(pipeline, store, strict)))
 
 
 def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...]) -> Plan:
@@ -247,9 +230,14 @@ def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...
     )
 
 
+_CHOSEN = ("settings", "artifacts")
+
+
 def _measuring(stage: Stage, facts: dict[str, Any]) -> dict[str, Any]:
-    """What of a stage's facts can change a measurement: not the settings that only choose clauses."""
-    return {**facts, "settings": {k: v for k, v in facts["settings"].items() if k not in stage.choosing}}
+    """What of a stage's facts can change a measurement: not the settings that choose clauses or what is compared with, nor
+    the artifacts that such a setting names (`known:...`)."""
+    kept = {key: {k: v for k, v in facts[key].items() if k.partition(":")[0] not in stage.choosing} for key in _CHOSEN}
+    return {**facts, **kept}
 
 
 def _measured_with(pack: LanguagePack) -> dict[str, Any]:
@@ -287,69 +275,6 @@ def _facts(stage: Stage) -> dict[str, Any]:
         "settings": stage.settings.model_dump(mode="json"),
         "artifacts": {a.name: a.digest for a in stage.artifacts()},
     }
-
-
-def _partitions(pipeline: Pipeline, strict: bool) -> Iterator[Partition]:
-    index = 0
-    for source in pipeline.sources.values():
-        identity = [
-            source.name,
-            source.kind,
-            source.version,
-            source.settings.model_dump(mode="json", exclude={"paths"}),
-        ]
-        packs: list[list[Segment]] = []
-        open_pack: list[Segment] = []
-        for file in _files(source, strict):
-            segments = source.segments(file)
-            if file.size < SMALL_FILE:
-                full = sum(s.file.size for s in open_pack) + file.size > PACK_BYTES or len(open_pack) >= PACK_FILES
-                starts = xxhash.xxh64_intdigest(file.url) % PACK_FILES == 0  # by content: a new file moves one pack
-                if open_pack and (full or starts):
-                    packs.append(open_pack)
-                    open_pack = []
-                open_pack.extend(segments)
-            else:
-                packs.extend([segment] for segment in segments)
-        if open_pack:
-            packs.append(open_pack)
-        for pack in packs:
-            pieces = [(s.file.url, s.file.key, s.file.size, s.file.modified, s.start, s.end) for s in pack]
-            yield Partition(index, fingerprint(identity, pieces), source.name, tuple(pack))
-            index += 1
-
-
-def _files(source: Source, strict: bool) -> list[InputFile]:
-    """The input files, sorted by URL, each once. Raises SpecError where a path matches nothing."""
-    found: dict[str, InputFile] = {}
-    for pattern in source.settings.paths:
-        try:
-            fs, path = fsspec.core.url_to_fs(pattern)
-        except (ValueError, ImportError) as error:
-            raise SpecError(f"sources.{source.name}.paths: '{pattern}' cannot be opened: {error}") from error
-        before = len(found)
-        matches = sorted(fs.glob(path)) if any(c in path for c in "*?[") else [path] * bool(fs.isfile(path))
-        if not matches:
-            raise SpecError(f"sources.{source.name}.paths: no file matches '{pattern}' (from {Path.cwd()})")
-        for match in matches:
-            info = fs.info(match)
-            if info["type"] != "file":
-                continue
-            url = fs.unstrip_protocol(match).removeprefix("file://")
-            stamp = info.get("mtime") or info.get("ETag") or info.get("LastModified") or info.get("created") or ""
-            found[url] = InputFile(url, int(info["size"]), _content(fs, match) if strict else str(stamp))
-        if len(found) == before and not any(fs.isfile(match) for match in matches):
-            raise SpecError(f"sources.{source.name}.paths: '{pattern}' matches folders only; expected files")
-    shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
-    return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
-
-
-def _content(fs: fsspec.AbstractFileSystem, path: str) -> str:
-    digest = xxhash.xxh3_128()
-    with fs.open(path, "rb") as file:
-        while block := file.read(2**22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def pending(plan: Plan) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -13,6 +13,18 @@ from rich.progress import Progress as Bar
 
 PAUSE = 5.0
 """Seconds between plain lines."""
+
+
+class Watcher(Protocol):
+    """Who else is told how far a run is."""
+
+    def step(self, title: str, total: int, there: int, wave: tuple[int, int] | None) -> None:
+        """A step begins: `total` tasks of which `there` were done before, and the wave and the last one, if it is one."""
+        ...
+
+    def ended(self) -> None:
+        """A task of the step ended."""
+        ...
 
 
 class Progress:
@@ -24,6 +36,12 @@ class Progress:
         self.read = self.kept = 0
         self.started = time.monotonic()
         self.bar: Bar | None = None
+        self.watcher: Watcher | None = None
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        if not self.quiet:
+            self.console.print(f"note: {sentence}", highlight=False, soft_wrap=True, markup=False)
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal and not self.quiet:
@@ -50,14 +68,25 @@ class Progress:
             self.read += ends[0][0]
             self.kept += ends[-1][1]
 
-    def track(self, title: str, results: Iterable[Any], total: int) -> Iterator[Any]:
-        """Yields the results, showing how far the step is."""
+    def track(
+        self,
+        title: str,
+        results: Iterable[Any],
+        total: int,
+        there: int = 0,
+        wave: tuple[int, int] | None = None,
+    ) -> Iterator[Any]:
+        """Yields the results, showing how far the step is. `there`: what of the step was done before, for the watcher."""
         if not total:
             return
+        if self.watcher:
+            self.watcher.step(title, there + total, there, wave)
         began = last = time.monotonic()
         task = self.bar.add_task(title, total=total, rate="") if self.bar else None
         for done, result in enumerate(results, 1):
             yield result
+            if self.watcher:
+                self.watcher.ended()
             if self.bar and task is not None:
                 self.bar.update(task, completed=done, rate=self._rate())
             elif not self.quiet and (done == total or time.monotonic() - last >= PAUSE):

@@ -150,6 +150,10 @@ def _ingested(base: Run) -> dict[str, Any]:
             source: {n: a for n, a in totals["stages"].items() if n in raw}
             for source, totals in base.accounting["by_source"].items()
         },
+        "groups": {
+            group: {source: {n: a for n, a in stages.items() if n in raw} for source, stages in sources.items()}
+            for group, sources in base.accounting.get("groups", {}).items()
+        },
         "damage": base.accounting["damage"],
         "documents": base.accounting["documents"],
     }

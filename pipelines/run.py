@@ -6,18 +6,24 @@ import fcntl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from winnow.pipelines import work
-from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, reconcile
-from winnow.pipelines.execute import Executor, Local, OnRay, RunError, Shared
+from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, grouped, joined, reconcile
+from winnow.pipelines.audits import audits
+from winnow.pipelines.execute import Executor, Local, RunError, Shared
 from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
+from winnow.pipelines.heartbeat import Heartbeat
+from winnow.pipelines.on_ray import OnRay
 from winnow.pipelines.plan import Plan, make_plan, pending
 from winnow.pipelines.progress import Progress
+from winnow.pipelines.resources import Resources, together
 from winnow.pipelines.selection.statistics import Question, tell
 from winnow.pipelines.spec import Pipeline, load_pipeline
 from winnow.pipelines.store import Store, fingerprint
+from winnow.pipelines.tasklog import Entry, TaskLog
 from winnow.stages.stage import Terminal
 
 __all__ = ["Driver", "Run", "locked", "open_run", "run"]
@@ -58,20 +64,38 @@ def carry_out(
     progress: Progress | None = None,
 ) -> Run:
     """The same for a checked pipeline. `name`: the selection that it completes, None for the folder's default."""
-    plan = make_plan(pipeline, store, strict)
     show = progress or Progress()
-    if not any(pending(plan).values()):
-        accounting = store.read_json(plan.selection_done)
-        check_damage(accounting, strict)
-        _check(plan, accounting)
-        check_texts(plan, Local(plan))
-        point_to(plan, name)
-        return Run(plan, accounting, True, name)
-    with locked(store), Local(plan) if local else OnRay(plan, workers) as executor, show:
-        store.sweep()
-        accounting = Driver(plan, executor, show, strict).run()
-        point_to(plan, name)
-        return Run(plan, accounting, False, name)
+    order = [*pipeline.sources, *pipeline.nodes]
+    with Heartbeat(store, pipeline.name, show.say, order) as heartbeat:
+        plan = make_plan(pipeline, store, strict)
+        waiting = pending(plan)
+        if not any(waiting.values()):
+            accounting = store.read_json(plan.selection_done)
+            check_damage(accounting, strict)
+            _check(plan, accounting)
+            check_texts(plan, Local(plan))
+            point_to(plan, name)
+            heartbeat.found_done()
+            return Run(plan, accounting, True, name)
+        with locked(store), heartbeat.of_run(), TaskLog(store, show.say) as log, show:
+            store.sweep()
+
+            def took(entry: Entry) -> None:
+                log.add(entry)
+                heartbeat.took(entry)
+
+            show.watcher = heartbeat
+            asked = _asked(plan, waiting)
+            with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say) as executor:
+                accounting = Driver(plan, executor, show, strict).run()
+            point_to(plan, name)
+            return Run(plan, accounting, False, name)
+
+
+def _asked(plan: Plan, waiting: Mapping[str, int]) -> dict[str, Resources]:
+    """What the stages that something has yet to measure take of a machine."""
+    nodes = plan.pipeline.nodes.values()
+    return {node.name: node.resources for node in nodes if waiting["ingest"] or waiting.get(node.name)}
 
 
 def _check(plan: Plan, accounting: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -140,11 +164,23 @@ class Driver:
             (["read", *(n.name for n in plan.pipeline.raw())] if wave == 0 else []) + [n.name for n in nodes]
         )
         self.accounts = []
-        for result in self.show.track(title, self.executor.run(work.measure, [(i, wave) for i in todo]), len(todo)):
+        results = self.executor.run(work.measure, [(i, wave) for i in todo], resources=self._resources(todo, wave))
+        there = len(plan.partitions) - len(todo)
+        for result in self.show.track(title, results, len(todo), there, (wave, plan.last_wave)):
             self._took(result)
             self.accounts.append({"index": result["index"], "stages": result["stages"]})
         for node in open_nodes:
             plan.store.write_json(plan.covered(node.name), {"partitions": len(plan.partitions)})
+
+    def _resources(self, todo: Sequence[int], wave: int) -> Resources:
+        """What a task takes that measures these partitions: the most of any stage that it has to measure. The raw stages
+        measure what is not read yet, and there every stage of the wave measures, too."""
+        plan, nodes = self.plan, self.plan.wave(wave)
+        every = together(n.resources for n in [*(plan.pipeline.raw() if wave == 0 else []), *nodes])
+        missing = together(n.resources for n in nodes if not plan.store.exists(plan.covered(n.name)))
+        if every == missing or any(plan.store.record(plan.records(plan.partitions[i])) is None for i in todo):
+            return every
+        return missing
 
     def _check_wave(self, wave: int) -> None:
         """The guards of stages that have just decided on every document, before anything is built on that."""
@@ -174,13 +210,12 @@ class Driver:
     def _reduce(self, name: str) -> None:
         buckets = work.buckets(self.plan, name)
         calls = [(name, b, buckets) for b in range(buckets)]
-        for result in self.show.track(
-            f"{name}: exchange", self.executor.run(work.exchange, calls, self.light), buckets
-        ):
+        takes = replace(self.plan.pipeline.nodes[name].resources, actors=None)
+        exchanged = self.executor.run(work.exchange, calls, self.light, takes)
+        for result in self.show.track(f"{name}: exchange", exchanged, buckets):
             self._took(result)
-        for result in self.show.track(
-            f"{name}: reduce", self.executor.run(work.reduce, [(name, buckets)], self.light), 1
-        ):
+        reduced = self.executor.run(work.reduce, [(name, buckets)], self.light, takes)
+        for result in self.show.track(f"{name}: reduce", reduced, 1):
             self._took(result)
 
     def _tell(self, name: str) -> None:
@@ -206,7 +241,13 @@ class Driver:
             damage += record["damage"]
             documents += record["documents"]
         stages, by_source = added(self.plan, parts)
-        total = {"stages": stages, "by_source": by_source, "damage": damage, "documents": documents}
+        total = {
+            "stages": stages,
+            "by_source": by_source,
+            "groups": grouped(self.plan, parts),
+            "damage": damage,
+            "documents": documents,
+        }
         self.light = documents <= LIGHT_DOCUMENTS
         reconcile(stages)
         check_damage(total, self.strict)
@@ -242,6 +283,8 @@ class Driver:
                 f"rows do not reconcile: {ingested['documents']} documents ingested, {accounting['documents']} decided"
             )
         accounting["reports"] = {name: plan.store.read_json(plan.reduce_done(name))["report"] for name in plan.reduces}
+        accounting["groups"] = joined(ingested["groups"], grouped(plan, results))
+        accounting["reports"] |= audits(plan, accounting["groups"])
         accounting["digest"] = fingerprint([r["hash"] for r in results])
         plan.store.write_json(plan.selection_done, accounting)
         return accounting
@@ -251,13 +294,14 @@ class Driver:
         name = f"{plan.shards}/manifest.json"
         if not plan.store.exists(name):
             shards = work.plan_shards(plan)
-            results = self.executor.run(work.write_shard, [(s,) for s in shards], self.light)
+            node = plan.pipeline.terminal()
+            assert node is not None and isinstance(node.stage, Terminal)
+            takes = replace(node.resources, actors=None)
+            results = self.executor.run(work.write_shard, [(s,) for s in shards], self.light, takes)
             entries = []
             for result in self.show.track("shards", results, len(shards)):
                 self._took(result)
                 entries.append(result["entry"])
-            node = plan.pipeline.terminal()
-            assert node is not None and isinstance(node.stage, Terminal)
             manifest = node.stage.manifest(sorted(entries, key=lambda e: str(e["file"])))
             plan.store.write_json(name, manifest)
         return dict(plan.store.read_json(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,9 +152,12 @@ def _checked(marked: Marked, path: str) -> Pipeline:
     if header is None:
         raise SpecError("\n".join(problems))
     pack = _pack(header.language, marked, path)
-    found = dict(_sources(header, marked, problems))
+    found = dict(_sources(header, marked, pack, problems))
+    built = dict(_stages(header, {*header.sources, *found}, marked, pack, problems))
+    if not any(stage.kind == "langid" for stage, _ in built.values()):
+        # Nothing would tell what a sample of the rest holds, and nothing keep it out of the corpus.
+        found = {name: one for name, one in found.items() if name in header.sources}
     sources = {name: source for name, (source, _) in found.items()}
-    built = dict(_stages(header, marked, pack, problems))
     if not sources and not problems:
         problems.append(f"{marked.where('sources')}: sources: expected at least one source")
     if problems:
@@ -255,8 +258,8 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
                 said.add(field)
                 continue
             if mistake["type"] == "extra_forbidden":
-                fields = list(model.model_fields)
-                text = f"unknown key; {nearest(at[-1], fields)}"
+                fields = _keys(model, mistake["loc"][:-1])
+                text = "unknown key" + (f"; {nearest(at[-1], fields)}" if fields else "")
             elif mistake["type"] == "missing":
                 text = "is missing"
             else:
@@ -265,6 +268,16 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
                 text = f"{said_so[0].lower()}{said_so[1:]}, got {got[:80]}"
             problems.append(f"{marked.where(*at)}: {dotted}: {text}")
         return None
+
+
+def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The keys that settings have at a path, where their type says so."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
 
 
 def _kind(package: Any, use: Any, where: str, problems: list[str]) -> Any:
@@ -276,7 +289,9 @@ def _kind(package: Any, use: Any, where: str, problems: list[str]) -> Any:
     return importlib.import_module(f"{package.__name__}.{use}").KIND
 
 
-def _sources(header: Header, marked: Marked, problems: list[str]) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
+def _sources(
+    header: Header, marked: Marked, pack: LanguagePack, problems: list[str]
+) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
     for name, tree in header.sources.items():
         key = ("sources", name)
         where = f"{marked.where(*key)}: sources.{name}"
@@ -297,21 +312,24 @@ def _sources(header: Header, marked: Marked, problems: list[str]) -> Iterator[tu
         chosen = {k: v for k, v in tree.items() if k in kind.Settings.model_fields}
         settings = _validated(kind.Settings, chosen, marked, key, problems)
         if common is not None and settings is not None:
-            yield name, (kind(name=name, settings=settings), common)
+            source = kind(name=name, settings=settings, pack=pack)
+            for one in (source, *source.companions()):
+                if one is not source and one.name in header.sources:
+                    problems.append(f"{where}: its sample is the source '{one.name}'; expected no other of that name")
+                    continue
+                yield one.name, (one, common if one is source else common.model_copy(update={"guard": None}))
 
 
 def _stages(
-    header: Header, marked: Marked, pack: LanguagePack, problems: list[str]
+    header: Header, sources: Container[str], marked: Marked, pack: LanguagePack, problems: list[str]
 ) -> Iterator[tuple[str, tuple[Stage, Common]]]:
     own = set(Common.model_fields)
     for name, tree in header.stages.items():
         key = ("stages", name)
         where = f"{marked.where(*key)}: stages.{name}"
-        if not NAME.match(name) or name in header.sources:
+        if not NAME.match(name) or name in sources:
             reason = (
-                "a source has that name"
-                if name in header.sources
-                else "a name is lower-case letters, digits and underscores"
+                "a source has that name" if name in sources else "a name is lower-case letters, digits and underscores"
             )
             problems.append(f"{where}: {reason}")
             continue

@@ -7,6 +7,7 @@ part is written in place.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -219,6 +220,12 @@ class _Hashed:
 
     def tell(self) -> int:
         return self.bytes
+
+
+def unreachable() -> tuple[type[Exception], ...]:
+    """Errors of storage that cannot be reached and that are no OSError: those of the library behind s3://, if it is loaded."""
+    library = sys.modules.get("botocore.exceptions")
+    return () if library is None else (library.BotoCoreError,)
 
 
 def fingerprint(*parts: Any) -> str:

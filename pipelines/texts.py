@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.filters.edits import apply_column
-from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import Plan
 from winnow.pipelines.store import BATCH_ROWS
 from winnow.pipelines.view import View, read_signals
 from winnow.stages.stage import EDITED, RETITLED, Measured, StageError

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from winnow.filters.edits import EDITS
 from winnow.pipelines.graph import Node
-from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, compiled
 from winnow.pipelines.selection.statistics import Told, apply
 from winnow.pipelines.selection.verdict import KEPT, holds, verdict

@@ -18,8 +18,9 @@ from winnow.filters.edits import EDITS
 from winnow.filters.rounding import realise
 from winnow.pipelines.graph import Node
 from winnow.pipelines.ingest import Ingest, Tally
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.parts import PartView
-from winnow.pipelines.plan import Partition, Plan
+from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.statistics import Counts, Question, count
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.pipelines.store import BATCH_ROWS
@@ -76,6 +77,7 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
         "rows": rows,
         "index": index,
         "stages": accounts.stages,
+        "ingested": tally.stages,
     }
 
 

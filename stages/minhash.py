@@ -5,6 +5,9 @@ per band and slice of the keys; each reads its own band's column, one part at a 
 are the clusters (`reduce`). The one that stays is the longest, then the one with the smallest id: clusters and
 survivors are properties of the set of documents, whatever the partitions and their order.
 
+Duplicates of what earlier runs kept are found in the generations (`filters/generations.py`) that `known:` names, without
+reading those runs again: a cluster that shares a key with a document of one has its representative there, and none here.
+
 Candidates are not verified against each other: at 14 bands of 8 rows, documents of Jaccard similarity .5 are joined
 with probability .053, and joins are transitive.
 """
@@ -13,92 +16,94 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from winnow.stages.stage import Corpus, Part, Settings, StageError
+from winnow.stages.stage import Artifact, Corpus, Part, Settings, StageError
 
 if TYPE_CHECKING:
     from winnow.filters.components import Rows
+    from winnow.filters.generations import Generation
     from winnow.filters.minhash import Scheme
 
 SLICE_ROWS = 2**24
-"""Rows whose keys one exchange task sorts: about 0.5 GB at its peak."""
+"""Rows whose keys one exchange task sorts: about 0.6 GB at its peak, 0.85 GB where documents are known."""
+
+SIGNATURES = 1
+"""Raised, with the stage's `version`, when the same text gives other keys than before: what was remembered is of no use."""
 
 
 class MinHashSettings(Settings):
-    """P(two documents of similarity s are joined) = 1 - (1 - s^rows)^bands."""
+    """P(two documents of similarity s are joined) = 1 - (1 - s^rows)^bands. `known`: generations that `winnow remember`
+    has written, folders of them, or globs, as paths or URLs; name none that was made from this very run. `keep: "not
+    known and representative"` tells copies of earlier documents apart from those of new ones."""
 
     bands: int = Field(default=14, ge=1, le=1024)
     rows: int = Field(default=8, ge=1, le=1024)
     ngram: int = Field(default=5, ge=1, le=1024)  # words; characters where those are the word unit
     seed: int = 1
+    known: Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)] = ()
 
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Results are filed under settings: those of declarations without `known` stay where they are."""
+        return {name: value for name, value in rest(self).items() if name != "known" or self.compares}
 
-@dataclass(slots=True)
-class _Survivors:
-    """The best row met so far of every cluster of two and more, and how many rows it has: 16 bytes plus an id each."""
-
-    rows: npt.NDArray[np.int64]
-    chars: npt.NDArray[np.int32]
-    copies: npt.NDArray[np.int32]
-    ids: npt.NDArray[np.bytes_]
-
-    @staticmethod
-    def none_yet(clusters: int) -> _Survivors:
-        unset = np.full(clusters, -1, np.int64)
-        return _Survivors(
-            unset, np.full(clusters, -1, np.int32), np.zeros(clusters, np.int32), np.zeros(clusters, "S1")
-        )
-
-    def meet(
-        self,
-        labels: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
-        chars: npt.NDArray[np.int32],
-        ids: npt.NDArray[np.bytes_],
-    ) -> None:
-        """Longest first, then the smallest id, then the first row: `rows` ascend within a call and between calls."""
-        if ids.dtype.itemsize > self.ids.dtype.itemsize:
-            self.ids = self.ids.astype(ids.dtype)
-        np.add.at(self.copies, labels, 1)
-        order = np.lexsort((ids, -chars, labels))
-        first = np.ones(order.size, np.bool_)
-        first[1:] = labels[order[1:]] != labels[order[:-1]]
-        best = order[first]
-        held = labels[best]
-        longer = chars[best] > self.chars[held]
-        smaller = (chars[best] == self.chars[held]) & (ids[best] < self.ids[held])
-        best = best[longer | smaller]
-        held = labels[best]
-        self.rows[held], self.chars[held], self.ids[held] = rows[best], chars[best], ids[best]
+    @property
+    def compares(self) -> bool:
+        """Whether `known` is given, if only as an empty list: the first of many runs measures what the others do."""
+        return "known" in self.model_fields_set
 
 
 @dataclass(frozen=True, slots=True)
 class MinHash(Corpus):
     """Signals: `cluster` (id of the document that stays for its cluster; its own if it has no duplicate), `copies`
-    (size of the cluster), `representative` (whether it is the one that stays).
+    (size of the cluster), `representative` (whether it is the one that stays). With the setting `known`, empty or not, also `known`:
+    whether the cluster has a document of an earlier run. Then `cluster` is the smallest id of those, `copies` counts them
+    as one, and nothing of the cluster stays.
 
     `reduce` holds 4 bytes per document (8 from 2^32 - 1 documents on), 1 more while it numbers the clusters, and
     48 bytes per cluster of two and more (ids of 32 digits). A text without a single word or number is nobody's duplicate.
+    A known document takes 184 bytes where it is stored (14 bands) and none in memory but, in `reduce`, 16 bytes for each
+    that was met and 33 for each cluster with one; pages of a local generation are shared and can be dropped at any time.
     """
 
     figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    planned: dict[str, list[Generation]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind = "minhash"
     version = 1
     Settings = MinHashSettings
+    choosing = frozenset({"known"})  # signatures are of a document alone
 
     def signals(self) -> dict[str, pa.DataType]:
-        return {"cluster": pa.string(), "copies": pa.int32(), "representative": pa.bool_()}
+        found = {"cluster": pa.string(), "copies": pa.int32(), "representative": pa.bool_()}
+        return found | ({"known": pa.bool_()} if self.settings.compares else {})
 
     def clauses(self) -> dict[str, str]:
         return {"copy": "representative"}
+
+    def artifacts(self) -> list[Artifact]:
+        """The generations, by content: neither their places nor their order matter. Those found now are the run's."""
+        from winnow.filters.generations import GenerationError, generations
+
+        if not self.settings.known:
+            return []
+        try:
+            found = generations(self.settings.known)
+            for generation in found:
+                self._check(generation)
+        except GenerationError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        self.planned["generations"] = found
+        digests = [generation.manifest.digest for generation in found]
+        return [Artifact(f"known:{d[:16]}", Path(g.url), d) for g, d in zip(found, digests, strict=True)]
 
     def hidden(self) -> dict[str, pa.DataType]:
         """One column per band, so that an exchange task reads no other; null where a text has no signature."""
@@ -112,10 +117,12 @@ class MinHash(Corpus):
         return pa.RecordBatch.from_pydict(columns | {"_chars": pa.array(chars, pa.int32())})
 
     def buckets(self, rows: int) -> int:
-        return 0 if rows < 2 else self.settings.bands * (1 + rows // SLICE_ROWS)
+        fewest = 1 if self.settings.compares else 2
+        return 0 if rows < fewest else self.settings.bands * (1 + rows // SLICE_ROWS)
 
     def exchange(self, bucket: int, buckets: int, parts: Sequence[Part]) -> pa.Table:
-        """Edges `a`, `b`: rows, numbered through the parts in order, that share a key of the bucket's band."""
+        """Edges `a`, `b`: rows, numbered through the parts in order, that share a key of the bucket's band. Where
+        documents are known also `known`: null there; in rows of a = b the number of a document that shares a's key."""
         from winnow.filters.components import equal_key_edges, row_type
 
         band = bucket % self.settings.bands
@@ -133,21 +140,38 @@ class MinHash(Corpus):
                 keys, row = keys[here], row[here]
             all_keys.append(keys)
             all_rows.append((row + start).astype(kind))
-        a, b = equal_key_edges(np.concatenate(all_keys), np.concatenate(all_rows))
-        return pa.table({"a": a, "b": b})
+        keys, rows = np.concatenate(all_keys), np.concatenate(all_rows)
+        a, b = equal_key_edges(keys, rows)
+        between = pa.table({"a": a, "b": b})
+        generations = self._generations()
+        if not generations:
+            return between
+        from winnow.filters.known_duplicates import known_edges
+
+        met, known = known_edges(generations, band, keys, rows)
+        nulls = pa.nulls(a.size, pa.uint64())
+        return pa.concat_tables([between.append_column("known", nulls), pa.table({"a": met, "b": met, "known": known})])
 
     def reduce(self, parts: Sequence[Part], exchanged: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         from winnow.filters.components import Forest
+        from winnow.filters.known_duplicates import Met
+        from winnow.filters.survivors import Survivors
 
         self.figures.clear()
         total = sum(part.rows for part in parts)
-        forest = Forest(total)
+        forest, met = Forest(total), Met()
         for table in exchanged:
             for edges in table.to_batches():
                 forest.unite(edges.column("a").to_numpy(), edges.column("b").to_numpy())
+            if "known" in table.schema.names:
+                shared = table.filter(table.column("known").is_valid())
+                met.meet(forest, shared.column("a").to_numpy(), shared.column("known").to_numpy())
         labels, alone, clusters = forest.labels()
+        clusters = met.number_alone(labels, alone, clusters)
+        with_known, names = met.names(self._generations(), labels)
+        del met
 
-        best = _Survivors.none_yet(clusters)
+        best = Survivors.none_yet(clusters)
         for start, part in _numbered(parts):
             here = labels[start : start + part.rows]
             joined = np.flatnonzero(here != alone)
@@ -156,12 +180,15 @@ class MinHash(Corpus):
                 chars = table.column("_chars").to_numpy().astype(np.int32)
                 best.meet(here[joined].astype(np.int64), joined + start, chars, _bytes(table.column("id")))
 
-        duplicates = int(best.copies.sum()) - clusters
+        duplicates = int(best.copies.sum()) - clusters + with_known.size
+        figures = {"known": int(best.copies[with_known].sum())} if self.settings.compares else {}
+        known = best.yield_to(with_known, names)
         self.figures.update(
             documents=total,
             clusters=total - duplicates,
             duplicates=duplicates,
             largest=int(best.copies.max(initial=min(total, 1))),
+            **figures,
         )
         for start, part in _numbered(parts):
             here = labels[start : start + part.rows]
@@ -173,17 +200,56 @@ class MinHash(Corpus):
             stays[joined] = best.rows[label] == np.flatnonzero(joined) + start
             ids = self._read(part, ["id"]).column("id").combine_chunks().cast(pa.string())
             survivors = pa.array(best.ids[label], pa.binary()).cast(pa.string())
-            yield pa.RecordBatch.from_pydict(
-                {
-                    "cluster": pc.replace_with_mask(ids, pa.array(joined), survivors),
-                    "copies": pa.array(copies),
-                    "representative": pa.array(stays),
-                }
-            )
+            columns = {
+                "cluster": pc.replace_with_mask(ids, pa.array(joined), survivors),
+                "copies": pa.array(copies),
+                "representative": pa.array(stays),
+            }
+            if self.settings.compares:
+                earlier = np.zeros(part.rows, np.bool_)
+                earlier[joined] = known[label]
+                columns["known"] = pa.array(earlier)
+            yield pa.RecordBatch.from_pydict(columns)
 
     def report(self) -> dict[str, Any]:
-        """`documents` = `clusters` (a document alone is one) + `duplicates`; `largest` cluster, in documents."""
+        """`documents` = `clusters` (a document alone is one) + `duplicates`, of which `known` are in a cluster with a
+        document of an earlier run; `largest` cluster, in documents."""
         return dict(self.figures)
+
+    def scheme(self) -> dict[str, int | bool]:
+        """What makes keys comparable between runs."""
+        chosen: MinHashSettings = self.settings
+        numbers = {"bands": chosen.bands, "rows": chosen.rows, "ngram": chosen.ngram, "seed": chosen.seed}
+        return numbers | {"characters": self.pack.spaceless, "signatures": SIGNATURES}
+
+    def earlier(self, identity: str) -> dict[str, Any] | None:
+        """What the generation with this document was made from, and its `generation` (path or URL); None where it is no
+        longer to be had."""
+        from winnow.filters.generations import GenerationError, generations
+
+        try:
+            found = (g for g in generations(self.settings.known) if g.holds(identity))
+            return next(({**g.manifest.made_from, "generation": g.url} for g in found), None)
+        except GenerationError:
+            return None
+
+    def _generations(self) -> list[Generation]:
+        """Those that the plan was made with."""
+        if "generations" not in self.planned:
+            self.artifacts()
+        return self.planned.get("generations", [])
+
+    def _check(self, generation: Generation) -> None:
+        generation.check()
+        theirs, ours = generation.manifest.scheme, self.scheme()
+        differing = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
+        if differing:
+            made = ", ".join(f"{name} {theirs.get(name)}" for name in differing)
+            wanted = ", ".join(f"{name} {ours.get(name)}" for name in differing)
+            raise StageError(
+                f"{self.name}: known generation '{generation.url}' was made with {made}, expected {wanted}: keys of different "
+                "schemes never meet; take the settings it was made with, or remember its run deduplicated with these"
+            )
 
     def _scheme(self) -> Scheme:
         from winnow.filters.minhash import Scheme

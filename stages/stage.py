@@ -19,10 +19,10 @@ Shapes, by what they see:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -107,13 +107,18 @@ class InputFile:
     """A file to read, with what identifies its content cheaply. `url` is any fsspec URL or local path.
 
     `key` names it among the source's files: its path below their common folder, so that ids made from it differ
-    between files of one name and do not depend on where the folder lies.
+    between files of one name and do not depend on where the folder lies. `identity` stands for URL and time where a
+    source finds its own inputs, and tells what will be read from it. `group`: what its rows are accounted under beside the
+    source, such as a snapshot. `alone`: it shares no partition, whatever its size.
     """
 
     url: str
     size: int
     modified: str  # mtime or etag
     key: str = ""
+    identity: str = ""
+    group: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,18 +312,69 @@ class Terminal(Measured):
         """The manifest of the whole hand-off, in shard order; must contain `digest`."""
 
 
+class Kept(Protocol):
+    """Tables that a source keeps in the run's folder while it looks for its inputs: each made once and visible only when
+    whole, so that looking goes on where it was stopped. A name is a path that tells everything the table depends on."""
+
+    def make(self, wanted: Mapping[str, Callable[[], pa.Table]]) -> None:
+        """Makes those that are missing, several at a time. What a maker raises goes through; what is made by then stays."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether it is there."""
+        ...
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One that is there."""
+        ...
+
+    def url(self, name: str) -> str:
+        """The fsspec URL of its file, an Arrow IPC file that any worker can open."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Source(ABC):
-    """Where rows come from. `settings` has at least `paths`."""
+    """Where rows come from. `settings` has `paths`, or the kind finds its `inputs` itself."""
 
     name: str
     settings: Any
+    pack: LanguagePack | None = None
 
     kind: ClassVar[str]
     version: ClassVar[int]
     Settings: ClassVar[type[Settings]]
     guards: ClassVar[tuple[str, ...]] = ("drop <= 0.98 or rows < 20",)
-    gives: ClassVar[str]  # "pages" or "texts"
+
+    @property
+    @abstractmethod
+    def gives(self) -> Literal["pages", "texts"]:
+        """What it yields."""
+
+    def identity(self) -> dict[str, Any]:
+        """What, beside its kind and version, changes what is read from one and the same input."""
+        return dict(self.settings.model_dump(mode="json", exclude={"paths"}))
+
+    def inputs(self, kept: Kept) -> list[InputFile] | None:
+        """The inputs that it finds itself, in an order that nothing but they decide; None: the files of `paths`. Raises
+        StageError."""
+        return None
+
+    def companions(self) -> list[Source]:
+        """Sources that a declaration of this one declares beside it, such as a sample of what it passes over."""
+        return []
+
+    def expected(self, kept: Kept) -> dict[str, dict[str, Any]]:
+        """By group of its inputs, what reading them will take, for people, known before anything is read (rows, bytes,
+        requests); nothing where the files say it themselves."""
+        return {}
+
+    def audited(
+        self, group: str, found_by: str, accounts: Mapping[str, Mapping[str, Any]], kept: Kept
+    ) -> dict[str, Any]:
+        """What a group's accounts (source -> stage -> in, kept, failed, dropped), its companions' among them, say of what
+        it passes over; `found_by`: the stage that identifies languages. Nothing for a source without companions."""
+        return {}
 
     @abstractmethod
     def segments(self, file: InputFile) -> list[Segment]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from winnow.filters.edits import edits
 from winnow.pipelines.finished import Run
-from winnow.pipelines.plan import Partition
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.store import BATCH_ROWS
 from winnow.pipelines.texts import Reader, hidden
 from winnow.pipelines.view import View

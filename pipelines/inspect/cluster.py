@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from winnow.pipelines.finished import Run
 from winnow.pipelines.graph import Node
+from winnow.stages.minhash import MinHash
 
 MEMBERS = 5
 """Other members of a cluster that are named beside the representative."""
@@ -25,13 +27,17 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """The documents that one stage takes for copies of each other. `id` is the representative's. `members`: others than
-    it and the document in question, those of smallest id, at most MEMBERS of them."""
+    it and the document in question, those of smallest id, at most MEMBERS of them. `known`: the representative is a
+    document of an earlier run, counted in `copies`; `earlier`: what the generation that it is in was made from (`run`,
+    `groups`, `generation`, ...), empty where that cannot be told any more."""
 
     stage: str
     id: str
     copies: int
     representative: Member | None
     members: tuple[Member, ...]
+    known: bool = False
+    earlier: dict[str, Any] = field(default_factory=dict)
 
 
 def clustering(run: Run) -> list[Node]:
@@ -41,7 +47,7 @@ def clustering(run: Run) -> list[Node]:
 
 
 def clusters(run: Run, stage: str, wanted: Mapping[str, int]) -> dict[str, list[Member]]:
-    """The representative and the members of smallest id of each cluster. `wanted`: cluster -> its copies.
+    """The representative and the members of smallest id of each cluster. `wanted`: cluster -> its copies in this run.
 
     Reads the cluster column of one partition at a time, until all copies are met.
     """
@@ -64,8 +70,14 @@ def clusters(run: Run, stage: str, wanted: Mapping[str, int]) -> dict[str, list[
     return found
 
 
-def cluster_of(stage: str, cluster: str, copies: int, document: str, members: list[Member]) -> Cluster:
+def cluster_of(
+    node: Node, cluster: str, copies: int, document: str, members: list[Member], known: bool = False
+) -> Cluster:
     """What to say of a document's cluster, given its representative and members of smallest id."""
+    if known:
+        earlier = node.stage.earlier(cluster) if isinstance(node.stage, MinHash) else None
+        others = [m for m in members if m.id != document]
+        return Cluster(node.name, cluster, copies, None, tuple(others[:MEMBERS]), True, earlier or {})
     representative = next((m for m in members if m.id == cluster), None)
     others = [m for m in members if m.id not in (cluster, document)]
-    return Cluster(stage, cluster, copies, representative, tuple(others[:MEMBERS]))
+    return Cluster(node.name, cluster, copies, representative, tuple(others[:MEMBERS]))

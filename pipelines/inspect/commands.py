@@ -52,7 +52,7 @@ def why(
 
     found = explain(open_run(run), document)
     if as_json:
-        _json(found)
+        as_lines(found)
     else:
         show_why(found, console(), chars)
 
@@ -97,7 +97,7 @@ def sample(
     question = Question(kept, dropped_by, stage, failed, pending, parse_near(near) if near else None, source, where)
     found = draw(open_run(run), question, n, seed)
     if as_json:
-        _json(found.records)
+        as_lines(found.records)
     else:
         show_sample(found, console(), chars)
 
@@ -117,7 +117,7 @@ def diff(
 
     found = compare_two(open_run(a), open_run(b), examples, seed, (a, b))
     if as_json:
-        _json([found])
+        as_lines([found])
     else:
         show_diff(found, console(), groups)
 
@@ -169,7 +169,8 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160)
 
 
-def _json(objects: Any) -> None:
+def as_lines(objects: Any) -> None:
+    """Print one JSON object per line."""
     import orjson
 
     for found in objects:

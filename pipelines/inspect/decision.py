@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from winnow.pipelines.finished import Run
-from winnow.pipelines.plan import Partition
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, reasons
 from winnow.pipelines.view import ERROR, View
 

@@ -16,10 +16,10 @@ import polars as pl
 from winnow.filters.noise import hashes
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import Run
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.inspect.decision import Decision, decisions, of_record, reading, whole
 from winnow.pipelines.inspect.find import records
 from winnow.pipelines.inspect.pairs import PENDING_SUFFIX, Labels, aligned, pairs
-from winnow.pipelines.plan import Partition
 from winnow.pipelines.selection.verdict import KEPT
 
 EXAMPLES = 3

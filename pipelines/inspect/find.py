@@ -17,7 +17,7 @@ import polars as pl
 
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import Run
-from winnow.pipelines.plan import Partition
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.selection.verdict import KEPT
 from winnow.pipelines.store import BATCH_ROWS
 from winnow.pipelines.texts import Reader

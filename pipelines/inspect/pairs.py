@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from winnow.pipelines.finished import Run
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.inspect.decision import whole
 from winnow.pipelines.inspect.find import records
-from winnow.pipelines.plan import Partition
 from winnow.pipelines.selection.verdict import FAILED, KEPT, PENDING, reasons
 
 COLUMNS = {

@@ -20,11 +20,11 @@ import pyarrow as pa
 from winnow.filters.noise import hashes
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import Run
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.inspect.changes import content, seen_at
 from winnow.pipelines.inspect.decision import Decision, decisions, of_record, reading, whole
 from winnow.pipelines.inspect.find import records
 from winnow.pipelines.inspect.marked import Marked, marked
-from winnow.pipelines.plan import Partition
 from winnow.pipelines.selection.clause import Clause, ClauseError, nearest
 from winnow.pipelines.selection.language import compile_clauses
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, reasons

@@ -204,15 +204,27 @@ def _cluster(cluster: Cluster, document: str) -> Iterator[str]:
     if cluster.copies == 1:
         yield f"{cluster.stage}: no duplicates"
         return
-    stays = (
-        "this document" if cluster.id == document else (cluster.representative.url if cluster.representative else None)
-    )
-    yield f"{cluster.stage}: one of {cluster.copies:,} copies; its representative is {stays or '(no URL)'} (id {cluster.id})"
+    if cluster.known:
+        stays = _earlier(cluster)
+    elif cluster.id == document:
+        stays = "this document"
+    else:
+        stays = (cluster.representative.url if cluster.representative else None) or "(no URL)"
+    yield f"{cluster.stage}: one of {cluster.copies:,} copies; its representative is {stays} (id {cluster.id})"
     for member in cluster.members:
         yield f"  also {member.url or '(no URL)'} (id {member.id})"
-    shown = len(cluster.members) + 1 + (cluster.id != document)
+    shown = len(cluster.members) + 1 + (cluster.known or cluster.id != document)
     if cluster.copies > shown:
         yield f"  and {cluster.copies - shown:,} more"
+
+
+def _earlier(cluster: Cluster) -> str:
+    """Where a representative is that is not of this run."""
+    made = cluster.earlier
+    if not made:
+        return "a document of an earlier run"
+    groups = f", {', '.join(made['groups'])}" if made.get("groups") else ""
+    return f"a document of an earlier run: {made.get('run')}{groups}, remembered in {made['generation']}"
 
 
 def _sampled(record: Sampled, console: Console, chars: int) -> None:

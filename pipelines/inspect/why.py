@@ -325,16 +325,18 @@ def _clusters(run: Run, views: dict[str, View], found: Found) -> dict[int, tuple
     """The clusters of each record, by its place in `found`."""
     out: dict[int, tuple[Cluster, ...]] = {}
     for node in clustering(run):
-        mine: dict[int, tuple[str, int]] = {}
+        names = [name for name in ("cluster", "copies", "known") if name in node.stage.signals()]
+        mine: dict[int, tuple[str, int, bool]] = {}
         for at, record in enumerate(found.records):
             if record.row >= 0:
-                signals = [f"{node.name}.cluster", f"{node.name}.copies"]
-                cluster, copies = views[record.partition.key].frame(signals).row(record.row)
+                frame = views[record.partition.key].frame([f"{node.name}.{name}" for name in names])
+                cluster, copies, *earlier = frame.row(record.row)
                 if cluster is not None:
-                    mine[at] = (cluster, copies)
-        members = clusters(run, node.name, dict(mine.values()))
-        for at, (cluster, copies) in mine.items():
-            shown = cluster_of(node.name, cluster, copies, found.records[at].id, members.get(cluster, []))
+                    mine[at] = (cluster, copies, any(earlier))
+        members = clusters(run, node.name, {cluster: copies - known for cluster, copies, known in mine.values()})
+        for at, (cluster, copies, known) in mine.items():
+            document = found.records[at].id
+            shown = cluster_of(node, cluster, copies, document, members.get(cluster, []), known)
             out[at] = (*out.get(at, ()), shown)
     return out
 

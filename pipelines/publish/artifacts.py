@@ -18,6 +18,8 @@ from winnow.stages.stage import StageError
 
 UNKNOWN = "unknown: no card beside the model names its digest"
 
+INDEX = "an index of what an earlier run kept, for finding duplicates: hashes and ids, no text"
+
 _STATED = {
     # The digest of the pinned file in classifiers/artifacts.py, whose wheel brings no card.
     "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83": (
@@ -57,7 +59,8 @@ def models(run: Run) -> list[Model]:
             beside = next(
                 (n for n in planned if cards[n] and name in paths and paths[n].parent == paths[name].parent), None
             )
-            licence = _STATED.get(digest) or _licence(cards[name]) or (f"as {beside}" if beside else UNKNOWN)
+            stated = INDEX if name.startswith("known:") else _STATED.get(digest)
+            licence = stated or _licence(cards[name]) or (f"as {beside}" if beside else UNKNOWN)
             out.append(Model(node.name, label, digest, licence, _limits(cards[name])))
     return out
 

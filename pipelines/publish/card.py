@@ -217,11 +217,12 @@ def _sources(run: Run) -> str:
     tree = cut(run.plan.pipeline.tree)["sources"]
     rows = []
     for name, source in run.plan.pipeline.sources.items():
-        paths = tree[name].get("paths", [])
-        listed = ", ".join(f"`{path}`" for path in ([paths] if isinstance(paths, str) else paths))
+        paths = tree.get(name, {}).get("paths", [])  # a companion is declared by its source
+        groups = [group for group, accounts in run.accounting.get("groups", {}).items() if group and name in accounts]
+        listed = ", ".join(f"`{path}`" for path in ([paths] if isinstance(paths, str) else paths) or groups)
         records = run.accounting["stages"].get(name, {}).get("in", 0)
         rows.append([name, source.kind, listed, f"{records:,}"])
-    table = _table(["source", "kind", "paths", "records"], rows)
+    table = _table(["source", "kind", "read from", "records"], rows)
     return (
         f"{table}\n\nPaths are those of the declaration; absolute local paths are cut to their last component, and URLs lose "
         "accounts and queries. The column `source` names the source of each document, `url` and `date` what it said."

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.finished import Run
+from winnow.pipelines.inputs import Partition
 from winnow.pipelines.masks import masked
-from winnow.pipelines.plan import Partition
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, reasons
 from winnow.pipelines.work import textless
 from winnow.stages.stage import DOCUMENT_SCHEMA

@@ -75,11 +75,14 @@ def _duplicates(run: Run) -> list[str]:
         settings = node.stage.settings
         half = (1 - 0.5 ** (1 / settings.bands)) ** (1 / settings.rows)
         seen = f"those that {', '.join(node.over)} kept" if node.over else "all documents"
+        compared = f"Only documents of this run were compared, {seen}"
+        if settings.known:
+            compared += ", and each with what the earlier runs kept whose index it was given"
         out.append(
             f"**Near duplicates** (`{node.name}`). Documents are joined where MinHash signatures of their {settings.ngram}-grams "
             f"agree in one of {settings.bands} bands of {settings.rows} values: at a Jaccard similarity of {half:.2f} that "
             f"happens to half of the pairs. Candidate pairs are not verified by comparing the texts, and a cluster joins "
-            f"documents through others. Only documents of this run were compared, {seen}."
+            f"documents through others. {compared}."
         )
     return out
 

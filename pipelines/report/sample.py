@@ -24,7 +24,7 @@ from winnow.pipelines.texts import Reader
 from winnow.stages.stage import StageError
 
 if TYPE_CHECKING:
-    from winnow.pipelines.plan import Partition
+    from winnow.pipelines.inputs import Partition
     from winnow.pipelines.report.stretch import Stretch
     from winnow.pipelines.run import Run
 

@@ -19,7 +19,8 @@ from winnow.stages.stage import StageError
 if TYPE_CHECKING:
     from winnow.pipelines.finished import Run
     from winnow.pipelines.graph import Node
-    from winnow.pipelines.plan import Partition, Plan
+    from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import Plan
 
 ROWS = 1 << 16
 """Documents after which a stretch ends; a partition is never cut."""

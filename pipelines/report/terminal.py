@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from winnow.pipelines.finished import Run
+from winnow.pipelines.inputs import KeptInStore
 from winnow.pipelines.inspect.marked import visible
 from winnow.pipelines.plan import Plan, changes, pending
 from winnow.pipelines.reselect import to_measure
@@ -124,8 +125,17 @@ def show_plan(plan: Plan, console: Console) -> None:
     chosen = "" if todo["selection"] else "cached"
     table.add_row("selection", "", "", "", f"{todo['selection']}/{total}", "", chosen, "")
     console.print(table)
+    _show_expected(plan, console)
     if not any(todo.values()):
         console.print("nothing to do")
+
+
+def _show_expected(plan: Plan, console: Console) -> None:
+    """What sources that find their inputs themselves will fetch, by group."""
+    for name, source in plan.pipeline.sources.items():
+        expected = source.expected(KeptInStore(plan.store))
+        if expected:
+            _report(f"{name}: to fetch", {"groups": expected}, console)
 
 
 def _last_accounting(plan: Plan) -> dict[str, Any]:
@@ -145,6 +155,9 @@ def _report(name: str, report: dict[str, Any], console: Console) -> None:
         return
     rows = [{"group": k, **v} for k, v in groups.items()] if isinstance(groups, dict) else groups
     table = Table(*rows[0], title=name)
+    for at, column in enumerate(table.columns):
+        column.overflow = "fold"  # a figure without its end would be another
+        column.min_width = max(len(str(next(iter(row.values())))) for row in rows) if at == 0 else None
     for row in rows:
         table.add_row(
             *(f"{v:,}" if isinstance(v, int) else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())

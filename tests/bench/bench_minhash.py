@@ -12,6 +12,7 @@ import json
 import random
 import statistics
 import sys
+import tempfile
 import time
 import tracemalloc
 import unicodedata
@@ -27,6 +28,7 @@ from winnow.filters.components import Forest, equal_key_edges
 from winnow.filters.languages import language_pack
 from winnow.filters.minhash import Scheme, band_keys
 from winnow.filters.rounding import realise
+from winnow.pipelines.parts import PartView
 from winnow.stages.minhash import MinHash
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -206,6 +208,74 @@ def memory() -> None:
         )
 
 
+def snapshots() -> None:
+    """A second snapshot, 30% of it copies of the first: against an index of what the first kept, and both in one run."""
+    import winnow
+    from winnow.pipelines.finished import Run
+    from winnow.pipelines.progress import Progress
+    from winnow.pipelines.remember import remember
+
+    rows = 100_000
+    dice = random.Random(3)
+    words = ["".join(chr(0xAC00 + dice.randrange(11172)) for _ in range(2)) for _ in range(5_000)]
+    first = [" ".join(dice.choices(words, k=60)) for _ in range(rows)]
+    second = [dice.choice(first) if dice.random() < 0.3 else " ".join(dice.choices(words, k=60)) for _ in range(rows)]
+
+    def run(folder: Path, name: str, sources: Sequence[str], known: Sequence[str] = ()) -> tuple[Run, float]:
+        paths = [f"{folder}/{source}.jsonl" for source in sources]
+        stages = {"dedup": {"use": "minhash", "known": list(known)}}
+        tree = {"name": name, "language": "ko", "sources": {"docs": {"use": "jsonl", "paths": paths}}, "stages": stages}
+        (folder / f"{name}.yaml").write_text(json.dumps(tree), "utf-8")
+        start = time.process_time()
+        done = winnow.run(folder / f"{name}.yaml", folder=folder / name, local=True, progress=Progress(quiet=True))
+        return done, time.process_time() - start
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name, texts in (("a", first), ("b", second)):
+            (folder / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
+        alone, _ = run(folder, "first", ["a"])
+        tracemalloc.start()
+        start = time.process_time()
+        made = remember(alone, folder / "index")
+        taken, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        stored = sum(path.stat().st_size for path in (folder / "index").iterdir())
+        print(
+            f"\nthe index of {made.manifest.documents:,} kept documents: {stored / rows:.1f} bytes a document stored; "
+            f"made at {rows / taken:,.0f} docs/s (traced) with {peak / rows:.0f} bytes a document at the peak"
+        )
+        against, one = run(folder, "against", ["b"], [str(folder / "index")])
+        joint, both = run(folder, "joint", ["a", "b"])
+        new = joint.accounting["kept"] - alone.accounting["kept"]
+        print(
+            f"  the second snapshot keeps {against.accounting['kept']:,} against the index, {new:,} in one run with the first"
+        )
+        print(f"  whole run: {one:.1f} s against the index, {both:.1f} s in one run: {both / one:.2f}x")
+        shares = [done.work()["seconds"]["dedup"] for done in (against, joint)]
+        print(
+            f"  its dedup (keys, join, clusters): {shares[0]:.2f} s and {shares[1]:.2f} s: {shares[1] / shares[0]:.2f}x"
+        )
+        for known, parts in (("the second against the index", against), ("both", joint)):
+            node = parts.plan.pipeline.nodes["dedup"]
+            assert isinstance(node.stage, MinHash)
+            views = [PartView(parts.plan, partition, node) for partition in parts.plan.partitions]
+            buckets = node.stage.buckets(sum(view.rows for view in views))
+            tracemalloc.start()
+            edges = [node.stage.exchange(bucket, buckets, views) for bucket in range(buckets)]
+            exchanged = tracemalloc.get_traced_memory()[1]
+            tracemalloc.reset_peak()
+            for _ in node.stage.reduce(views, edges):
+                pass
+            reduced = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            total = sum(view.rows for view in views)
+            print(
+                f"  {known}, {total:,} documents: numpy's peak {exchanged / 2**20:.1f} MiB in an exchange, "
+                f"{reduced / 2**20:.1f} MiB in the reduce"
+            )
+
+
 def coins() -> None:
     rows = 200_000
     ids = pa.array([f"{row:032x}" for row in range(rows)])
@@ -219,6 +289,7 @@ def sections() -> Iterator[Callable[[], None]]:
     yield clusters
     yield joins
     yield memory
+    yield snapshots
     yield coins
 
 

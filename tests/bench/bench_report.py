@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.pipelines.ingest import RECORD_SCHEMA
-from winnow.pipelines.plan import Partition, Plan, make_plan
+from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import Plan, make_plan
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.run import run
 from winnow.pipelines.selection.verdict import DROPPED, KEPT

@@ -27,7 +27,8 @@ from winnow.pipelines.accounting import added
 from winnow.pipelines.execute import Threads
 from winnow.pipelines.finished import open_run, point_to
 from winnow.pipelines.ingest import RECORD_SCHEMA
-from winnow.pipelines.plan import Partition, Plan, plan_over
+from winnow.pipelines.inputs import Partition
+from winnow.pipelines.plan import Plan, plan_over
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.run import Driver
 from winnow.pipelines.spec import load_pipeline

@@ -14,6 +14,7 @@ NEED_DATA = [
     *(
         "bad_words",
         "clean",
+        "commoncrawl",
         "end_to_end",
         "extract",
         "langid",

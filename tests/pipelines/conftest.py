@@ -208,7 +208,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import fsspec
     from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(port=0)
+    server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
@@ -223,7 +223,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def one_file_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files would share a partition; these tests are about several."""
-    monkeypatch.setattr("winnow.pipelines.plan.PACK_FILES", 1)
+    monkeypatch.setattr("winnow.pipelines.inputs.PACK_FILES", 1)
 
 
 @pytest.fixture(scope="session")

@@ -82,7 +82,7 @@ def finished_run(folder: Path) -> Run:
     text = DECLARATION.format(folder=folder)
     (folder / "small.yaml").write_text(text, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("winnow.pipelines.plan.PACK_FILES", 1)
+        patch.setattr("winnow.pipelines.inputs.PACK_FILES", 1)
         winnow.run(folder / "small.yaml", folder=folder / "run", local=True, progress=Progress(quiet=True))
     run = open_run(folder / "run")
     assert len(run.plan.partitions) > 2 and run.accounting["failed"] == 2

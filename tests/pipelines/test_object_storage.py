@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import fsspec
@@ -33,6 +35,13 @@ def test_object_storage_gives_the_same_digests(recipe: Path, s3: None) -> None:
     assert manifests[0] == manifests[1]
     again = winnow.run(recipe, sets, folder=f"{bucket}/run", local=True, progress=quiet)
     assert again.did_nothing
+    command = [sys.executable, "-m", "winnow.pipelines.cli", "run", str(recipe), "--set", *sets]
+    done = subprocess.run(
+        [*command, "--folder", f"{bucket}/on-ray", "--workers", "2"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    on_ray = open_run(f"{bucket}/on-ray").documents().collect()  # its files share a partition there
+    assert on_ray.sort("id").equals(on_disk.documents().collect().sort("id"))
     documents = open_run(f"{bucket}/run").documents().collect()
     assert documents.equals(on_disk.documents().collect())
     edit = ["stages.rules.keep=word_count >= 20 and unique_words >= quantile(0.5)"]

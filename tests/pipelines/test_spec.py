@@ -112,6 +112,19 @@ def test_a_string_replaces_every_default_clause_and_true_removes_one(tmp_path: P
         ("stages:\n  shards: {keep: 'tokens > 5'}\n", ["the last stage decides nothing"]),
         ("stages:\n  Bad: {use: rules}\n", ["lower-case"]),
         ("stages:\n  crawl: {use: rules}\n", ["a source has that name"]),
+        (
+            "sources: {a: {use: commoncrawl, snapshot: latest, fetch: {user_agnet: x}}}\n",
+            ["sources.a.fetch.user_agnet: unknown key", "nearest: 'user_agent'"],
+        ),
+        ("sources: {a: {use: commoncrawl, snapshot: latest, hosts: {alow: kr}}}\n", ["nearest: 'allow'"]),
+        (
+            "sources: {a: {use: commoncrawl, snapshot: latest}, a_audit: {use: commoncrawl, snapshot: 2024..}}\n",
+            ["sources.a: its sample is the source 'a_audit'"],
+        ),
+        (
+            "sources: {a: {use: commoncrawl, snapshot: latest}}\nstages: {a_audit: {use: rules}}\n",
+            ["stages.a_audit", "a source has that name"],
+        ),
         ("stages:\n  extract: null\n", ["raw pages", "extract stage"]),
         ("stages:\n  more: {use: tokenize}\n", ["second terminal"]),
         ("language: kk\n", ["twice"]),

@@ -6,18 +6,22 @@ import json
 import pickle
 import random
 import re
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from winnow.filters.generations import Writer
 from winnow.filters.languages import language_pack
 from winnow.stages import minhash
 from winnow.stages.minhash import MinHash
@@ -167,6 +171,63 @@ def test_every_cluster_has_one_survivor_and_the_figures_add_up(case: tuple[list[
     }
 
 
+def remembered(folder: Path, one: MinHash, rows: Sequence[Row]) -> None:
+    """A generation of documents, whose ids are 32 hex digits."""
+    rows = sorted(rows)
+    measured = one.measure(batch(rows))
+    writer = Writer(LocalFileSystem(), str(folder))
+    folder.mkdir()
+    writer.ids(np.frombuffer(bytes.fromhex("".join(i for i, _ in rows)), np.dtype((np.void, 16))))
+    for band in range(one.settings.bands):
+        column = measured.column(f"_band_{band:02d}").to_pylist()
+        pairs = sorted((key, number) for number, key in enumerate(column) if key is not None)
+        keys, numbers = (np.array([pair[n] for pair in pairs], np.uint64) for n in (0, 1))
+        writer.band(band, keys, numbers)
+    writer.manifest(one.scheme(), {"run": "runs/a"})
+
+
+def changed(edits: Sequence[tuple[int, str]]) -> str:
+    """One text of ten words with some of them replaced."""
+    words = list("사아자차카타파하고도")
+    for at, word in edits:
+        words[at] = word
+    return " ".join(words)
+
+
+near = st.lists(st.tuples(st.integers(0, 9), st.sampled_from("가나다")), max_size=3).map(changed)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(near | st.sampled_from(["", "!", "가 나"]), max_size=20), st.integers(0, 20))
+def test_known_documents_change_their_clusters_and_no_others(texts: list[str], cut: int) -> None:
+    """A cluster of the new documents alone is known where one of them has a key of a known document."""
+    rows = [(f"{n:032x}", text) for n, text in enumerate(texts)]
+    before, now = rows[:cut], rows[cut:]
+    alone = stage(bands=4, rows=2, ngram=3)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        remembered(Path(folder) / "a", alone, before)
+        one = stage(bands=4, rows=2, ngram=3, known=folder)
+        found = reduced(one, parts_of(one, [now[::2], now[1::2]]))
+        patch.setattr(minhash, "SLICE_ROWS", 3)
+        again = pickle.loads(pickle.dumps(one))
+        assert again.planned == one.planned != {}
+        assert sorted(reduced(again, parts_of(again, [now]))) == sorted(found)
+        assert one.report()["known"] == sum(cluster in dict(before) for _, cluster, _, _ in found)
+    measured = alone.measure(batch(rows))
+    bands = [measured.column(f"_band_{band:02d}").to_pylist() for band in range(4)]
+    keys = {i: {(band, column[n]) for band, column in enumerate(bands)} for n, (i, _) in enumerate(rows)}
+    theirs = {pair for i, _ in before for pair in keys[i] if pair[1] is not None}
+    by_themselves = reduced(alone, parts_of(alone, [now]))
+    meeting = {cluster for i, cluster, _, _ in by_themselves if keys[i] & theirs}
+    expected = {row[0]: row for row in by_themselves}
+    for i, cluster, copies, stays in found:
+        if expected[i][1] in meeting:
+            assert cluster in dict(before) and not stays
+            assert copies == 1 + sum(c == cluster for _, c, _, _ in found)
+        else:
+            assert (i, cluster, copies, stays) == expected[i]
+
+
 def test_an_exchange_reads_its_own_band_and_nothing_else() -> None:
     one = stage()
     parts = parts_of(one, [[("a", SENTENCE)], [("b", SENTENCE)]])
@@ -177,6 +238,7 @@ def test_an_exchange_reads_its_own_band_and_nothing_else() -> None:
 
 def test_the_number_of_buckets_depends_on_the_rows_alone() -> None:
     assert [stage().buckets(rows) for rows in (0, 1, 2, 2**24 - 1, 2**24, 10**9)] == [0, 0, 14, 14, 28, 14 * 60]
+    assert [stage(known="none-*").buckets(rows) for rows in (0, 1, 2)] == [0, 14, 14]
 
 
 def test_nothing_in_nothing_out() -> None:

@@ -1,0 +1,146 @@
+"""What a run reads: the files that a declaration names, or what a source finds itself, packed into partitions."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import xxhash
+
+from winnow.pipelines.spec import Pipeline
+from winnow.pipelines.store import Store, fingerprint
+from winnow.pipelines.yaml_source import SpecError
+from winnow.stages.stage import InputFile, Segment, Source
+
+SMALL_FILE = 2**20
+PACK_BYTES = 8 * 2**20
+PACK_FILES = 64
+"""Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
+
+THREADS = 8
+"""Tables that a source makes at a time while it looks for its inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A unit of work: pieces of input that one task reads. `key` identifies content and source; parts are named by it."""
+
+    index: int
+    key: str
+    source: str
+    segments: tuple[Segment, ...]
+    group: str = ""  # of its inputs, such as a snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class KeptInStore:
+    """`stages.stage.Kept` in a run's folder, below `inputs/`. Threads, since what it waits for is mostly a network."""
+
+    store: Store
+    threads: int = THREADS
+
+    def make(self, wanted: Mapping[str, Callable[[], pa.Table]]) -> None:
+        """Makes what is missing, in order, several at a time; after an error nothing new is begun."""
+
+        def one(name: str) -> None:
+            self.store.write(_part(name), wanted[name]())
+
+        missing = [name for name in wanted if not self.has(name)]
+        with ThreadPoolExecutor(self.threads) as pool:
+            futures = [pool.submit(one, name) for name in missing]
+            try:
+                for future in futures:
+                    future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def has(self, name: str) -> bool:
+        return self.store.record(_part(name)) is not None
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        return self.store.read(_part(name), columns)
+
+    def url(self, name: str) -> str:
+        return self.store.url(f"{_part(name)}.arrow")
+
+
+def _part(name: str) -> str:
+    return f"inputs/{name}"
+
+
+def partitions(pipeline: Pipeline, store: Store, strict: bool) -> Iterator[Partition]:
+    """Every partition, in order. Raises SpecError for paths that match nothing, StageError where a source finds no
+    inputs."""
+    index = 0
+    for source in pipeline.sources.values():
+        identity = [source.name, source.kind, source.version, source.identity()]
+        found = source.inputs(KeptInStore(store))
+        for pack in _packed(source, _files(source, strict) if found is None else found):
+            yield Partition(
+                index, fingerprint(identity, [_piece(s) for s in pack]), source.name, tuple(pack), pack[0].file.group
+            )
+            index += 1
+
+
+def _packed(source: Source, files: Sequence[InputFile]) -> list[list[Segment]]:
+    packs: list[list[Segment]] = []
+    open_pack: list[Segment] = []
+    for file in files:
+        segments = source.segments(file)
+        if file.size >= SMALL_FILE or file.alone:
+            packs.extend([segment] for segment in segments)
+            continue
+        full = sum(s.file.size for s in open_pack) + file.size > PACK_BYTES or len(open_pack) >= PACK_FILES
+        starts = xxhash.xxh64_intdigest(file.identity or file.url) % PACK_FILES == 0  # a new file moves one pack
+        if open_pack and (full or starts):
+            packs.append(open_pack)
+            open_pack = []
+        open_pack.extend(segments)
+    return [*packs, open_pack] if open_pack else packs
+
+
+def _piece(segment: Segment) -> tuple[str | int, ...]:
+    file = segment.file
+    if file.identity and (segment.start, segment.end) == (0, file.size):
+        return (file.identity,)  # its size is how it is fetched, not what is read
+    what = (file.identity,) if file.identity else (file.url, file.key, file.size, file.modified)
+    return (*what, segment.start, segment.end)
+
+
+def _files(source: Source, strict: bool) -> list[InputFile]:
+    """The input files, sorted by URL, each once. Raises SpecError where a path matches nothing."""
+    found: dict[str, InputFile] = {}
+    for pattern in source.settings.paths:
+        try:
+            fs, path = fsspec.core.url_to_fs(pattern)
+        except (ValueError, ImportError) as error:
+            raise SpecError(f"sources.{source.name}.paths: '{pattern}' cannot be opened: {error}") from error
+        before = len(found)
+        matches = sorted(fs.glob(path)) if any(c in path for c in "*?[") else [path] * bool(fs.isfile(path))
+        if not matches:
+            raise SpecError(f"sources.{source.name}.paths: no file matches '{pattern}' (from {Path.cwd()})")
+        for match in matches:
+            info = fs.info(match)
+            if info["type"] != "file":
+                continue
+            url = fs.unstrip_protocol(match).removeprefix("file://")
+            stamp = info.get("mtime") or info.get("ETag") or info.get("LastModified") or info.get("created") or ""
+            found[url] = InputFile(url, int(info["size"]), _content(fs, match) if strict else str(stamp))
+        if len(found) == before and not any(fs.isfile(match) for match in matches):
+            raise SpecError(f"sources.{source.name}.paths: '{pattern}' matches folders only; expected files")
+    shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
+    return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
+
+
+def _content(fs: fsspec.AbstractFileSystem, path: str) -> str:
+    digest = xxhash.xxh3_128()
+    with fs.open(path, "rb") as file:
+        while block := file.read(2**22):
+            digest.update(block)
+    return digest.hexdigest()
