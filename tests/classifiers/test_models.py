@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,6 @@ from winnow.classifiers.recipe import load_recipe
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer
 from winnow.pipelines.sample.generate import TRUTH, generate
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 MODELS = ["ko-domain", "ko-quality", "ko-toxicity"]
 
 
@@ -27,15 +26,15 @@ def scorer(name: str) -> Scorer:
     return load_scorer(path, content_digest(path))
 
 
-def korquad() -> list[str]:
-    articles = json.loads((DATA / "ko-hq-korquad1-ND/KorQuAD_v1.0_dev.json").read_text("utf-8"))["data"]
+@pytest.fixture(scope="module")
+def korquad(data: Path) -> list[str]:
+    articles = json.loads((data / "ko-hq-korquad1-ND/KorQuAD_v1.0_dev.json").read_text("utf-8"))["data"]
     return [part["context"] for article in articles for part in article["paragraphs"]]
 
 
-def crawl_pages() -> list[str]:
-    with gzip.open(DATA / "crawl/web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as stream:
-        rows = [json.loads(line) for line in stream]
-    return [row["gold_text"] for row in rows if row.get("lang") == "ko" and row.get("gold_text")]
+@pytest.fixture(scope="module")
+def crawl_pages(crawl_truth: list[dict[str, Any]]) -> list[str]:
+    return [row["gold_text"] for row in crawl_truth if row.get("lang") == "ko" and row.get("gold_text")]
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +57,9 @@ def test_models_are_small() -> None:
     assert sum(resolve(name).path.stat().st_size for name in MODELS) < 8_000_000
 
 
-@needs_data
 @pytest.mark.parametrize("name", MODELS)
-def test_held_out_figures_are_those_of_the_card(name: str) -> None:
-    held_out = [one for one in examples(load_recipe(name), DATA) if one.test]
+def test_held_out_figures_are_those_of_the_card(name: str, data: Path) -> None:
+    held_out = [one for one in examples(load_recipe(name), data) if one.test]
     figures = evaluate(scorer(name), held_out)
     card = resolve(name).path.with_suffix(".md").read_text("utf-8")
     stated = re.search(r"accuracy (\d\.\d+), (?:macro-)?F1 (\d\.\d+)", card)
@@ -70,30 +68,28 @@ def test_held_out_figures_are_those_of_the_card(name: str) -> None:
     assert figures.f1 > float(stated[2]) - 0.01
 
 
-@needs_data
-def test_quality_keeps_real_pages_and_prose_and_drops_reviews() -> None:
+def test_quality_keeps_real_pages_and_prose_and_drops_reviews(
+    data: Path, crawl_pages: list[str], korquad: list[str]
+) -> None:
     quality = scorer("ko-quality")
-    with gzip.open(DATA / "ko-sentiment-nsmc/neutral_unlabelled.jsonl.gz", "rt", encoding="utf-8") as stream:
+    with gzip.open(data / "ko-sentiment-nsmc/neutral_unlabelled.jsonl.gz", "rt", encoding="utf-8") as stream:
         reviews = [json.loads(line)["text"] for line in stream][:2000]
     joined = ["\n".join(reviews[start : start + 10]) for start in range(0, len(reviews), 10)]
-    assert (quality.score(crawl_pages())[1] >= 0.4).all()
-    assert (quality.score(korquad())[1] >= 0.4).mean() >= 0.995
+    assert (quality.score(crawl_pages)[1] >= 0.4).all()
+    assert (quality.score(korquad)[1] >= 0.4).mean() >= 0.995
     assert (quality.score(joined)[1] >= 0.4).mean() <= 0.02
 
 
-@needs_data
-def test_toxicity_hardly_ever_drops_clean_prose() -> None:
+def test_toxicity_hardly_ever_drops_clean_prose(crawl_pages: list[str], korquad: list[str]) -> None:
     toxicity = scorer("ko-toxicity")
-    assert (toxicity.score(korquad())[1] >= 0.8).mean() <= 0.005
-    assert (toxicity.score(crawl_pages())[1] >= 0.8).mean() <= 0.01
+    assert (toxicity.score(korquad)[1] >= 0.8).mean() <= 0.005
+    assert (toxicity.score(crawl_pages)[1] >= 0.8).mean() <= 0.01
 
 
-@needs_data
-def test_ten_abusive_comments_under_clean_paragraphs_are_found() -> None:
-    held_out = [one for one in examples(load_recipe("ko-toxicity"), DATA) if one.test]
+def test_ten_abusive_comments_under_clean_paragraphs_are_found(data: Path, korquad: list[str]) -> None:
+    held_out = [one for one in examples(load_recipe("ko-toxicity"), data) if one.test]
     abuse = [one.text for one in held_out if one.label == "toxic" and one.source == "Curse-detection-data"]
-    clean = korquad()
-    pages = ["\n".join(clean[5 * n : 5 * n + 5]) for n in range(100)]
+    pages = ["\n".join(korquad[5 * n : 5 * n + 5]) for n in range(100)]
     spoiled = ["\n".join([page, *abuse[n : n + 10]]) for n, page in enumerate(pages)]
     _, scores = scorer("ko-toxicity").score(spoiled + pages)
     assert area_under_curve(np.arange(200) < 100, scores) > 0.98
@@ -108,20 +104,18 @@ def stated(sentence: str) -> list[float]:
     return [float(number.replace(",", "")) for number in found.groups()]
 
 
-@needs_data
-def test_domain_tells_headlines_of_seven_topics_apart() -> None:
-    held_out = [one for one in examples(load_recipe("ko-domain"), DATA) if one.test]
+def test_domain_tells_headlines_of_seven_topics_apart(data: Path) -> None:
+    held_out = [one for one in examples(load_recipe("ko-domain"), data) if one.test]
     figures = evaluate(scorer("ko-domain"), [one for one in held_out if one.source == "KLUE YNAT headlines"])
     macro = np.mean([value for label, value in figures.f1_by_label.items() if label != "documentation"])
     card = stated(r"headlines alone accuracy is (0\.\d+) and macro-F1 over the seven topics (0\.\d+)")
     assert [figures.accuracy, macro] == pytest.approx(card, abs=0.01)
 
 
-@needs_data
-def test_domain_calls_manuals_documentation_and_an_encyclopedia_not() -> None:
+def test_domain_calls_manuals_documentation_and_an_encyclopedia_not(crawl_pages: list[str], korquad: list[str]) -> None:
     for texts, sentence in (
-        (crawl_pages(), r"(\d+) of (\d+) Korean manual and news pages"),
-        (korquad(), r"(\d+) of (\d+) encyclopedia paragraphs"),
+        (crawl_pages, r"(\d+) of (\d+) Korean manual and news pages"),
+        (korquad, r"(\d+) of (\d+) encyclopedia paragraphs"),
     ):
         labels, _ = scorer("ko-domain").score(texts)
         count, of = stated(sentence)

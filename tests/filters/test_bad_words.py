@@ -16,7 +16,6 @@ from winnow.filters.bad_words.entries import exceptions, particles
 from winnow.filters.languages import language_pack
 from winnow.filters.rules.words import Words, split
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 KOREAN = (
     *(
         "씨발*",
@@ -416,7 +415,7 @@ BOTH = table((*KOREAN, *ENGLISH, "王八蛋"))
 
 
 @given(st.lists(PIECES | st.text(), max_size=8), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_text_counts_the_same_alone_in_any_batch_and_order(texts: list[str], by_character: bool) -> None:
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
     whole = counts(texts, BOTH, by_character)
@@ -426,7 +425,7 @@ def test_a_text_counts_the_same_alone_in_any_batch_and_order(texts: list[str], b
 
 
 @given(PIECES | st.text())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_spans_are_what_was_counted(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     found = spans(text, BOTH)
@@ -476,11 +475,8 @@ def test_ten_megabytes_in_one_line() -> None:
     assert counts([text], BOTH)[0][0] == 1
 
 
-@pytest.mark.data
-def test_the_lists_load_and_their_entries_are_found() -> None:
-    folder = DATA / "badwords-ldnoobw"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+def test_the_lists_load_and_their_entries_are_found(data: Path) -> None:
+    folder = data / "badwords-ldnoobw"
     for language in ("en", "ja", "ko", "zh"):
         path = folder / language
         held = table((), (path,))
@@ -490,11 +486,8 @@ def test_the_lists_load_and_their_entries_are_found() -> None:
         assert missed == []
 
 
-@pytest.mark.data
-def test_precision_on_labelled_comments() -> None:
-    path = DATA / "ko-tox-curse" / "dataset.txt"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
+def test_precision_on_labelled_comments(data: Path) -> None:
+    path = data / "ko-tox-curse" / "dataset.txt"
     rows = [line.rsplit("|", 1) for line in path.read_text(encoding="utf-8").splitlines() if "|" in line]
     labels = np.array([row[1].strip() == "1" for row in rows])
     found = counts([unicodedata.normalize("NFC", row[0]) for row in rows], table(language_pack("ko").bad_words))

@@ -15,9 +15,6 @@ from hypothesis import strategies as st
 
 from winnow.filters.charset import LIKELY, codec, declared, decode, disguised
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-
 KOREAN = "한국어로 쓴 문서입니다. 아파치 웹서버는 모든 주소에서 요청을 기다린다. 똠방각하와 펲시콜라."
 FRENCH = "L'été dernier, nous avons mangé à la crêperie où l'hôtesse fêtait Noël."
 RUSSIAN = "Это обычный русский текст, который нужен для проверки кодировки страницы."
@@ -137,11 +134,10 @@ def test_utf8_hangul_survives_any_label(text: str) -> None:
     assert decode(text.encode(), "euc-kr").text == text
 
 
-@needs_data
-def test_pages_of_the_built_crawl_decode_as_their_truth_says() -> None:
+def test_pages_of_the_built_crawl_decode_as_their_truth_says(data: Path) -> None:
     from warcio.archiveiterator import ArchiveIterator
 
-    folder = DATA / "warc-ko-built"
+    folder = data / "warc-ko-built"
     with gzip.open(folder / "truth.jsonl.gz", "rt", encoding="utf-8") as lines:
         truth = {row["uri"]: row for row in map(json.loads, lines)}
     seen: Counter[tuple[str, bool]] = Counter()
@@ -161,7 +157,6 @@ def test_pages_of_the_built_crawl_decode_as_their_truth_says() -> None:
     assert [case for (case, right) in seen if not right] == []
 
 
-@needs_data
 @pytest.mark.parametrize("declare", [True, False])
 @pytest.mark.parametrize(
     ("folder", "charset", "least"),
@@ -175,8 +170,8 @@ def test_pages_of_the_built_crawl_decode_as_their_truth_says() -> None:
         ("GB2312", "gb18030", 0.95),
     ],
 )
-def test_real_legacy_feeds(folder: str, charset: str, least: float, declare: bool) -> None:
-    files = sorted((DATA / "robust-charset-chardet" / folder).iterdir())
+def test_real_legacy_feeds(folder: str, charset: str, least: float, declare: bool, data: Path) -> None:
+    files = sorted((data / "robust-charset-chardet" / folder).iterdir())
     right = 0
     for file in files:
         payload = file.read_bytes()
@@ -186,9 +181,8 @@ def test_real_legacy_feeds(folder: str, charset: str, least: float, declare: boo
     assert right >= least * len(files)
 
 
-@needs_data
-def test_the_genuine_euckr_manual_decodes_without_loss() -> None:
-    files = sorted((DATA / "ko-html-apache-euckr" / "html").rglob("*.euc-kr"))
+def test_the_genuine_euckr_manual_decodes_without_loss(data: Path) -> None:
+    files = sorted((data / "ko-html-apache-euckr" / "html").rglob("*.euc-kr"))
     assert len(files) > 10
     for file in files:
         done = decode(file.read_bytes(), "iso-8859-1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -31,7 +31,6 @@ def expected_labels(rows: int, edges: list[tuple[int, int]]) -> list[int]:
     return [number.get(cluster, -1) for cluster in of]
 
 
-@settings(deadline=None)  # the first call compiles or loads the kernel
 @given(EDGES)
 def test_components_are_scipys(case: tuple[int, list[tuple[int, int]], int, bool]) -> None:
     rows, edges, seed, wide = case
@@ -49,7 +48,6 @@ def test_components_are_scipys(case: tuple[int, list[tuple[int, int]], int, bool
     assert clusters == max(expected) + 1
 
 
-@settings(deadline=None)  # the first call compiles or loads the kernel
 @given(st.lists(st.integers(0, 6), max_size=40))
 def test_equal_keys_are_joined_and_no_others(keys: list[int]) -> None:
     rows = np.arange(len(keys), dtype=np.uint32) + np.uint32(7)

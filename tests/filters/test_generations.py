@@ -41,7 +41,7 @@ keys = st.integers(0, 12) | st.sampled_from([2**64 - 1, 2**63, 2**40])
 known = st.lists(st.tuples(st.integers(0, 30) | st.just(2**128 - 1), keys), max_size=30)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(known, max_size=3), st.lists(keys, max_size=25), st.integers(1, 5))
 def test_every_known_document_that_shares_a_key_is_met_once(made: list[Known], new: list[int], block: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
@@ -64,7 +64,7 @@ def test_every_known_document_that_shares_a_key_is_met_once(made: list[Known], n
         )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(known, min_size=1, max_size=3), st.lists(st.tuples(keys, keys), min_size=1, max_size=12))
 def test_clusters_are_named_after_the_smallest_known_document(made: list[Known], new: list[tuple[int, int]]) -> None:
     """Two batches of edges, as of two bands; the clusters by colouring the graph until nothing changes."""

@@ -12,13 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.filters.minhash import Scheme, band_keys, coefficients, signatures
-
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 
 NUMBER = re.compile(r"\d+(?:[.,،٫⎖⎗⎘]\d+)?")
 
@@ -60,7 +57,6 @@ TEXTS = st.text(
 ).map(lambda text: unicodedata.normalize("NFC", text))
 
 
-@settings(deadline=None)  # the first call compiles or loads the kernel
 @given(TEXTS)
 def test_a_text_and_its_normal_form_have_one_signature(text: str) -> None:
     words = reference_words(text)
@@ -70,14 +66,12 @@ def test_a_text_and_its_normal_form_have_one_signature(text: str) -> None:
     assert (values[0] == values[1]).all()
 
 
-@settings(deadline=None)  # the first call compiles or loads the kernel
 @given(TEXTS, TEXTS)
 def test_texts_of_other_shingles_have_another_signature(one: str, two: str) -> None:
     values = sign([one, two])
     assert (values[0] == values[1]).all() == (shingles(one) == shingles(two))
 
 
-@settings(deadline=None)  # the first call compiles or loads the kernel
 @given(st.lists(TEXTS, max_size=6), st.integers(0, 6))
 def test_batches_and_slices_do_not_matter(texts: list[str], cut: int) -> None:
     scheme = Scheme(bands=3, rows=2)
@@ -152,14 +146,14 @@ def test_estimates_have_the_theoretical_error(similarity: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def real_pairs() -> tuple[list[str], list[tuple[int, int, float]]]:
+def real_pairs(data: Path) -> tuple[list[str], list[tuple[int, int, float]]]:
     """The installation guides, and every tenth same-page pair that is not exact, with its word 5-gram similarity."""
-    rows = [json.loads(line) for line in (DATA / "dup-ko-ig-arch" / "docs.jsonl").read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in (data / "dup-ko-ig-arch" / "docs.jsonl").read_text("utf-8").splitlines()]
     number = {row["id"]: i for i, row in enumerate(rows)}
     texts = [unicodedata.normalize("NFC", row["text"]) for row in rows]
     sets = [shingles(text) for text in texts]
     pairs = []
-    for line in (DATA / "dup-ko-ig-arch" / "pairs.tsv").read_text("utf-8").splitlines()[1:]:
+    for line in (data / "dup-ko-ig-arch" / "pairs.tsv").read_text("utf-8").splitlines()[1:]:
         one, two = (number[name] for name in line.split("\t")[:2])
         similarity = jaccard(sets[one], sets[two])
         if similarity < 1:
@@ -167,7 +161,6 @@ def real_pairs() -> tuple[list[str], list[tuple[int, int, float]]]:
     return texts, pairs
 
 
-@needs_data
 def test_error_on_real_text_is_no_worse_than_datasketch(
     real_pairs: tuple[list[str], list[tuple[int, int, float]]],
 ) -> None:
@@ -190,7 +183,6 @@ def test_error_on_real_text_is_no_worse_than_datasketch(
     assert math.sqrt((our_error**2).mean()) < 1.5 * math.sqrt((their_error**2).mean())
 
 
-@needs_data
 def test_similarity_agrees_with_datatroves_normalisation(
     real_pairs: tuple[list[str], list[tuple[int, int, float]]],
 ) -> None:

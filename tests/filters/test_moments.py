@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.filters.moments import Moment, Moments, Sums, sums
@@ -43,7 +43,6 @@ def _nearest(found: float, square: Fraction) -> bool:
     return (found == 0.0 or low**2 <= square) and square <= high**2
 
 
-@settings(deadline=None)
 @given(ROWS, CUTS)
 def test_the_figures_are_the_exact_ones_rounded_once(rows: list[tuple[float, int]], cuts: list[int]) -> None:
     found = {entry.group: entry for entry in _found(rows, cuts).groups}
@@ -56,7 +55,6 @@ def test_the_figures_are_the_exact_ones_rounded_once(rows: list[tuple[float, int
         assert _nearest(entry.std, sum(((key - mean) ** 2 for key in keys), Fraction()) / len(keys))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(WIDE | st.sampled_from([math.inf, -math.inf]), st.integers(0, 3)), max_size=30),
     CUTS,
@@ -70,7 +68,6 @@ def test_parts_and_order_do_not_matter(
     assert json.dumps(_found(rows, one).json()) == json.dumps(_found(shuffled, two).json())
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(SCORES, st.integers(0, 3)), min_size=1, max_size=30))
 def test_numpy_agrees(rows: list[tuple[float, int]]) -> None:
     for entry in _found(rows, [], "float32").groups:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.filters.noise import gumbel, hashes, uniform
@@ -19,7 +19,6 @@ STRINGS = st.sampled_from([pa.string(), pa.large_string()])
 PLAIN = pa.array([f"{i:032x}" for i in range(200_000)])
 
 
-@settings(deadline=None)  # the first example compiles
 @given(IDS, SEEDS, STRINGS)
 def test_it_is_xxh64(names: list[str], seed: int, kind: pa.DataType) -> None:
     got = hashes(pa.array(names, kind), seed)
@@ -32,7 +31,6 @@ def test_every_length() -> None:
     assert hashes(pa.array(names), 2**63 + 5).tolist() == [xxhash.xxh64_intdigest(n, 2**63 + 5) for n in names]
 
 
-@settings(deadline=None)  # the first example compiles
 @given(IDS, SEEDS, st.text(st.characters(codec="utf-8"), max_size=20))
 def test_a_salt_hashes_into_the_seed(names: list[str], seed: int, salt: str) -> None:
     inner = xxhash.xxh64_intdigest(salt, seed % 2**64)
@@ -41,7 +39,6 @@ def test_a_salt_hashes_into_the_seed(names: list[str], seed: int, salt: str) -> 
     ]
 
 
-@settings(deadline=None)  # the first example compiles
 @given(IDS, STRINGS, st.integers(0, 30), st.integers(0, 30))
 def test_slices_and_chunks_do_not_matter(names: list[str], kind: pa.DataType, start: int, cut: int) -> None:
     ids = pa.array(names, kind)
@@ -51,7 +48,6 @@ def test_slices_and_chunks_do_not_matter(names: list[str], kind: pa.DataType, st
     assert hashes(pa.chunked_array([], kind), 3).tolist() == []
 
 
-@settings(deadline=None)  # the first example compiles
 @given(IDS, SEEDS)
 def test_uniform_numbers_are_the_leading_bits(names: list[str], seed: int) -> None:
     ids = pa.array(names, pa.string())

@@ -276,7 +276,7 @@ PIECES = st.one_of(
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS, st.sampled_from(["typed", "fixed"]), st.sampled_from(["KR", "US", "DE", None]))
 def test_masking_is_in_order_complete_and_idempotent(text, style, region):
     wanted = Wanted(region=region, written=True)
@@ -293,7 +293,7 @@ def test_masking_is_in_order_complete_and_idempotent(text, style, region):
         )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(TEXTS, max_size=5))
 def test_a_column_is_its_texts_one_by_one(texts):
     column = pa.array(["앞 010-2345-6789", *texts], pa.large_string()).slice(1)
@@ -301,7 +301,7 @@ def test_a_column_is_its_texts_one_by_one(texts):
     assert [rows.get(i, []) for i in range(len(texts))] == [search(text, KOREAN) for text in texts]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXTS, st.integers(100, 400))
 def test_what_is_far_changes_nothing(text, distance):
     """Windows are cut elsewhere when text without candidates lies around; what is in them stays."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.filters.cells import Cells, combined, labelled, ungrouped
@@ -101,7 +101,6 @@ def _sorted_top(rows: list[Row], budget: Callable[[int], int]) -> tuple[set[tupl
     return {(row[0], row[2]) for row in kept}, weight
 
 
-@settings(deadline=None)
 @given(TABLES, CUTS, st.integers(0, 1000))
 def test_quantiles_are_what_sorting_finds(table: tuple[str, list[Row]], cuts: list[int], thousandths: int) -> None:
     dtype, rows = table
@@ -115,7 +114,6 @@ def test_quantiles_are_what_sorting_finds(table: tuple[str, list[Row]], cuts: li
     assert sorted(found.groups, key=str) == sorted(wanted, key=str)
 
 
-@settings(deadline=None)
 @given(TABLES, CUTS, st.integers(0, 64))
 def test_quantiles_are_numpys_inverted_cdf(table: tuple[str, list[Row]], cuts: list[int], share: int) -> None:
     dtype, rows = table
@@ -126,7 +124,6 @@ def test_quantiles_are_numpys_inverted_cdf(table: tuple[str, list[Row]], cuts: l
         assert entry.value == np.quantile(keys, share / 64, method="inverted_cdf")
 
 
-@settings(deadline=None)
 @given(TABLES, CUTS, st.one_of(st.integers(0, 1000), st.none()), st.one_of(st.integers(0, 50), st.integers(0, 2**45)))
 def test_tops_are_what_sorting_finds(
     table: tuple[str, list[Row]], cuts: list[int], thousandths: int | None, amount: int
@@ -147,7 +144,6 @@ def test_tops_are_what_sorting_finds(
             assert here == (row[0] is not None and (row[0], row[2]) in wanted[NAMES[row[3]]][0])
 
 
-@settings(deadline=None)
 @given(TABLES, CUTS, CUTS, st.integers(0, 20), st.randoms())
 def test_parts_do_not_matter(
     table: tuple[str, list[Row]], one: list[int], two: list[int], twentieths: int, random: Any
@@ -159,7 +155,6 @@ def test_parts_do_not_matter(
         assert json.dumps(found[0].json()) == json.dumps(found[1].json())
 
 
-@settings(deadline=None)
 @given(TABLES)
 def test_histograms_add_up_in_any_bracketing(table: tuple[str, list[Row]]) -> None:
     dtype, rows = table
@@ -189,7 +184,6 @@ def test_zero_has_no_sign() -> None:
         assert bits[0] == bits[1]
 
 
-@settings(deadline=None)
 @given(TABLES, CUTS)
 def test_results_survive_json(table: tuple[str, list[Row]], cuts: list[int]) -> None:
     dtype, rows = table

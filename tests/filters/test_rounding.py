@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.filters.rounding import realise
@@ -14,7 +14,6 @@ from winnow.filters.rounding import realise
 ROWS = st.lists(st.tuples(st.floats(0, 65_535, width=32), st.text(max_size=40)), max_size=30)
 
 
-@settings(deadline=None)  # the first example compiles
 @given(ROWS, st.integers(-(2**70), 2**70))
 def test_the_definition_row_by_row(rows: list[tuple[float, str]], seed: int) -> None:
     ids = pa.array([name for _, name in rows], pa.string())
@@ -25,7 +24,6 @@ def test_the_definition_row_by_row(rows: list[tuple[float, str]], seed: int) -> 
         assert got == int(m) + coin
 
 
-@settings(deadline=None)  # the first example compiles
 @given(ROWS, st.integers(0, 2**64 - 1), st.integers(0, 30))
 def test_batches_do_not_matter(rows: list[tuple[float, str]], seed: int, cut: int) -> None:
     ids = pa.array([name for _, name in rows], pa.string())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import json
 import random
 import string
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -22,7 +22,6 @@ from winnow.filters.urls.lists import KINDS, OWN, THEMES, ListError, ListFile, f
 from winnow.filters.urls.rules import ABSENT, Address, UrlRules
 from winnow.filters.urls.suffixes import HOSTING, is_registry_suffix, site
 
-TRUTH = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 REFERENCE = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=(), include_psl_private_domains=True)
 OURS = [file for theme in THEMES for file in own(theme)]
 
@@ -350,10 +349,8 @@ def test_our_lists_are_sound() -> None:
     assert not is_registry_suffix("github.io")
 
 
-@pytest.mark.skipif(not TRUTH.is_file(), reason="needs ../shared/data")
-def test_our_lists_drop_no_page_of_the_mixed_crawl(ours: UrlRules) -> None:
-    with gzip.open(TRUTH, "rt", encoding="utf-8") as lines:
-        urls = [json.loads(line)["uri"] for line in lines]
+def test_our_lists_drop_no_page_of_the_mixed_crawl(ours: UrlRules, crawl_truth: list[dict[str, Any]]) -> None:
+    urls = [row["uri"] for row in crawl_truth]
     lost = [(u, a) for u, a in zip(urls, ours.look(urls), strict=True) if a.listed or a.hard or len(a.soft) > 1]
     assert len(urls) == 2261
     assert lost == []

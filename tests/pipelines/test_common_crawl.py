@@ -128,10 +128,8 @@ def test_an_archive_that_is_gone_fails_its_rows_and_no_others(server: CrawlServe
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Mimic:
-    pages = real_pages()
-    if pages is None:
-        pytest.skip("needs ../shared/data/crawl")
+def real(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Mimic:
+    pages = real_pages(data / "crawl")
     return build(tmp_path_factory.mktemp("real"), {SNAPSHOT: pages}, files=4, level=1)
 
 

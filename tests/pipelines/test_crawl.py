@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import re
 import subprocess
@@ -19,8 +18,6 @@ from winnow.pipelines.progress import Progress
 from winnow.pipelines.run import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 
 
 def command(folder: Path, warc: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -44,9 +41,10 @@ def hangul(text: str | None) -> int:
     return len(re.findall("[가-힣]", text or ""))
 
 
-@needs_data
-def test_the_real_korean_pages_reach_the_corpus_and_no_english_one_does(tmp_path: Path) -> None:
-    done = command(tmp_path / "run", DATA / "crawl" / "web-mixed.warc.gz")
+def test_the_real_korean_pages_reach_the_corpus_and_no_english_one_does(
+    tmp_path: Path, data: Path, crawl_truth: list[dict[str, Any]]
+) -> None:
+    done = command(tmp_path / "run", data / "crawl" / "web-mixed.warc.gz")
     assert done.returncode == 0, done.stderr
     documents = (
         open_run(tmp_path / "run").documents(kept_only=False).select("url", "text", "language.label", "selection.stage")
@@ -56,22 +54,21 @@ def test_the_real_korean_pages_reach_the_corpus_and_no_english_one_does(tmp_path
         for row in documents.collect().iter_rows(named=True)
         if row["language.label"] == "ko" and row["selection.stage"] != "language"
     }
-    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as file:
-        truth: list[dict[str, Any]] = [json.loads(line) for line in file]
     expected = [
-        t["uri"] for t in truth if t.get("lang") == "ko" and (t.get("gold_text") is None or hangul(t["gold_text"]) > 0)
+        t["uri"]
+        for t in crawl_truth
+        if t.get("lang") == "ko" and (t.get("gold_text") is None or hangul(t["gold_text"]) > 0)
     ]
     reached = [uri for uri in expected if hangul(korean.get(uri)) >= 20]
     print(f"{len(reached)} of {len(expected)} Korean pages reach the corpus\n{done.stdout}")
     assert len(reached) >= 0.97 * len(expected)
-    assert not [t["uri"] for t in truth if t.get("lang") == "en" and t["uri"] in korean]
+    assert not [t["uri"] for t in crawl_truth if t.get("lang") == "en" and t["uri"] in korean]
     assert not [uri for uri in reached if korean[uri].count("\ufffd") > 0.01 * len(korean[uri])]
 
 
-@needs_data
 @pytest.mark.parametrize(("copy", "least"), [("corrupt-middle", 580), ("truncated", 335), ("single-member", 585)])
-def test_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path, copy: str, least: int) -> None:
-    warc = DATA / "warc-ko-built" / f"ko-built.{copy}.warc.gz"
+def test_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path, data: Path, copy: str, least: int) -> None:
+    warc = data / "warc-ko-built" / f"ko-built.{copy}.warc.gz"
     done = command(tmp_path / "run", warc, "--local", "--set", "stages.extract.engine=resiliparse")
     assert done.returncode == 0, done.stderr
     accounting = open_run(tmp_path / "run").accounting

@@ -23,8 +23,6 @@ from winnow.pipelines.fit_language_command import show
 from winnow.pipelines.fit_texts import Reading, Sample
 from winnow.pipelines.progress import Progress
 
-SENTENCES = Path(__file__).resolve().parents[2].parent / "shared/data/lid-lingua/language-testdata/sentences.tar.gz"
-needs_data = pytest.mark.skipif(not SENTENCES.is_file(), reason="needs ../shared/data/lid-lingua")
 QUIET = Progress(quiet=True)
 
 
@@ -226,10 +224,10 @@ def test_a_model_that_does_not_know_the_language_says_so(invented):
 
 
 @pytest.fixture(scope="module")
-def turkish(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def turkish(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     """Sentences as README has them unpacked, and Turkish crawl made of 300 that are held out: pages of six, and pages that say one over and over."""
     folder = tmp_path_factory.mktemp("turkish")
-    with tarfile.open(SENTENCES) as archive:
+    with tarfile.open(data / "lid-lingua/language-testdata/sentences.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     lines = (folder / "sentences" / "tr.txt").read_text("utf-8").splitlines()
     (folder / "tr").mkdir()
@@ -256,7 +254,6 @@ stages:
     return path
 
 
-@needs_data
 def test_turkish_has_a_pack_after_one_command_and_a_declaration_runs_with_it(turkish):
     assert "tr" not in languages()
     seen = declaration(turkish, "seen", "en", '  language: {use: langid, keep: "score >= 0"}\n')
@@ -289,7 +286,6 @@ def test_turkish_has_a_pack_after_one_command_and_a_declaration_runs_with_it(tur
     assert whole["selection.clause"].is_null().mean() > 0.9  # type: ignore[operator]
 
 
-@needs_data
 def test_the_wrong_language_is_told(turkish):
     done = command(
         *("--lang", "tr", "--reference", "sentences/az.txt", "--lines", "--join", "600", "--out", "az.yaml"),
@@ -299,7 +295,6 @@ def test_the_wrong_language_is_told(turkish):
     assert not (turkish / "az.yaml").exists()
 
 
-@needs_data
 def test_the_base_reference_must_be_in_the_base_s_language(turkish):
     done = command(
         *("--lang", "tr", "--reference", "tr", "--base-reference", "sentences/de.txt", "--lines", "--join", "600"),
@@ -310,7 +305,6 @@ def test_the_base_reference_must_be_in_the_base_s_language(turkish):
     assert "is --base-reference right?" in done.stderr and not (turkish / "de.yaml").exists()
 
 
-@needs_data
 def test_joined_sentences_alone_make_no_clause_on_words_tighter(turkish):
     reading = Reading(join=600, lines=True)
     limits = Limits(joined=True)

@@ -38,14 +38,10 @@ def test_make_knows_every_target_shown(line: str, tmp_path: Path) -> None:
     assert done.returncode == 0 or "no finished run" in done.stderr, done.stderr
 
 
-SENTENCES = ROOT.parent / "shared" / "data" / "lid-lingua" / "language-testdata" / "sentences.tar.gz"
-
-
-@pytest.mark.skipif(not SENTENCES.is_file(), reason="needs ../shared/data")
-def test_a_pack_is_fitted_for_a_language_without_one(tmp_path: Path) -> None:
+def test_a_pack_is_fitted_for_a_language_without_one(tmp_path: Path, data: Path) -> None:
     """The command as it is written, and the declaration that uses what it makes."""
     (tmp_path / "sentences").mkdir()
-    with tarfile.open(SENTENCES) as archive:
+    with tarfile.open(data / "lid-lingua/language-testdata/sentences.tar.gz") as archive:
         for code in ("tr", "en"):
             member = next(m for m in archive.getmembers() if PurePosixPath(m.name).name == f"{code}.txt")
             found = archive.extractfile(member)

@@ -29,9 +29,6 @@ from winnow.pipelines.progress import Progress
 from winnow.pipelines.reselect import reselect
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data"
-WARC = DATA / "crawl" / "web-mixed.warc.gz"
-needs_data = pytest.mark.skipif(not WARC.is_file(), reason="needs ../shared/data/crawl")
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -75,20 +72,26 @@ def said(explanation: Explanation, clause: str) -> tuple[str | None, bool | None
 
 
 @pytest.fixture(scope="module")
-def crawled(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def archive(data: Path) -> Path:
+    """The real crawl."""
+    return data / "crawl" / "web-mixed.warc.gz"
+
+
+@pytest.fixture(scope="module")
+def crawled(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Run:
     """The real crawl, curated by the command."""
     folder = tmp_path_factory.mktemp("crawled") / "run"
-    sets = ["--set", f'sources.crawl.paths=["{WARC}"]']
+    sets = ["--set", f'sources.crawl.paths=["{archive}"]']
     done = command("run", str(ROOT / "pipelines" / "ko.yaml"), "--folder", str(folder), "--local", *sets)
     assert done.returncode == 0, done.stderr
     return open_run(folder)
 
 
 @pytest.fixture(scope="module")
-def responses() -> dict[str, tuple[str, str]]:
+def responses(archive: Path) -> dict[str, tuple[str, str]]:
     """Status code and content type of every page, by another reader of WARC files."""
     out = {}
-    with WARC.open("rb") as file:
+    with archive.open("rb") as file:
         for record in ArchiveIterator(file):
             headers = record.http_headers
             if record.rec_type == "response" and headers is not None:
@@ -99,7 +102,6 @@ def responses() -> dict[str, tuple[str, str]]:
     return out
 
 
-@needs_data
 def test_fifty_random_pages_agree_with_recomputing_by_hand(crawled: Run, responses: dict[str, tuple[str, str]]) -> None:
     plan = crawled.plan
     documents = pa.concat_tables(part(crawled, f"documents/{plan.ingest}")).to_pylist()
@@ -204,7 +206,6 @@ def check_places(run: Run, told: Explanation, text: str) -> None:
         assert ids == [*tokenizer.encode(text, add_special_tokens=False).ids, tokenizer.token_to_id("<|endoftext|>")]
 
 
-@needs_data
 def test_pages_of_every_fate_and_the_models_are_told(crawled: Run) -> None:
     records = pa.concat_tables(part(crawled, f"records/{crawled.plan.ingest}")).to_pylist()
     for clause in sorted({r["clause"] for r in records if r["clause"]}):

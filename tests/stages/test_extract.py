@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,8 +17,6 @@ from winnow.filters.languages import language_pack
 from winnow.stages.extract import KIND
 from winnow.stages.stage import Page
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 ENGINES = ["trafilatura", "resiliparse"]
 
 SENTENCES = [
@@ -267,15 +264,13 @@ def words_f1(text: str, gold: str) -> float:
     return 2 * sum((ours & theirs).values()) / max(1, ours.total() + theirs.total())
 
 
-@needs_data
 @pytest.mark.parametrize(("engine", "least"), [("trafilatura", 0.87), ("resiliparse", 0.82)])
-def test_word_f1_on_gold_pages(engine: str, least: float) -> None:
-    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
-        gold = {row["uri"]: row["gold_text"] for row in map(json.loads, lines) if row.get("gold_text")}
+def test_word_f1_on_gold_pages(engine: str, least: float, data: Path, crawl_truth: list[dict[str, Any]]) -> None:
+    gold = {row["uri"]: row["gold_text"] for row in crawl_truth if row.get("gold_text")}
     pages, golds = [], []
     for number, record in enumerate(
         ArchiveIterator(
-            str(DATA / "crawl" / "web-mixed.warc.gz"), record_types=WarcRecordType.response, parse_http=True
+            str(data / "crawl" / "web-mixed.warc.gz"), record_types=WarcRecordType.response, parse_http=True
         )
     ):
         uri = record.headers.get("WARC-Target-URI")

@@ -87,7 +87,7 @@ TEXTS = st.lists(st.sampled_from([CLEAN, COMMENTS, MENU, SPAM, INSULT, "", *TOPI
 
 
 @pytest.mark.parametrize("model", ["ko-quality", "ko-toxicity", "ko-domain"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(texts=TEXTS)
 def test_a_row_does_not_depend_on_its_batch(model: str, texts: list[str]) -> None:
     one = pickle.loads(pickle.dumps(stage(model)))
@@ -163,7 +163,7 @@ def test_lines_with_the_document_s_label_are_highlighted(signal: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["ko-quality", "ko-toxicity", "ko-domain"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(texts=TEXTS)
 def test_highlights_are_lines_or_sentences_that_are_read(model: str, texts: list[str]) -> None:
     text = "\n".join(texts)

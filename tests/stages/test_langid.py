@@ -17,9 +17,6 @@ from winnow.stages.langid import KIND
 from winnow.stages.prescreen import KIND as PRESCREEN
 from winnow.stages.stage import Page, StageError
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-
 
 def stage(**settings: object) -> KIND:
     return KIND(name="language", settings=KIND.Settings.model_validate(settings), pack=language_pack("ko"))
@@ -133,11 +130,10 @@ def test_settings_are_checked() -> None:
             KIND.Settings.model_validate(bad)
 
 
-@needs_data
-def test_korean_recall_and_false_positives_on_lingua_sentences() -> None:
+def test_korean_recall_and_false_positives_on_lingua_sentences(data: Path) -> None:
     korean: list[tuple[str, float]] = []
     others: list[tuple[str, float]] = []
-    with tarfile.open(DATA / "lid-lingua" / "language-testdata" / "sentences.tar.gz") as archive:
+    with tarfile.open(data / "lid-lingua" / "language-testdata" / "sentences.tar.gz") as archive:
         for member in archive:
             file = archive.extractfile(member)
             if file is None or not member.name.endswith(".txt"):
@@ -152,9 +148,8 @@ def test_korean_recall_and_false_positives_on_lingua_sentences() -> None:
     assert sum(wrong) <= 5
 
 
-@needs_data
-def test_whatlang_examples() -> None:
-    examples = json.loads((DATA / "lid-whatlang" / "tests" / "examples.json").read_text("utf-8"))
+def test_whatlang_examples(data: Path) -> None:
+    examples = json.loads((data / "lid-whatlang" / "tests" / "examples.json").read_text("utf-8"))
     found = measure(list(examples.values()))
     right = [language_code(code) == label for code, (label, _) in zip(examples, found, strict=True)]
     assert sum(right) >= 0.95 * len(right)
@@ -162,9 +157,8 @@ def test_whatlang_examples() -> None:
     assert kept == {"kor"}
 
 
-@needs_data
-def test_english_pages_that_claim_to_be_korean_come_out_english() -> None:
-    folder = DATA / "lid-lang-attr-lies"
+def test_english_pages_that_claim_to_be_korean_come_out_english(data: Path) -> None:
+    folder = data / "lid-lang-attr-lies"
     names = [row["file"] for row in json.loads((folder / "labels.json").read_text("utf-8"))]
     pages = [Page(id="0" * 32, url=None, date=None, payload=(folder / name).read_bytes()) for name in names]
     pack = language_pack("ko")

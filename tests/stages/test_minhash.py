@@ -27,9 +27,6 @@ from winnow.stages import minhash
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-
 Row = tuple[str, str]  # id, text
 
 
@@ -136,7 +133,7 @@ def corpora(draw: st.DrawFn) -> tuple[list[Row], int]:
     return rows, draw(st.integers(0, 2**32))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(corpora())
 def test_partitions_and_their_order_do_not_matter(case: tuple[list[Row], int]) -> None:
     rows, seed = case
@@ -154,7 +151,7 @@ def test_partitions_and_their_order_do_not_matter(case: tuple[list[Row], int]) -
         assert sorted(reduced(one, parts_of(one, groups))) == expected
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(corpora())
 def test_every_cluster_has_one_survivor_and_the_figures_add_up(case: tuple[list[Row], int]) -> None:
     rows, _ = case
@@ -197,7 +194,7 @@ def changed(edits: Sequence[tuple[int, str]]) -> str:
 near = st.lists(st.tuples(st.integers(0, 9), st.sampled_from("가나다")), max_size=3).map(changed)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(near | st.sampled_from(["", "!", "가 나"]), max_size=20), st.integers(0, 20))
 def test_known_documents_change_their_clusters_and_no_others(texts: list[str], cut: int) -> None:
     """A cluster of the new documents alone is known where one of them has a key of a known document."""
@@ -289,10 +286,9 @@ def shingles(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
 
 
-@needs_data
-def test_recall_on_real_near_duplicates_is_the_theoretical_one() -> None:
+def test_recall_on_real_near_duplicates_is_the_theoretical_one(data: Path) -> None:
     """Same-page pairs of seven builds of a manual, by word 5-gram similarity; candidate pairs before transitivity."""
-    lines = (DATA / "dup-ko-ig-arch" / "docs.jsonl").read_text("utf-8").splitlines()
+    lines = (data / "dup-ko-ig-arch" / "docs.jsonl").read_text("utf-8").splitlines()
     rows = [(row["id"], unicodedata.normalize("NFC", row["text"])) for row in map(json.loads, lines)]
     sets = {i: shingles(text) for i, text in rows}
     bands = {False: [0.0, 0.0, 0.0], True: [0.0, 0.0, 0.0]}  # near or far -> pairs, joined, expected
@@ -304,7 +300,7 @@ def test_recall_on_real_near_duplicates_is_the_theoretical_one() -> None:
         measured = one.measure(batch(rows))
         columns = [measured.column(f"_band_{j:02d}").to_pylist() for j in range(14)]
         keys.append({row[0]: [column[k] for column in columns] for k, row in enumerate(rows)})
-    for line in (DATA / "dup-ko-ig-arch" / "pairs.tsv").read_text("utf-8").splitlines()[1:]:
+    for line in (data / "dup-ko-ig-arch" / "pairs.tsv").read_text("utf-8").splitlines()[1:]:
         a, b, _ = line.split("\t")
         similarity = len(sets[a] & sets[b]) / len(sets[a] | sets[b])
         for chosen in keys:
@@ -340,10 +336,9 @@ def merged_without_reason(texts: list[str]) -> tuple[int, int]:
     return merged, wrong
 
 
-@needs_data
-def test_paraphrases_are_not_merged() -> None:
+def test_paraphrases_are_not_merged(data: Path) -> None:
     """Few words make few shingles: two paraphrases with one of three in common are joined once in 470 pairs."""
-    parakqc = (DATA / "dup-ko-parakqc" / "data" / "paraKQC_v1.txt").read_text("utf-8").splitlines()
+    parakqc = (data / "dup-ko-parakqc" / "data" / "paraKQC_v1.txt").read_text("utf-8").splitlines()
     texts = [line.split("\t")[2] for line in parakqc]
     merged, wrong = merged_without_reason(texts)
     assert len(texts) >= 9_900
@@ -351,9 +346,8 @@ def test_paraphrases_are_not_merged() -> None:
     assert merged < 0.01 * len(texts)
 
 
-@needs_data
-def test_question_pairs_are_merged_only_where_they_are_the_same_text() -> None:
-    lines = (DATA / "dup-ko-question-pair" / "train.txt").read_text("utf-8").splitlines()[1:]
+def test_question_pairs_are_merged_only_where_they_are_the_same_text(data: Path) -> None:
+    lines = (data / "dup-ko-question-pair" / "train.txt").read_text("utf-8").splitlines()[1:]
     texts = sorted({text for line in lines for text in line.split("\t")[:2]})
     _, wrong = merged_without_reason(texts)
     assert wrong == 0

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -177,7 +177,6 @@ def test_shares_are_checked_before_anything_runs() -> None:
         mixture(solver="fixed", shares={"news": 0.5})
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", "c", "d", None]), st.integers(0, 5_000)), min_size=1, max_size=40),
     st.integers(0, 2**32),

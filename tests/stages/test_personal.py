@@ -134,7 +134,7 @@ def test_a_row_that_is_no_text_fails_alone():
     assert "not valid UTF-8 at byte" in bad["error"] and bad["emails"] is None and bad["masked_share"] is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,9 +13,6 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from winnow.filters.languages import LanguagePack, language_pack
 from winnow.stages.prescreen import KIND
 from winnow.stages.stage import Page, StageError
-
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 
 
 def page(payload: bytes, charset: str | None = None) -> Page:
@@ -62,16 +58,14 @@ def passed(pages: list[Page]) -> list[bool]:
     return [bool(count >= 50) for count in counts.to_pylist()]
 
 
-def crawl(name: str) -> Iterator[tuple[str, Page]]:
-    for record in ArchiveIterator(str(DATA / name), record_types=WarcRecordType.response, parse_http=True):
+def crawl(archive: Path) -> Iterator[tuple[str, Page]]:
+    for record in ArchiveIterator(str(archive), record_types=WarcRecordType.response, parse_http=True):
         yield record.headers.get("WARC-Target-URI"), page(record.reader.read(), record.http_charset)
 
 
-@needs_data
-def test_recall_and_others_passed_on_the_mixed_crawl() -> None:
-    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
-        languages = {row["uri"]: row.get("lang") for row in map(json.loads, lines)}
-    pages = list(crawl("crawl/web-mixed.warc.gz"))
+def test_recall_and_others_passed_on_the_mixed_crawl(data: Path, crawl_truth: list[dict[str, Any]]) -> None:
+    languages = {row["uri"]: row.get("lang") for row in crawl_truth}
+    pages = list(crawl(data / "crawl" / "web-mixed.warc.gz"))
     decided = passed([seen for _, seen in pages])
     korean = [kept for (uri, _), kept in zip(pages, decided, strict=True) if languages.get(uri) == "ko"]
     others = [kept for (uri, _), kept in zip(pages, decided, strict=True) if languages.get(uri) != "ko"]
@@ -80,18 +74,16 @@ def test_recall_and_others_passed_on_the_mixed_crawl() -> None:
     assert sum(others) <= 0.01 * len(others)
 
 
-@needs_data
 @pytest.mark.parametrize("folder", ["ko-html-apache-euckr", "ko-html-vue", "ko-html-debian-faq"])
-def test_recall_on_korean_sites(folder: str) -> None:
-    files = sorted(path for path in (DATA / folder / "html").rglob("*") if path.is_file())
+def test_recall_on_korean_sites(folder: str, data: Path) -> None:
+    files = sorted(path for path in (data / folder / "html").rglob("*") if path.is_file())
     decided = passed([page(path.read_bytes()) for path in files])
     assert sum(decided) >= 0.995 * len(decided), [f for f, kept in zip(files, decided, strict=True) if not kept]
 
 
-@needs_data
 @pytest.mark.parametrize("folder", ["EUC-JP", "SHIFT_JIS", "GB2312", "Big5"])
-def test_undeclared_legacy_pages_of_the_neighbours_do_not_pass(folder: str) -> None:
-    files = sorted((DATA / "robust-charset-chardet" / folder).iterdir())
+def test_undeclared_legacy_pages_of_the_neighbours_do_not_pass(folder: str, data: Path) -> None:
+    files = sorted((data / "robust-charset-chardet" / folder).iterdir())
     pages = [page(path.read_bytes().replace(b"charset", b"nothing")) for path in files]
     assert sum(passed(pages)) <= 0.1 * len(files)
 

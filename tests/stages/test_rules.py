@@ -7,7 +7,6 @@ import json
 import pickle
 import random
 import unicodedata
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -17,8 +16,6 @@ from winnow.filters.languages import language_pack
 from winnow.filters.rules import url_shape
 from winnow.stages.rules import KIND
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
-
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 def stage(language="ko", **settings):
@@ -191,13 +188,10 @@ def test_junk_is_dropped():
         assert kept(stage(), texts) == 0
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-def test_real_korean_pages_are_kept_and_comments_are_not():
-    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
-        truth = [json.loads(line) for line in lines]
-    pages = [page["gold_text"] for page in truth if page.get("lang") == "ko" and page.get("gold_text")]
+def test_real_korean_pages_are_kept_and_comments_are_not(data, crawl_truth):
+    pages = [page["gold_text"] for page in crawl_truth if page.get("lang") == "ko" and page.get("gold_text")]
     assert len(pages) > 200
     assert kept(stage(), [unicodedata.normalize("NFC", page) for page in pages]) >= 0.85
-    with gzip.open(DATA / "ko-sentiment-nsmc" / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(data / "ko-sentiment-nsmc" / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
         comments = [json.loads(line)["text"] for line in lines]
     assert kept(stage(), comments[:20000]) <= 0.001

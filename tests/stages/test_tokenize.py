@@ -141,7 +141,7 @@ def test_copies_are_written_in_passes(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "tokenizer.json").read_bytes() == find("ko-bpe").path.read_bytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.integers(1, 60), st.integers(1, 30))
 def test_shards_hold_the_selection_however_it_is_partitioned(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, shard_tokens: int, batch_tokens: int

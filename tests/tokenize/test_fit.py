@@ -14,7 +14,6 @@ from winnow.tokenize.fit import fit_tokenizer, read_texts
 from winnow.tokenize.fit_shipped import RECIPES, Recipe, fit_shipped
 from winnow.tokenize.tokenizer import MODELS, TokenizerError, find, load
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 TEXTS = [
     f"{i}번째 문서입니다. 토크나이저를 학습할 때는 API와 {word}를 함께 봅니다.\nThe {word} of section {i * 37} isn't final."
     for i, word in enumerate(["데이터", "모델", "문장", "tokens", "훈련", "평가", "말뭉치", "selection"] * 12)
@@ -100,9 +99,8 @@ def test_errors_of_the_texts_come_through(tmp_path: Path) -> None:
         fit_tokenizer(read_texts([tmp_path / "nothing.txt"]), 400, tmp_path / "out", "tiny")
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_the_shipped_tokenizers_are_what_their_recipes_make(recipe: Recipe, tmp_path: Path) -> None:
-    fit_shipped(recipe, DATA, tmp_path)
+def test_the_shipped_tokenizers_are_what_their_recipes_make(recipe: Recipe, tmp_path: Path, data: Path) -> None:
+    fit_shipped(recipe, data, tmp_path)
     made = {path.name: path.read_bytes() for path in (tmp_path / recipe.name).iterdir()}
     assert made == {path.name: path.read_bytes() for path in (MODELS / recipe.name).iterdir()}

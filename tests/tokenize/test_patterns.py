@@ -66,7 +66,7 @@ def test_no_character_falls_between_matches(name: str) -> None:
         assert matched_by_rust(PATTERNS[name], text) == text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(MIXED, st.sampled_from(sorted(PATTERNS)))
 def test_whole_patterns_cut_alike(text: str, name: str) -> None:
     # A vocabulary in which a piece of k bytes is k tokens would hide the cuts; matching one piece at a time shows them.

@@ -71,7 +71,7 @@ def small(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(documents, st.lists(st.integers(0, 30), max_size=3), st.integers(1, 20), st.integers(1, 15))
 def test_any_documents_come_back_and_blocks_tile_the_stream(
     docs: list[Document], cuts: list[int], batch_tokens: int, length: int
@@ -106,7 +106,7 @@ def test_any_documents_come_back_and_blocks_tile_the_stream(
         del read, table
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(documents.filter(bool), st.integers(1, 20), st.data())
 def test_bytes_do_not_depend_on_the_portions_rows_arrive_in(
     docs: list[Document], batch_tokens: int, data: st.DataObject

@@ -17,9 +17,6 @@ from transformers import PreTrainedTokenizerFast
 from winnow.tokenize.byte_bpe import LLAMA3, QWEN2, ByteBpe, NotEqual, surely_composed
 from winnow.tokenize.tokenizer import MODELS, PROBES, Tokenizer, TokenizerError, find, load, shipped
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-
 NAMES = ["ko-bpe", "web-bpe"]
 INJECTED = [
     "<|endoftext|>",
@@ -41,11 +38,11 @@ def split(flat: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
     return [part.tolist() for part in np.split(flat, np.cumsum(lengths)[:-1])] if len(lengths) else []
 
 
-def korean() -> list[str]:
+def korean(data: Path) -> list[str]:
     pages = (
-        sorted((DATA / "ko-docs-k8s").rglob("*.md"))[:60] + sorted((DATA / "ko-docs-techinterview").rglob("*.md"))[:40]
+        sorted((data / "ko-docs-k8s").rglob("*.md"))[:60] + sorted((data / "ko-docs-techinterview").rglob("*.md"))[:40]
     )
-    gsd = (DATA / "ko-hq-ud-gsd" / "ko_gsd-ud-test.conllu").read_text("utf-8").splitlines()
+    gsd = (data / "ko-hq-ud-gsd" / "ko_gsd-ud-test.conllu").read_text("utf-8").splitlines()
     return [p.read_text("utf-8") for p in pages] + [line[9:] for line in gsd if line.startswith("# text = ")]
 
 
@@ -59,10 +56,9 @@ def test_the_shipped_tokenizers() -> None:
         assert (MODELS / name / "README.md").read_text("utf-8").count(tokenizer.file.digest) == 1
 
 
-@needs_data
 @pytest.mark.parametrize("name", NAMES)
-def test_ids_equal_tokenizers_and_transformers_on_korean_pages(name: str) -> None:
-    texts = korean()
+def test_ids_equal_tokenizers_and_transformers_on_korean_pages(name: str, data: Path) -> None:
+    texts = korean(data)
     encoded = load(find(name)).encode(texts)
     assert encoded.errors == {}
     ids = split(encoded.ids, encoded.lengths)
@@ -74,7 +70,7 @@ def test_ids_equal_tokenizers_and_transformers_on_korean_pages(name: str) -> Non
     assert [reference(name).decode(row) for row in ids[:50]] == texts[:50]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), st.sampled_from(NAMES))
 def test_ids_equal_on_any_text(text: str, name: str) -> None:
     assert load(find(name)).encode([text]).ids.tolist() == reference(name).encode(text).ids

@@ -14,14 +14,13 @@ PARTS = st.lists(st.integers(1, 40), min_size=1, max_size=6).map(tuple)
 
 
 @given(size=st.integers(1, 3000), key=st.integers(0, 2**64 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_shuffle_is_a_bijection_for_any_size_and_key(size: int, key: int) -> None:
     shuffle = Shuffle.of(size, key)
     assert sorted(shuffle(i) for i in range(size)) == list(range(size))
 
 
 @given(size=st.integers(2**32, 2**40), index=st.integers(0, 2**32 - 1), key=st.integers(0, 2**64 - 1))
-@settings(deadline=None)
 def test_shuffle_stays_in_range_for_corpora_of_any_size(size: int, index: int, key: int) -> None:
     assert 0 <= Shuffle.of(size, key)(index) < size
 
@@ -38,7 +37,7 @@ def test_shuffle_spreads_neighbours() -> None:
 
 
 @given(blocks=st.integers(1, 200), seed=st.integers(0, 2**63 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_epoch_visits_each_block_once_and_in_another_order(blocks: int, seed: int) -> None:
     order = SourceOrder("d" * 64, blocks, seed)
     epochs = [[order.at(e * blocks + i) for i in range(blocks)] for e in range(3)]
@@ -57,7 +56,7 @@ def test_order_depends_on_the_data_and_the_seed_alone() -> None:
 
 
 @given(parts=PARTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_prefix_keeps_every_weight_within_one_draw(parts: tuple[int, ...]) -> None:
     interleave, total = Interleave(parts), sum(parts)
     counts = [0] * len(parts)
@@ -72,7 +71,7 @@ def test_every_prefix_keeps_every_weight_within_one_draw(parts: tuple[int, ...])
 
 
 @given(parts=PARTS, samples=st.lists(st.integers(0, 10**12), min_size=1, max_size=20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_position_needs_no_history(parts: tuple[int, ...], samples: list[int]) -> None:
     used = Interleave(parts)
     for sample in samples:

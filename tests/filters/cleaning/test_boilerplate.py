@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,8 +13,6 @@ from winnow.filters.cleaning.boilerplate import LONGEST, boilerplate
 from winnow.filters.cleaning.phrases import languages
 from winnow.filters.edits import apply
 from winnow.filters.languages import languages as packs
-
-TRUTH = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 
 
 def rule(line: str, language: str) -> str | None:
@@ -111,7 +107,7 @@ def test_every_language_pack_of_the_issue_has_phrases_and_patterns_that_compile(
         assert step(texts) == {}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.sampled_from(["로그인", "목록", "본문", "Share", "", " ", "댓글 3", "글 하나.", "©2020"]), max_size=8)
 )
@@ -124,12 +120,9 @@ def test_twice_is_once_and_the_batch_does_not_matter(lines: list[str]) -> None:
     assert step(pl.Series(["목록", text, "", "목록\n목록"])).get(1, []) == alone
 
 
-@pytest.mark.data
-@pytest.mark.skipif(not TRUTH.is_file(), reason="needs ../shared/data")
 @pytest.mark.parametrize(("language", "most"), [("ko", 0.001), ("en", 0.001)])
-def test_gold_text_loses_almost_nothing(language: str, most: float) -> None:
-    with gzip.open(TRUTH, "rt") as file:
-        rows = [row for line in file if (row := json.loads(line)).get("gold_text")]
+def test_gold_text_loses_almost_nothing(language: str, most: float, crawl_truth: list[dict[str, Any]]) -> None:
+    rows = [row for row in crawl_truth if row.get("gold_text")]
     texts = pl.Series([row["gold_text"] for row in rows if row.get("lang") == language])
     changes = boilerplate((language, "en"))(texts)
     lost = sum(edit.end - edit.start for edits in changes.values() for edit in edits)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import unicodedata
-from pathlib import Path
+from typing import Any
 
 import polars as pl
-import pytest
 from datatrove.data import Document
 from datatrove.pipeline.filters import C4QualityFilter
 from hypothesis import given, settings
@@ -16,8 +13,6 @@ from hypothesis import strategies as st
 
 from winnow.filters.cleaning.c4_lines import c4_lines
 from winnow.filters.edits import apply
-
-TRUTH = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 
 
 def ours(text: str) -> str:
@@ -40,18 +35,15 @@ LINE = st.sampled_from(
 BREAK = st.sampled_from(["\n", "\n\n", "\r\n", "\x85", "\u2028", "\x0c", "  \n  "])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.tuples(LINE, BREAK), max_size=8), LINE)
 def test_parity_with_datatrove(lines: list[tuple[str, str]], last: str) -> None:
     text = "".join(line + end for line, end in lines) + last
     assert ours(text) == theirs(text)
 
 
-@pytest.mark.data
-@pytest.mark.skipif(not TRUTH.is_file(), reason="needs ../shared/data")
-def test_parity_with_datatrove_on_real_english_pages() -> None:
-    with gzip.open(TRUTH, "rt") as file:
-        rows = [row for line in file if (row := json.loads(line)).get("gold_text")]
+def test_parity_with_datatrove_on_real_english_pages(crawl_truth: list[dict[str, Any]]) -> None:
+    rows = [row for row in crawl_truth if row.get("gold_text")]
     texts = [unicodedata.normalize("NFC", row["gold_text"]) for row in rows if row.get("lang") == "en"]
     assert len(texts) > 500
     assert [text for text in texts if ours(text) != theirs(text)] == []

@@ -66,7 +66,7 @@ def test_characters_that_come_to_be_neighbours_compose() -> None:
 ALPHABET = "aé가ᄀ\u1161\u0301क्می👨❤ｶﾞＡ　\u200b\u200c\u200d\ufe0f\u200e\u202a\r\n\x00\x1f\x85\u2028\u00ad\ufeffภา"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text(st.sampled_from(ALPHABET), max_size=15), st.sampled_from(["keep", "cjk", "ascii"]))
 def test_twice_is_once_and_texts_stay_nfc(text: str, width: Width) -> None:
     text = unicodedata.normalize("NFC", text)

@@ -27,7 +27,7 @@ def steps(draw: st.DrawFn) -> tuple[str, list[list[Edit]]]:
     return text, found
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(steps())
 def test_composition_equals_the_steps_in_a_row(case: tuple[str, list[list[Edit]]]) -> None:
     text, all_edits = case

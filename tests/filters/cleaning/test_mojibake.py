@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import unicodedata
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,7 +15,6 @@ from winnow.filters.cleaning.korean_mojibake import damaged
 from winnow.filters.cleaning.mojibake import compact, mojibake, repaired
 from winnow.filters.edits import apply
 
-TRUTH = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 KOREAN = ["안녕하세요", "오늘(20일) 날씨가 좋네요.", "한국어 문장입니다 - 2024년", "서울시 강남구"]
 
 
@@ -95,11 +92,10 @@ def test_the_pattern_without_its_layout_finds_what_ftfy_finds() -> None:
     assert found == [BADNESS_RE.search(text) is not None for text in texts]
 
 
-@pytest.mark.data
-@pytest.mark.skipif(not TRUTH.is_file(), reason="needs ../shared/data")
-def test_the_pattern_finds_what_ftfy_finds_on_real_pages_and_korean_gold_text_stays() -> None:
-    with gzip.open(TRUTH, "rt") as file:
-        rows = [row for line in file if (row := json.loads(line)).get("gold_text")]
+def test_the_pattern_finds_what_ftfy_finds_on_real_pages_and_korean_gold_text_stays(
+    crawl_truth: list[dict[str, Any]],
+) -> None:
+    rows = [row for row in crawl_truth if row.get("gold_text")]
     texts = pl.Series([row["gold_text"][:20_000] for row in rows])
     found = texts.str.contains(compact(BADNESS_RE.pattern)).to_list()
     assert found == [BADNESS_RE.search(text) is not None for text in texts]
@@ -108,7 +104,7 @@ def test_the_pattern_finds_what_ftfy_finds_on_real_pages_and_korean_gold_text_st
     assert len(changed) < 0.02 * len(rows)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.sampled_from("ÃÂâ€™é¾È³çÇÏì•ˆë…•占쏙옙怨좉린?a \n\x85\u00a0가"), max_size=20))
 def test_repairing_twice_is_repairing_once_and_texts_stay_nfc(text: str) -> None:
     text = unicodedata.normalize("NFC", text)

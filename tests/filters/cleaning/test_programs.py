@@ -115,7 +115,7 @@ CALL = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(CALL, max_size=6))
 def test_any_program_gives_sound_edits_or_none(program: list[str]) -> None:
     outcome = execute(TEXT, program)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import sys
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from winnow.filters.rules.characters import COLUMNS, PRIVATE, TABLE_SIZE, characters, kind_table
 from winnow.filters.rules.words import split
-
-CRAWL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 
 
 def rows(*texts):
@@ -58,10 +53,8 @@ def test_equals_the_categories_for_every_code_point():
         assert row == pytest.approx(reference(text), abs=1e-12), hex(ord(text[0]))
 
 
-@pytest.mark.skipif(not CRAWL.is_file(), reason="needs ../shared/data")
-def test_equals_the_categories_on_real_pages():
-    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
-        texts = [json.loads(line).get("gold_text") or "" for line in lines]
+def test_equals_the_categories_on_real_pages(crawl_truth):
+    texts = [row.get("gold_text") or "" for row in crawl_truth]
     texts = [text for text in texts if text.strip()]
     for text, row in zip(texts, rows(*texts), strict=True):
         assert row == pytest.approx(reference(text), abs=1e-12), text[:200]

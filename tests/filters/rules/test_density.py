@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +12,6 @@ from hypothesis import strategies as st
 
 from winnow.filters.rules.density import COLUMNS, density
 from winnow.filters.rules.words import split
-
-CRAWL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 
 ITEM = re.compile(
     r"[-*•·ㆍ‣⁃◦▪▫■□●○◆◇▶►▷※①-⓿❶-➓㈀-㈛㈠-㈩㉠-㉻㊀-㊉]|\([0-9]{1,3}\)|[0-9]{1,3}[.)](?![0-9])"
@@ -57,7 +52,7 @@ def compare(texts):
         assert row == pytest.approx(reference(text), abs=1e-12), text[:300]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(
         st.one_of(
@@ -76,10 +71,8 @@ def test_equals_the_expressions_on_texts_made_of_their_parts(texts):
     compare(texts)
 
 
-@pytest.mark.skipif(not CRAWL.is_file(), reason="needs ../shared/data")
-def test_equals_the_expressions_on_real_pages():
-    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
-        texts = [json.loads(line).get("gold_text") or "" for line in lines]
+def test_equals_the_expressions_on_real_pages(crawl_truth):
+    texts = [row.get("gold_text") or "" for row in crawl_truth]
     compare([text for text in texts if text.strip()])
 
 

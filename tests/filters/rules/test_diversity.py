@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 import unicodedata
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +13,6 @@ from hypothesis import strategies as st
 
 from winnow.filters.rules.diversity import COLUMNS, diversity
 from winnow.filters.rules.words import split
-
-CRAWL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 
 
 def rows(*texts):
@@ -64,16 +59,14 @@ def compare(texts):
         assert row == pytest.approx(reference(text), rel=1e-9, abs=1e-12), text[:200]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.text(st.sampled_from("abABßİé가나 가나ㅋ 12.,'\n\u0301"), max_size=200), max_size=4))
 def test_equals_the_definition_on_texts_that_repeat(texts):
     compare(texts)
 
 
-@pytest.mark.skipif(not CRAWL.is_file(), reason="needs ../shared/data")
-def test_equals_the_definition_on_real_pages():
-    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
-        texts = [json.loads(line).get("gold_text") or "" for line in lines]
+def test_equals_the_definition_on_real_pages(crawl_truth):
+    texts = [row.get("gold_text") or "" for row in crawl_truth]
     compare([unicodedata.normalize("NFC", text) for text in texts if text.strip()])
 
 
@@ -98,7 +91,7 @@ def test_distinct_words_lie_above_one_repeated_word():
     assert rows("같은 " * 500)[0]["mtld"] == 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(["가", "나", "다", "라", "마", "바"]), min_size=1, max_size=80))
 def test_reading_backward_changes_nothing(words):
     there, back = rows(" ".join(words), " ".join(words[::-1]))

@@ -40,7 +40,7 @@ ODD = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ODD, max_size=6), st.booleans())
 def test_any_bytes_give_finite_values_in_range(texts, by_character):
     found = measured(*column(texts), by_character)
@@ -50,7 +50,7 @@ def test_any_bytes_give_finite_values_in_range(texts, by_character):
         assert measure.unit != "share" or (values <= 1).all(), measure.name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ODD, min_size=1, max_size=8), st.integers(0, 8), st.randoms(use_true_random=False), st.booleans())
 def test_a_row_depends_on_its_own_text_alone(texts, cut, random, by_character):
     offsets, data = column(texts)

@@ -8,13 +8,12 @@ datatrove is wrong; a third is what outer white space and blank lines change in 
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,12 +26,9 @@ from winnow.filters.rules import columns as rules
 pytest.importorskip("datatrove")
 pytest.importorskip("spacy")
 
-CRAWL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 EN = language_pack("en")
 FILTERS = ("gopher_quality", "gopher_repetition", "fineweb", "c4")
 LEAST = 0.999
-
-pytestmark = pytest.mark.skipif(not CRAWL.is_file(), reason="needs ../shared/data")
 
 
 def trimmed(text: str) -> str:
@@ -77,13 +73,12 @@ class Page:
     text: str
 
 
-def extracted(wanted: set[str]) -> dict[str, str]:
+def extracted(file: Path, wanted: set[str]) -> dict[str, str]:
     """What our own stage extracts from the pages with these addresses."""
     from winnow.stages.extract import KIND as EXTRACT
     from winnow.stages.sources.warc import KIND as WARC
     from winnow.stages.stage import InputFile, Page
 
-    file = CRAWL.with_name("web-mixed.warc.gz")
     source = WARC(name="crawl", settings=WARC.Settings(paths=[str(file)]))
     found: list[Page] = []
     for segment in source.segments(InputFile(str(file), file.stat().st_size, "")):
@@ -95,12 +90,11 @@ def extracted(wanted: set[str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def pages() -> list[Page]:
+def pages(data: Path, crawl_truth: list[dict[str, Any]]) -> list[Page]:
     """Every English page: its gold text, or, where it has none, what is extracted from it."""
-    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
-        truth = [page for page in map(json.loads, lines) if page.get("lang") == "en"]
+    truth = [page for page in crawl_truth if page.get("lang") == "en"]
     golden = {page["uri"]: page["gold_text"] for page in truth if (page.get("gold_text") or "").strip()}
-    texts = {**golden, **extracted({page["uri"] for page in truth} - set(golden))}
+    texts = {**golden, **extracted(data / "crawl/web-mixed.warc.gz", {page["uri"] for page in truth} - set(golden))}
     found = [Page(uri, text, trimmed(text)) for uri, text in sorted(texts.items()) if text.strip()]
     assert len(golden) > 800 and len(found) > 880
     return found

@@ -22,7 +22,6 @@ from winnow.filters.rules.columns import COLUMNS, measure
 from winnow.filters.rules.measures import MEASURES
 from winnow.filters.rules.words import decode, split, split_at
 
-DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 KO, EN = language_pack("ko"), language_pack("en")
 JA = language_pack("ja").model_copy(update={"word_unit": "character"})
 
@@ -38,9 +37,7 @@ def rows(*texts, pack=KO, unit=None):
     return measure(pa.array(texts, pa.large_string()), pack, unit).to_pylist()
 
 
-def crawl(language):
-    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
-        truth = [json.loads(line) for line in lines]
+def crawl(truth, language):
     return [
         unicodedata.normalize("NFC", page["gold_text"])
         for page in truth
@@ -54,23 +51,21 @@ def compare(texts, pack):
         assert {name: row[name] for name in wanted} == pytest.approx(wanted, rel=1e-6, abs=1e-9), text[:200]
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-def test_equals_datatrove_on_korean_pages_and_comments():
-    with gzip.open(DATA / "ko-sentiment-nsmc" / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
+def test_equals_datatrove_on_korean_pages_and_comments(data, crawl_truth):
+    with gzip.open(data / "ko-sentiment-nsmc" / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
         comments = [json.loads(next(lines))["text"] for _ in range(2000)]
-    compare(crawl("ko") + ["\n".join(comments[i : i + 10]) for i in range(0, 2000, 10)], KO)
+    compare(crawl(crawl_truth, "ko") + ["\n".join(comments[i : i + 10]) for i in range(0, 2000, 10)], KO)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-def test_equals_datatrove_on_english_pages():
-    compare(crawl("en")[:400], EN)
+def test_equals_datatrove_on_english_pages(crawl_truth):
+    compare(crawl(crawl_truth, "en")[:400], EN)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-def test_deliberate_differences_from_datatrove_are_small_on_prose():
+def test_deliberate_differences_from_datatrove_are_small_on_prose(crawl_truth):
     from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 
-    for text, row in zip(crawl("ko"), rows(*crawl("ko")), strict=True):
+    pages = crawl(crawl_truth, "ko")
+    for text, row in zip(pages, rows(*pages), strict=True):
         words = text.split()
         theirs = sum(any(c not in PUNCTUATION_SET for c in word) for word in words)
         assert abs(row["word_count"] - theirs) <= 1 + 0.15 * len(words)
@@ -79,7 +74,7 @@ def test_deliberate_differences_from_datatrove_are_small_on_prose():
         assert row["line_punctuation"] - ended + 1e-6 >= 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(st.sampled_from("가나다 은는ab A.#…•-\n\n"), min_size=1, max_size=120).filter(str.strip))
 def test_equals_the_reference_on_texts_that_repeat(text):
     compare([text], KO)
@@ -107,14 +102,14 @@ def sound(row):
         assert m.unit != "share" or value <= 1, m.name
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(ANY_TEXT, max_size=6), st.sampled_from(UNITS))
 def test_any_text_gives_finite_values_in_range(texts, unit):
     for row in rows(*texts, unit=unit):
         sound(row)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(ANY_TEXT, min_size=1, max_size=8), st.integers(0, 8), st.sampled_from(UNITS), st.randoms())
 def test_a_row_depends_on_its_own_text_alone(texts, cut, unit, random):
     column = pa.array(texts, pa.large_string())
@@ -274,7 +269,7 @@ def test_c4_decides_of_lines():
 LISTED = phrases.phrases("ko")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +31,6 @@ from winnow.pipelines.sample.dice import Dice
 from winnow.pipelines.sample.junk import JUNK
 from winnow.pipelines.sample.texts import FOLDER, lines
 
-DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
 NAMES = [m.name for m in MEASURES]
 NOWHERE = {"char_count", "line_count", "word_count", "newline_ratio", "compression_ratio", *url_shape.COLUMNS}
 SEEN = {"mean_word_length", "c4_sentences", "page_words", "link_density", "mtld", "word_entropy"}
@@ -221,13 +220,13 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(TEXTS, st.sampled_from(PACKS))
 def test_the_stretches_reproduce_the_value(text: str, unit: LanguagePack) -> None:
     check(text, unit)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS, st.sampled_from(PACKS), st.sampled_from(["whitespace", "character", "segment"]))
 def test_stretches_lie_in_the_text_in_every_word_unit(text: str, pack: LanguagePack, unit: str) -> None:
     for name in NAMES:
@@ -258,14 +257,13 @@ def test_the_stretches_reproduce_the_values_of_the_sample() -> None:
             check("\n\n".join(page.paragraphs) + "\n\n" + page.body, KO)
 
 
-@needs_data
-def test_the_stretches_reproduce_the_values_of_korean_pages_and_comments() -> None:
-    with gzip.open(DATA / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as rows:
-        truth = [json.loads(row) for row in rows]
-    pages = [page["gold_text"] for page in truth if page.get("lang") == "ko" and page.get("gold_text")]
-    with gzip.open(DATA / "ko-sentiment-nsmc" / "train.jsonl.gz", "rt", encoding="utf-8") as rows:
+def test_the_stretches_reproduce_the_values_of_korean_pages_and_comments(
+    data: Path, crawl_truth: list[dict[str, Any]]
+) -> None:
+    pages = [page["gold_text"] for page in crawl_truth if page.get("lang") == "ko" and page.get("gold_text")]
+    with gzip.open(data / "ko-sentiment-nsmc" / "train.jsonl.gz", "rt", encoding="utf-8") as rows:
         comments = [json.loads(next(rows))["text"] for _ in range(600)]
-    curses = (DATA / "ko-tox-curse").rglob("*.txt")
+    curses = (data / "ko-tox-curse").rglob("*.txt")
     abuse = [line for path in sorted(curses) for line in path.read_text("utf-8").splitlines()][:600]
     assert len(pages) > 200 and abuse
     texts = [*pages[::3], "\n".join(comments), "\n".join(abuse)]
@@ -323,7 +321,7 @@ def test_characters() -> None:
     assert shown("가 나 다 라마바사아자차카타파하", "mean_word_length") == ["라마바사아자차카타파하"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS, st.integers(1, 100))
 def test_passages_hold_every_letter_that_is_read_once(text: str, chars: int) -> None:
     found = passages(text, chars)

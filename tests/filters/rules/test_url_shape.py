@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import gzip
-import json
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -16,8 +13,6 @@ from hypothesis import strategies as st
 
 from winnow.filters.rules.url_shape import COLUMNS, MEASURES, url_shape
 from winnow.pipelines.selection.language import compile_clauses
-
-CRAWL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "crawl" / "web-mixed.truth.jsonl.gz"
 
 
 def rows(urls, dates=None):
@@ -39,7 +34,7 @@ def reference(url):
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.text(st.sampled_from("ab12/?&=#:한%."), max_size=30), max_size=5))
 def test_equals_urllib(tails):
     urls = [f"http://host.kr{'/' if tail[:1] not in '/?#' else ''}{tail}" for tail in tails]
@@ -47,10 +42,8 @@ def test_equals_urllib(tails):
         assert {name: row[name] for name in reference(url)} == reference(url), url
 
 
-@pytest.mark.skipif(not CRAWL.is_file(), reason="needs ../shared/data")
-def test_equals_urllib_on_the_urls_of_a_crawl():
-    with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
-        urls = [url for line in lines if "://" in (url := json.loads(line)["uri"])]
+def test_equals_urllib_on_the_urls_of_a_crawl(crawl_truth):
+    urls = [row["uri"] for row in crawl_truth if "://" in row["uri"]]
     for url, row in zip(urls, rows(urls), strict=True):
         assert {name: row[name] for name in reference(url)} == reference(url), url
 
@@ -99,7 +92,7 @@ def test_no_scheme_no_path_and_bytes_that_are_no_text():
     assert (row["url_length"], row["url_depth"], row["url_digits"]) == (4, 1, 0.5)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dates(), st.sampled_from(["", "T10:00:00Z", " 10:00", "T23:59:59+09:00"]))
 def test_days_are_those_of_the_calendar(date, rest):
     wanted = (date - datetime.date(1970, 1, 1)).days

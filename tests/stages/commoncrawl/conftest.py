@@ -30,11 +30,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Mimic:
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Mimic:
+def real(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Mimic:
     """Two snapshots of the mixed crawl."""
-    pages = real_pages()
-    if pages is None:
-        pytest.skip("needs ../shared/data/crawl")
+    pages = real_pages(data / "crawl")
     root = tmp_path_factory.mktemp("real")
     return build(root, {OLD: pages, NEW: recrawled(pages)}, files=4, level=1)
 

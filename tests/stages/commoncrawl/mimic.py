@@ -1,6 +1,6 @@
 """A folder laid out like Common Crawl's data host, filled with pages saved elsewhere or written here.
 
-    pages = real_pages()                       # of ../shared/data/crawl; None where that is absent
+    pages = real_pages(data / "crawl")         # of the data folder
     pages = written_pages()                    # a few dozen, of texts in this file
     made = build(folder, {"CC-MAIN-2026-38": pages, "CC-MAIN-2026-43": recrawled(pages)}, files=4)
     made.root, made.stored["CC-MAIN-2026-43"]  # every record with its place and what the index says of it
@@ -27,8 +27,6 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-
-CRAWL = Path(__file__).resolve().parents[4] / "shared" / "data" / "crawl"
 
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
@@ -131,11 +129,9 @@ def build(
     return Mimic(root, stored)
 
 
-def real_pages() -> list[Saved] | None:
-    """The 2,261 pages of the mixed crawl, 516 of them Korean; None where it is absent."""
-    archive, truth = CRAWL / "web-mixed.warc.gz", CRAWL / "web-mixed.truth.jsonl.gz"
-    if not archive.is_file():
-        return None
+def real_pages(crawl: Path) -> list[Saved]:
+    """The 2,261 pages of the mixed crawl, 516 of them Korean."""
+    archive, truth = crawl / "web-mixed.warc.gz", crawl / "web-mixed.truth.jsonl.gz"
     from warcio.archiveiterator import ArchiveIterator
 
     with gzip.open(truth) as lines:

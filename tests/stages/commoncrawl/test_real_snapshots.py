@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from winnow.pipelines.inputs import KeptInStore
 from winnow.stages.commoncrawl.audit import estimate
 from winnow.stages.sources.commoncrawl import CommonCrawl
@@ -14,8 +12,6 @@ from winnow.stages.stage import Page
 from .conftest import NEW, OLD
 from .mimic import Mimic, korean
 from .server import CrawlServer, broken_off, status, truncated
-
-pytestmark = pytest.mark.data
 
 Made = Callable[..., CommonCrawl]
 

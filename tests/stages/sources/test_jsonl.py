@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.stages.sources.jsonl import KIND, Settings
@@ -107,9 +107,7 @@ def test_truncation_keeps_what_is_readable(tmp_path: Path, suffix: str) -> None:
     end=st.sampled_from([b"\n", b"\r\n", b"\n\n"]),
     last=st.booleans(),
 )
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, derandomize=True)
 def test_any_cuts_give_every_line_once(
     tmp_path: Path, texts: list[str], cuts: list[int], end: bytes, last: bool
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import brotli
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.stages.sources.warc import KIND, Settings
@@ -211,9 +211,7 @@ bodies = st.one_of(
     cuts=st.lists(st.integers(0, 20_000), max_size=6),
     flips=st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 255)), max_size=2),
 )
-@settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=250, derandomize=True)
 def test_any_cuts_give_every_record_exactly_once(
     tmp_path: Path,
     contents: list[bytes],

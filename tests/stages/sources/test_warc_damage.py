@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.stages.stage import Damage, Page
@@ -128,9 +128,7 @@ def test_what_is_no_archive_says_so(tmp_path: Path, data: bytes, cause: str) -> 
 
 
 @given(at=st.integers(0, 10_000), width=st.integers(1, 60), noise=st.binary(min_size=60, max_size=60))
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, derandomize=True)
 def test_noise_never_costs_a_member_that_it_does_not_touch(tmp_path: Path, at: int, width: int, noise: bytes) -> None:
     members = [gzip.compress(record, mtime=0) for record in RECORDS]
     data = bytearray(b"".join(members))

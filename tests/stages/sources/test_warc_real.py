@@ -18,10 +18,6 @@ from winnow.stages.stage import Damage, InputFile, Page, Segment
 
 from .test_warc import read
 
-DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/data")
-BUILT = DATA / "warc-ko-built"
-
 # Files where warcio and we differ on purpose: (pages, damages) of ours, and why.
 OURS = {
     "warcio/bad.arc": (0, 1),  # lengths -1 and 'abc'; warcio makes three empty records of them
@@ -33,8 +29,7 @@ OURS = {
 REPEATED = {"pywb/example-extra.warc", "warc2zim/example-revisit.warc.gz"}
 
 
-def _archives() -> list[Path]:
-    folder = DATA / "warc-real"
+def _archives(folder: Path) -> list[Path]:
     return [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix != ".txt" and "lz4" not in p.suffix]
 
 
@@ -53,10 +48,15 @@ def _responses(path: Path) -> tuple[int, bool]:
     return count, True
 
 
-@pytest.mark.parametrize(
-    "path", _archives() if DATA.is_dir() else [], ids=lambda path: f"{path.parent.name}/{path.name}"
-)
-def test_real_archives_give_at_least_what_warcio_reads(path: Path) -> None:
+def test_real_archives_give_at_least_what_warcio_reads(data: Path, subtests: pytest.Subtests) -> None:
+    archives = _archives(data / "warc-real")
+    assert len(archives) > 50
+    for path in archives:
+        with subtests.test(f"{path.parent.name}/{path.name}"):
+            compare_with_warcio(path)
+
+
+def compare_with_warcio(path: Path) -> None:
     items = read(path)
     pages = [item for item in items if isinstance(item, Page)]
     damage = len(items) - len(pages)
@@ -69,12 +69,17 @@ def test_real_archives_give_at_least_what_warcio_reads(path: Path) -> None:
     assert len(pages) == theirs if complete else len(pages) >= theirs
 
 
-def test_payloads_equal_warcio() -> None:
+@pytest.fixture(scope="module")
+def built(data: Path) -> Path:
+    return data / "warc-ko-built"
+
+
+def test_payloads_equal_warcio(built: Path) -> None:
     from warcio.archiveiterator import ArchiveIterator
 
-    pages = {page.url: page for page in read(BUILT / "ko-built.warc.gz") if isinstance(page, Page)}
+    pages = {page.url: page for page in read(built / "ko-built.warc.gz") if isinstance(page, Page)}
     compared = 0
-    with (BUILT / "ko-built.warc.gz").open("rb") as handle:
+    with (built / "ko-built.warc.gz").open("rb") as handle:
         for record in ArchiveIterator(handle):
             page = pages.get(record.rec_headers.get_header("WARC-Target-URI"))
             if record.rec_type == "response" and page is not None and page.drop is None:
@@ -83,25 +88,25 @@ def test_payloads_equal_warcio() -> None:
     assert compared == 572
 
 
-def test_built_archive_and_its_damaged_copies() -> None:
-    with gzip.open(BUILT / "truth.jsonl.gz", "rt", encoding="utf-8") as handle:
+def test_built_archive_and_its_damaged_copies(built: Path) -> None:
+    with gzip.open(built / "truth.jsonl.gz", "rt", encoding="utf-8") as handle:
         truth = [json.loads(line) for line in handle]
     cases = {row["uri"]: row["case"] for row in truth}
-    whole = read(BUILT / "ko-built.warc.gz")
+    whole = read(built / "ko-built.warc.gz")
     assert [item.url for item in whole if isinstance(item, Page)] == [row["uri"] for row in truth]
     assert len(whole) == 585
     drops = Counter((page.drop.clause, cases[str(page.url)]) for page in whole if isinstance(page, Page) and page.drop)
     assert drops == {("status", "http_404"): 6, ("mime", "not_html"): 6, ("empty", "empty_body"): 1}
     assert not [item for item in whole if isinstance(item, Page) and item.error]
 
-    assert read(BUILT / "ko-built.single-member.warc.gz") == whole
+    assert read(built / "ko-built.single-member.warc.gz") == whole
 
-    truncated = read(BUILT / "ko-built.truncated.warc.gz")
+    truncated = read(built / "ko-built.truncated.warc.gz")
     pages = [item for item in truncated if isinstance(item, Page)]
     assert pages == whole[:340]
     assert [(d.offset, "truncated" in d.cause) for d in truncated if isinstance(d, Damage)] == [(1_607_946, True)]
 
-    corrupt = read(BUILT / "ko-built.corrupt-middle.warc.gz")
+    corrupt = read(built / "ko-built.corrupt-middle.warc.gz")
     pages = [item for item in corrupt if isinstance(item, Page)]
     (damage,) = [item for item in corrupt if isinstance(item, Damage)]
     assert (len(pages), damage.offset) == (584, 1_275_066)
@@ -121,15 +126,15 @@ _wholes: dict[str, list[Any]] = {}
 
 
 @given(name=st.sampled_from(_CUT), cuts=st.lists(st.floats(0, 1), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_any_cuts_of_real_archives(name: str, cuts: list[float]) -> None:
-    path = DATA / name
+@settings(max_examples=40, derandomize=True)
+def test_any_cuts_of_real_archives(data: Path, name: str, cuts: list[float]) -> None:
+    path = data / name
     whole = _wholes.setdefault(name, read(path))
     assert read(path, tuple(int(cut * path.stat().st_size) for cut in cuts)) == whole
 
 
-def test_remote_filesystems_read_the_same() -> None:
-    path = BUILT / "ko-built.warc.gz"
+def test_remote_filesystems_read_the_same(built: Path) -> None:
+    path = built / "ko-built.warc.gz"
     memory = fsspec.filesystem("memory")
     memory.pipe("/crawl/ko-built.warc.gz", path.read_bytes())
     file = InputFile("memory://crawl/ko-built.warc.gz", path.stat().st_size, "")

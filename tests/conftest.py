@@ -1,0 +1,54 @@
+"""For all tests: hypothesis without deadlines, and the real data beside the checkout, which may be absent.
+
+Tests get the data by the fixtures of this file alone, directly or by other fixtures, so pytest knows which ones may depend
+on it: they carry the marker `data`. `WINNOW_TEST_DATA=FOLDER` names another place, and one that does not exist hides the
+data: `WINNOW_TEST_DATA=/nowhere pytest -m data` runs all that could come out otherwise in a checkout without it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine makes examples slow, and nothing here measures time.
+settings.register_profile(
+    "winnow",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("winnow")
+
+DATA = Path(os.environ.get("WINNOW_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def optional_data() -> Path | None:
+    """The folder of real data; None where it is absent."""
+    return DATA if DATA.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data(optional_data: Path | None) -> Path:
+    """The folder of real data. What asks for it is skipped where it is absent."""
+    if optional_data is None:
+        pytest.skip(f"needs the data folder: {DATA}")
+    return optional_data
+
+
+@pytest.fixture(scope="session")
+def crawl_truth(data: Path) -> list[dict[str, Any]]:
+    """What is known of each page of the mixed crawl: uri, lang, gold_text, ... Not to be changed."""
+    with gzip.open(data / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if optional_data.__name__ in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
