@@ -8,7 +8,7 @@ fastText calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +16,7 @@ from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, ModelFile, resolve
 from winnow.classifiers.language_codes import language_code
+from winnow.filters.letter_case import running_case
 from winnow.filters.passages import passages, push, strongest
 from winnow.stages.modelled import Modelled
 from winnow.stages.stage import Artifact, Settings, StageError
@@ -37,7 +38,7 @@ class LangidStage(Modelled):
 
     __slots__ = ()
     kind = "langid"
-    version = 2
+    version = 3
     choosing = frozenset({"score", "labels"})
     guards = ("kept > 0 or rows < 20",)  # without a pre-screen it sees the whole web, of which one language is little
     Settings = LangidSettings
@@ -90,10 +91,11 @@ class LangidStage(Modelled):
 
 
 def prefixes(texts: pa.Array[Any], chars: int) -> list[str]:
-    """The first `chars` characters of each text, from its first that is no white space, as one line. fastText ends
-    the line also at the word `</s>` (`Dictionary::EOS`), so that goes too."""
+    """The first `chars` characters of each text, from its first that is no white space, as one line, in lower case where
+    they are written in capitals (`filters/letter_case.py`). fastText ends the line also at the word `</s>`
+    (`Dictionary::EOS`), so that goes too."""
     cut = pc.utf8_slice_codeunits(pc.utf8_ltrim_whitespace(texts), 0, chars)
-    return cast(list[str], pc.replace_substring_regex(cut, "(?:[\r\n]|</s>)+", " ").to_pylist())
+    return running_case(pc.replace_substring_regex(cut, "(?:[\r\n]|</s>)+", " ").to_pylist())
 
 
 KIND = LangidStage

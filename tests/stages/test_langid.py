@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from winnow.classifiers.language_codes import language_code
 from winnow.filters.languages import language_pack
+from winnow.filters.letter_case import running_case
 from winnow.stages.extract import KIND as EXTRACT
 from winnow.stages.langid import KIND
 from winnow.stages.prescreen import KIND as PRESCREEN
@@ -60,6 +61,50 @@ def test_texts_of_several_languages_and_none(capfd: pytest.CaptureFixture[str]) 
     assert all(0 <= score <= 1 for _, score in found)
     assert [score for _, score in found[4:]] == [0, 0]
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "The ferry left the harbour at seven in the morning, and the captain says that the sea is calm today."),
+        ("de", "Die Straße war naß, und die Größe der Häuser überraschte alle, die zum ersten Mal in die Stadt kamen."),
+        ("fr", "Le préfet a annoncé hier que l'école du village restera fermée jusqu'à la fin du mois de février."),
+        ("es", "El año pasado la niña aprendió a nadar en el río que pasa detrás de la casa de sus abuelos."),
+        ("tr", "İstanbul'da dün sabah başlayan yağmur, ılık havaya rağmen akşama kadar hiç durmadan devam etti."),
+        ("vi", "Sáng nay trời mưa rất to nên nhiều người dân thành phố phải đi làm muộn hơn mọi ngày."),
+        ("pl", "Wczoraj wieczorem dzieci wróciły z wycieczki do lasu i opowiadały o grzybach, które znalazły."),
+        ("fi", "Eilen illalla lapset palasivat retkeltä ja kertoivat metsästä, jossa he olivat nähneet hirven."),
+        ("ru", "Вчера вечером дети вернулись из леса и долго рассказывали о грибах, которые они там нашли."),
+        ("uk", "Учора ввечері діти повернулися з лісу й довго розповідали про гриби, які вони там знайшли."),
+        ("el", "Χθες το βράδυ τα παιδιά γύρισαν από το δάσος και μιλούσαν για τα μανιτάρια που βρήκαν."),
+        ("hy", "Երեկ երեկոյան երեխաները վերադարձան անտառից և երկար պատմում էին սնկերի մասին։"),
+        ("ka", "გუშინ საღამოს ბავშვები ტყიდან დაბრუნდნენ და დიდხანს ყვებოდნენ ნანახი სოკოების შესახებ."),
+    ],
+)
+def test_the_language_does_not_hang_on_capitals(language: str, text: str) -> None:
+    words = text.split()
+    odd = [
+        text.upper(),
+        text.title(),
+        " ".join(words[:4]).upper() + " " + " ".join(words[4:]),
+        "".join(c.upper() if i % 2 else c for i, c in enumerate(text)),
+    ]
+    (label, score), *others = measure([text, *odd])
+    assert label == language
+    assert [other for other, _ in others] == [language] * len(odd)
+    assert [other for _, other in others] == pytest.approx([score] * len(odd), abs=0.1)
+
+
+def test_capitals_within_running_text_stay() -> None:
+    kept = [
+        "Der Rat der Stadt hat gestern über den Bau der Brücke am Bahnhof beraten, wie das Amt mitteilte.",
+        "NATO ministers met in Brussels on Tuesday to talk about the defence budget of the coming years.",
+        "ᎠᏂᏴᏫᏯ ᎤᏂᏬᏂᎯᏍᏗ ᏣᎳᎩ",
+        "",
+        "한국어 문장",
+    ]
+    assert running_case(kept) == kept
+    assert running_case(["TWO WORDS, ΔΥΟ ΛΟΓΟΙ ΛΟΓΟΣ", "IŞIK İÇİN"]) == ["two words, δυο λογοι λογος", "işik için"]
 
 
 def test_only_the_beginning_is_read_and_batches_do_not_matter() -> None:
@@ -146,6 +191,25 @@ def test_korean_recall_and_false_positives_on_lingua_sentences(data: Path) -> No
     assert sum(kept) >= 0.99 * len(kept)
     assert len(wrong) > 70_000
     assert sum(wrong) <= 5
+
+
+def test_capitals_cost_no_language_on_lingua_sentences(data: Path) -> None:
+    found: dict[str, tuple[float, float, float]] = {}
+    with tarfile.open(data / "lid-lingua" / "language-testdata" / "sentences.tar.gz") as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is None or not member.name.endswith(".txt"):
+                continue
+            code = Path(member.name).stem
+            lines = [line for line in file.read().decode().splitlines() if line.strip()][::20]
+            ways = (lines, [line.upper() for line in lines], [line.title() for line in lines])
+            shares = [sum(label == code for label, _ in measure(way)) / len(lines) for way in ways]
+            found[code] = (shares[0], shares[1], shares[2])
+    assert len(found) > 70
+    ordinary, upper, title = (sum(shares) / len(found) for shares in zip(*found.values(), strict=True))
+    assert min(upper, title) >= ordinary - 0.005
+    worse = {code: shares for code, shares in found.items() if min(shares[1:]) < shares[0] - 0.1}
+    assert not worse
 
 
 def test_whatlang_examples(data: Path) -> None:
