@@ -10,7 +10,6 @@ Arrays may be read-only views of the file: `astype` them (which copies) before h
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,17 +17,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import ValidationError
 
-from winnow.tokenize.shard import (
-    MANIFEST,
-    Manifest,
-    ShardEntry,
-    ShardError,
-    dataset_digest,
-    ids_of,
-    shard_schema,
-)
+from winnow.tokenize.shard import Manifest, ShardEntry, ShardError, ids_of, shard_schema
+from winnow.tokenize.verify import REMEDY, check_size, read_manifest
+from winnow.tokenize.verify import verify as verify_files
 
 Tokens = npt.NDArray[np.uint32]
 Positions = npt.NDArray[np.int64]
@@ -58,15 +50,13 @@ class ShardSet:
 
     @classmethod
     def open(cls, folder: str | Path, verify: bool = False) -> ShardSet:
-        """Maps a *local* dataset folder. Sizes, schema, tokenizer and counts are always checked; `verify` also
-        hashes every byte. Raises ShardError naming the file, what it is and what it should be."""
+        """Maps a *local* dataset folder. Sizes, schema and counts are always checked; `verify` also hashes
+        every byte, the tokenizer's too (winnow.tokenize.verify). Raises ShardError naming the file, what it is and what it should be."""
         if "://" in str(folder) and not str(folder).startswith("file://"):
             raise ShardError(f"{folder}: shards are mapped into memory, so copy the folder to a local disk first")
         path = Path(str(folder).removeprefix("file://"))
-        manifest = read_manifest(path)
-        if verify:
-            _check_tokenizer(path, manifest)
-        batches = [batch for entry in manifest.shards for batch in _open_shard(path, entry, manifest, verify)]
+        manifest = verify_files(path, again=True) if verify else read_manifest(path)
+        batches = [batch for entry in manifest.shards for batch in _open_shard(path, entry, manifest)]
         return cls(path, manifest, batches)
 
     @property
@@ -159,24 +149,6 @@ class ShardSet:
         return _reopen, (self.folder, self.digest)
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The checked manifest of a local dataset folder. Raises ShardError."""
-    path = folder / MANIFEST
-    if not folder.is_dir():
-        raise ShardError(f"{folder}: no such folder, expected one with {MANIFEST} and its shards")
-    if not path.is_file():
-        raise ShardError(f"{path}: missing, so the dataset is unfinished or this is another folder")
-    try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ShardError(f"{path}: {where}: {first['msg']}, expected a winnow-shards manifest of version 1") from None
-    if manifest.digest != dataset_digest(manifest.shards):
-        raise ShardError(f"{path}: digest {manifest.digest[:12]} is not that of its shard entries: it was edited")
-    return manifest
-
-
 def _reopen(folder: Path, digest: str) -> ShardSet:
     shards = ShardSet.open(folder)
     if shards.digest != digest:
@@ -184,35 +156,16 @@ def _reopen(folder: Path, digest: str) -> ShardSet:
     return shards
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _check_tokenizer(folder: Path, manifest: Manifest) -> None:
-    path = folder / manifest.tokenizer.file
-    if not path.is_file():
-        raise ShardError(f"{path}: missing, expected the tokenizer {manifest.tokenizer.name}")
-    if _sha256(path) != manifest.tokenizer.sha256:
-        raise ShardError(f"{path}: is not the tokenizer of the manifest (sha256 {manifest.tokenizer.sha256[:12]})")
-
-
-def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest, verify: bool) -> list[pa.RecordBatch]:
+def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest) -> list[pa.RecordBatch]:
     path = folder / entry.file
-    if not path.is_file():
-        raise ShardError(f"{path}: missing, expected a shard of {entry.bytes} bytes")
-    size = path.stat().st_size
-    if size != entry.bytes:
-        raise ShardError(f"{path}: has {size} bytes, expected {entry.bytes}: it was cut or replaced")
-    if verify and _sha256(path) != entry.digest:
-        raise ShardError(f"{path}: its bytes do not hash to {entry.digest[:12]}: it was damaged or replaced")
+    check_size(path, entry.bytes, f"a shard of {entry.bytes} bytes")
     try:
         with pa.memory_map(str(path)) as source:
             reader = pa.ipc.open_file(source)
             schema = reader.schema
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
     except (pa.ArrowInvalid, OSError) as error:
-        raise ShardError(f"{path}: not a readable Arrow file ({str(error).splitlines()[0]})") from None
+        raise ShardError(f"{path}: not a readable Arrow file ({str(error).splitlines()[0]}); {REMEDY}") from None
     expected = shard_schema(manifest.tokenizer)
     if not schema.equals(expected, check_metadata=True):
         raise ShardError(f"{path}: {_difference(schema, expected)}, so it belongs to another dataset")

@@ -1,10 +1,12 @@
 """Shards: what is written comes back, byte for byte and token for token, and damage is refused with its cause."""
 
 import json
+import os
 import pickle
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.tokenize.reader import ShardSet, read_manifest
+from winnow.tokenize.reader import ShardSet
 from winnow.tokenize.shard import (
     COLUMNS,
     ShardError,
@@ -23,6 +25,7 @@ from winnow.tokenize.shard import (
     shard_name,
     shard_schema,
 )
+from winnow.tokenize.verify import read_manifest, verify
 from winnow.tokenize.writer import write_bytes, write_manifest, write_shard
 
 IDENTITY = TokenizerIdentity(
@@ -282,6 +285,41 @@ class TestDamage:
         ShardSet.open(small)
         with pytest.raises(ShardError, match="is not the tokenizer of the manifest"):
             ShardSet.open(small, verify=True)
+
+    def test_every_file_is_hashed_once_until_it_changes(self, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        opened: list[str] = []
+        real = Path.open
+
+        def noted(path: Path, *arguments: Any, **options: Any) -> Any:
+            opened.append(path.name)
+            return real(path, *arguments, **options)
+
+        def hashed() -> list[str]:
+            opened.clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "open", noted)
+                verify(small)
+            return [name for name in opened if name.endswith((".arrow", "tokenizer.json"))]
+
+        everything = ["tokenizer.json", shard_name(0), shard_name(1)]
+        assert hashed() == everything and hashed() == everything, "files written just now may still change unnoticed"
+        for name in everything:
+            os.utime(small / name, (0, 0))
+        monkeypatch.setattr("winnow.tokenize.verify._SETTLED_SECONDS", -1.0)  # the time of a change cannot be set back
+        assert hashed() == everything and hashed() == []
+        path, kept = small / shard_name(1), (small / shard_name(1)).stat()
+        content = bytearray(path.read_bytes())
+        content[content.index(np.array([5, 6, 7], np.uint32).tobytes()) + 3] ^= 0x80  # a high byte: an id far too large
+        path.write_bytes(content)
+        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+        with pytest.raises(
+            ShardError, match=r"shard-00001\.arrow: was damaged or replaced.*`winnow run` write it again"
+        ):
+            hashed()
+        assert shard_name(0) not in opened, "it is still known"
+        (small / "tokenizer.json").unlink()
+        with pytest.raises(ShardError, match=r"tokenizer\.json: missing, expected the tokenizer"):
+            verify(small)
 
     def test_edited_manifest(self, small: Path) -> None:
         path = small / "manifest.json"
