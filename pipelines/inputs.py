@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
@@ -15,6 +16,7 @@ import xxhash
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
+from winnow.stages.sources.planned import filesystem, look
 from winnow.stages.stage import InputFile, Segment, Source
 
 SMALL_FILE = 2**20
@@ -74,7 +76,7 @@ def _part(name: str) -> str:
     return f"inputs/{name}"
 
 
-def partitions(pipeline: Pipeline, store: Store, strict: bool) -> Iterator[Partition]:
+def partitions(pipeline: Pipeline, store: Store, strict: bool = False) -> Iterator[Partition]:
     """Every partition, in order. Raises SpecError for paths that match nothing, StageError where a source finds no
     inputs."""
     index = 0
@@ -118,7 +120,7 @@ def _files(source: Source, strict: bool) -> list[InputFile]:
     found: dict[str, InputFile] = {}
     for pattern in source.settings.paths:
         try:
-            fs, path = fsspec.core.url_to_fs(pattern)
+            fs, path = filesystem(pattern)
         except (ValueError, ImportError) as error:
             raise SpecError(f"sources.{source.name}.paths: '{pattern}' cannot be opened: {error}") from error
         before = len(found)
@@ -130,12 +132,18 @@ def _files(source: Source, strict: bool) -> list[InputFile]:
             if info["type"] != "file":
                 continue
             url = fs.unstrip_protocol(match).removeprefix("file://")
-            stamp = info.get("mtime") or info.get("ETag") or info.get("LastModified") or info.get("created") or ""
-            found[url] = InputFile(url, int(info["size"]), _content(fs, match) if strict else str(stamp))
+            found[url] = InputFile(url, int(info["size"]), _content(fs, match) if strict else _modified(info))
+            found[url] = replace(found[url], stamp=look(fs, match).stamp)
         if len(found) == before and not any(fs.isfile(match) for match in matches):
             raise SpecError(f"sources.{source.name}.paths: '{pattern}' matches folders only; expected files")
     shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
     return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
+
+
+def _modified(info: Mapping[str, Any]) -> str:
+    """What identifies a file's content cheaply: a time or a tag, whichever its filesystem tells of."""
+    known = ("mtime", "ETag", "LastModified", "created", "Last-Modified", "Content-MD5")
+    return next((str(info[key]) for key in known if info.get(key)), "")
 
 
 def _content(fs: fsspec.AbstractFileSystem, path: str) -> str:

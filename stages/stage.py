@@ -109,7 +109,8 @@ class InputFile:
     `key` names it among the source's files: its path below their common folder, so that ids made from it differ
     between files of one name and do not depend on where the folder lies. `identity` stands for URL and time where a
     source finds its own inputs, and tells what will be read from it. `group`: what its rows are accounted under beside the
-    source, such as a snapshot. `alone`: it shares no partition, whatever its size.
+    source, such as a snapshot. `alone`: it shares no partition, whatever its size. `stamp` is no part of what identifies
+    it: what readers compare (`sources.planned`), '' for nothing.
     """
 
     url: str
@@ -119,6 +120,7 @@ class InputFile:
     identity: str = ""
     group: str = ""
     alone: bool = False
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)

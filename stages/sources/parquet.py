@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import fsspec.core
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from winnow.stages.sources.batches import ROWS, Batch, identity
+from winnow.stages.sources.planned import as_planned
 from winnow.stages.sources.window import basename
 from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError
 from winnow.stages.stage import Settings as BaseSettings
@@ -126,17 +126,17 @@ class Parquet(Source):
 
 @contextmanager
 def _opened(file: InputFile) -> Iterator[pq.ParquetFile]:
-    filesystem, path = fsspec.core.url_to_fs(file.url)
-    try:
-        handle = filesystem.open(path, "rb")
-    except OSError as failure:
-        raise StageError(f"cannot open {file.url}: {failure}") from failure
-    with handle:
+    with as_planned(file) as (filesystem, path):
         try:
-            parquet = pq.ParquetFile(handle, pre_buffer=False)
-        except (pa.ArrowException, OSError) as failure:
-            raise StageError(f"{file.url} is not a readable Parquet file: {_line(failure)}") from failure
-        yield parquet
+            handle = filesystem.open(path, "rb")
+        except OSError as failure:
+            raise StageError(f"cannot open {file.url}: {failure}") from failure
+        with handle:
+            try:
+                parquet = pq.ParquetFile(handle, pre_buffer=False)
+            except (pa.ArrowException, OSError) as failure:
+                raise StageError(f"{file.url} is not a readable Parquet file: {_line(failure)}") from failure
+            yield parquet
 
 
 def _textual(kind: pa.DataType) -> bool:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-import fsspec.core
-
+from winnow.stages.sources.planned import as_planned
 from winnow.stages.stage import InputFile, StageError
 
 BLOCK = 1 << 20
@@ -55,14 +54,14 @@ class Window:
 
 @contextmanager
 def opened(file: InputFile, block: int = BLOCK) -> Iterator[Window]:
-    """A window on `file`. Raises StageError where the file cannot be opened."""
-    filesystem, path = fsspec.core.url_to_fs(file.url)
-    try:
-        handle = filesystem.open(path, "rb", block_size=max(block, 4 << 20), cache_type="readahead")
-    except OSError as failure:
-        raise StageError(f"cannot open {file.url}: {failure}") from failure
-    with handle:
-        yield Window(handle, filesystem.size(path), block)
+    """A window on `file`. Raises StageError where the file cannot be opened, or is not the planned one from start to end."""
+    with as_planned(file) as (filesystem, path):
+        try:
+            handle = filesystem.open(path, "rb", block_size=max(block, 4 << 20), cache_type="readahead")
+        except OSError as failure:
+            raise StageError(f"cannot open {file.url}: {failure}") from failure
+        with handle:
+            yield Window(handle, file.size, block)
 
 
 def basename(url: str) -> str:

@@ -181,6 +181,28 @@ stages:
     return path
 
 
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`winnow WORDS` in this process: its exit code, and all that it said. Longer lines than a terminal's are not cut."""
+    from winnow.pipelines.cli import main
+
+    def run(*words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["winnow", *map(str, words)])
+        capsys.readouterr()
+        code: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        return int(code or 0) if not isinstance(code, str) else 1, said.out + said.err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One Ray on this machine for the whole session."""

@@ -1,0 +1,90 @@
+"""Reads tied to the file that was planned: size and stamp are compared when a file is opened and when it has been read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fsspec.core
+from fsspec.implementations.local import LocalFileSystem
+
+from winnow.stages.stage import InputFile, StageError
+
+STAMPS = ("ETag", "etag", "generation", "md5Hash", "LastModified", "Last-Modified", "mtime", "last_modified", "Content-MD5", "created")  # fmt: skip
+"""What filesystems call what changes with a file's content, the surest first."""
+
+
+class Look(NamedTuple):
+    """A file as it is now. `size` is None where a server does not tell it; `stamp` is st_mtime_ns on a local disk, elsewhere
+    the first of STAMPS that there is, '' for none; `inode` is 0 elsewhere."""
+
+    size: int | None
+    stamp: str
+    inode: int
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec filesystem of a URL, which asks its server anew each time, and the path there."""
+    found: tuple[Any, str] = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    return found
+
+
+def look(fs: Any, path: str) -> Look:
+    """Raises OSError, FileNotFoundError among them."""
+    if isinstance(fs, LocalFileSystem):
+        there = Path(path).stat()
+        return Look(there.st_size, str(there.st_mtime_ns), there.st_ino)
+    info = fs.info(path)
+    size = info.get("size")
+    return Look(None if size is None else int(size), stamp_of(info), 0)
+
+
+def stamp_of(info: dict[str, Any]) -> str:
+    """The stamp among what a filesystem says of a file."""
+    return next((str(info[key]) for key in STAMPS if info.get(key)), "")
+
+
+@contextmanager
+def as_planned(file: InputFile) -> Iterator[tuple[Any, str]]:
+    """The filesystem and path of a file, for a block that reads it. Raises StageError where the file cannot be looked at, and
+    where it is not the planned one when the block begins, or not the same any more when it has read: whatever it has read
+    by then must not be recorded."""
+    fs, path = filesystem(file.url)
+    try:
+        before = look(fs, path)
+    except FileNotFoundError as failure:
+        raise StageError(
+            f"cannot open {file.url}: it is not there (any more): put it back, or run again without it"
+        ) from failure
+    except OSError as failure:
+        raise StageError(f"cannot open {file.url}: {failure}") from failure
+    if (before.size, before.stamp) != (file.size if before.size is not None else None, file.stamp or before.stamp):
+        raise StageError(_changed(file, before, "since the run was planned"))
+    try:
+        yield fs, path
+    except Exception as failure:  # of whatever kind a reader raises over bytes that change under it
+        if (sentence := _difference(file, fs, path, before)) is not None:
+            raise StageError(sentence) from failure
+        raise
+    if (sentence := _difference(file, fs, path, before)) is not None:
+        raise StageError(sentence)
+
+
+def _difference(file: InputFile, fs: Any, path: str, before: Look) -> str | None:
+    """What is to be said of a file that is not as it was before it was read."""
+    try:
+        now = look(fs, path)
+    except FileNotFoundError:
+        return f"{file.url}: was deleted while the run was reading it: put it back, or run again without it"
+    except OSError as failure:
+        return f"{file.url}: cannot be looked at any more after it was read: {failure}; run again"
+    return None if now == before else _changed(file, now, "while the run was reading it")
+
+
+def _changed(file: InputFile, now: Look, when: str) -> str:
+    sizes = ""
+    if now.size is not None and now.size != file.size:
+        sizes = f" (it had {file.size:,} bytes, and has {now.size:,})"
+    return f"{file.url}: changed {when}{sizes}: let it be finished, then run again to read it as it is"
