@@ -7,10 +7,11 @@ proportion to their weights.
 
 - UniMax (Chung et al. 2023, https://arxiv.org/abs/2304.09151, algorithm 1): w_g = 1.
 - Temperature (Conneau, Lample 2019, https://arxiv.org/abs/1901.07291, section 3.1, with its q_i ~ p_i^alpha):
-  w_g = size_g^alpha.
+  w_g = size_g^alpha. With alpha 1 the shares are the natural ones.
 - Fixed shares are not filled: a share is what was asked for, and one that its group cannot carry is an error.
 
-Sizes and budgets are tokens. An empty group gets nothing.
+A budget of None drops nothing: it is the least one that gives every group at least its size, as far as the epoch cap
+allows. Sizes and budgets are tokens. An empty group gets nothing.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ def capacity(sizes: Mapping[str, int], max_epochs: float) -> float:
     return max_epochs * sum(sizes.values())
 
 
-def unimax(sizes: Mapping[str, int], budget: float, max_epochs: float) -> dict[str, float]:
+def unimax(sizes: Mapping[str, int], budget: float | None, max_epochs: float) -> dict[str, float]:
     """Tokens per group, as even as the cap allows. Raises Infeasible above `capacity`, ValueError on bad figures."""
     return _fill(dict.fromkeys(sizes, 1.0), sizes, budget, max_epochs)
 
 
-def temperature(sizes: Mapping[str, int], budget: float, max_epochs: float, alpha: float) -> dict[str, float]:
+def temperature(sizes: Mapping[str, int], budget: float | None, max_epochs: float, alpha: float) -> dict[str, float]:
     """Tokens per group in proportion to size^alpha: 1 keeps the natural shares, 0 is UniMax. Raises as `unimax`."""
     largest = max(sizes.values(), default=0)
     weights = {group: (size / largest) ** alpha if size else 0.0 for group, size in sizes.items()}
@@ -54,16 +55,20 @@ def check_shares(shares: Mapping[str, float]) -> None:
         raise ValueError(f"the shares sum to {total:.6g}, expected 1")
 
 
-def fixed(sizes: Mapping[str, int], budget: float, max_epochs: float, shares: Mapping[str, float]) -> dict[str, float]:
+def fixed(
+    sizes: Mapping[str, int], budget: float | None, max_epochs: float, shares: Mapping[str, float]
+) -> dict[str, float]:
     """Tokens per group: share x budget, nothing for groups without a share.
 
     Raises ValueError when a share names no group or `check_shares` does, and Infeasible when a group's share is more than max_epochs x its size.
     """
-    _check(sizes, budget, max_epochs)
     check_shares(shares)
     for group in sorted(shares):
         if group not in sizes:
             raise ValueError(f"share for '{group}', but the groups are {_names(sizes)}")
+    if budget is None:
+        budget = min(_level(shares, sizes), fixed_capacity(sizes, shares, max_epochs))
+    _check(sizes, budget, max_epochs)
     for group in sorted(sizes):
         asked, most = budget * shares.get(group, 0.0), max_epochs * sizes[group]
         if asked > most * (1 + 1e-9):
@@ -75,14 +80,24 @@ def fixed(sizes: Mapping[str, int], budget: float, max_epochs: float, shares: Ma
     return {group: min(budget * shares.get(group, 0.0), max_epochs * sizes[group]) for group in sizes}
 
 
-def _fill(weights: Mapping[str, float], sizes: Mapping[str, int], budget: float, max_epochs: float) -> dict[str, float]:
+def _level(weights: Mapping[str, float], sizes: Mapping[str, int]) -> float:
+    """The least t with t w_g >= size_g for every group that has a weight."""
+    return max((sizes[group] / weight for group, weight in weights.items() if weight), default=0.0)
+
+
+def _fill(
+    weights: Mapping[str, float], sizes: Mapping[str, int], budget: float | None, max_epochs: float
+) -> dict[str, float]:
+    caps = {group: max_epochs * size for group, size in sizes.items()}
+    if budget is None:
+        level = _level(weights, sizes)
+        return {group: min(level * weights[group], caps[group]) for group in sizes}
     _check(sizes, budget, max_epochs)
     most = capacity(sizes, max_epochs)
     if budget > most * (1 + 1e-9):
         raise Infeasible(
             f"a budget of {budget:,.0f} tokens is more than {max_epochs:g} epochs of all groups, {most:,.0f}"
         )
-    caps = {group: max_epochs * size for group, size in sizes.items()}
     order = sorted((group for group in sizes if sizes[group]), key=lambda g: (caps[g] / weights[g], g))
     below = 0.0
     weight_from: dict[str, float] = {}

@@ -27,12 +27,14 @@ NO_LABEL = "null"
 class MixtureSettings(Settings):
     """`by` and `tokens` are dotted signal names; without `tokens` the engine fills in the tokenize stage's count.
 
-    Without a budget: as many tokens as the groups hold together, or as the epoch cap or the fixed shares allow if
-    that is less. A budget beyond `max_epochs` of everything is an error, or with `shortage: shrink` is cut to that.
+    `natural` keeps the groups' shares. Without a budget no document is left out: the natural mixture, which is the
+    default there, takes each once, and another solver repeats until its shares hold, as far as `max_epochs` allows.
+    With one the default is `unimax`; a budget beyond `max_epochs` of everything is an error, or with
+    `shortage: shrink` is cut to that.
     """
 
     by: str
-    solver: Literal["unimax", "temperature", "fixed"] = "unimax"
+    solver: Literal["natural", "unimax", "temperature", "fixed"] | None = None
     max_epochs: float = Field(default=4.0, gt=0, le=MOST)
     alpha: float = Field(default=0.5, ge=0, le=1)  # temperature: share ~ size^alpha
     shares: dict[str, float] | None = None  # fixed: group -> share, summing to 1
@@ -46,10 +48,14 @@ class MixtureSettings(Settings):
         if self.solver == "fixed" and not self.shares:
             raise ValueError("solver 'fixed' needs 'shares': a mapping of group to share, summing to 1")
         if self.solver != "fixed" and self.shares is not None:
-            raise ValueError(f"'shares' go with solver 'fixed', but the solver is '{self.solver}'")
+            raise ValueError(f"'shares' go with solver 'fixed', but the solver is '{self.chosen_solver()}'")
         if self.shares:
             allocation.check_shares(self.shares)
         return self
+
+    def chosen_solver(self) -> str:
+        """The declared solver, or the default."""
+        return self.solver or ("natural" if self.budget_tokens is None else "unimax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Mixture(Corpus):
     figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind = "mixture"
-    version = 2
+    version = 3
     guards = ("kept > 0 or rows < 20",)  # a small budget leaves out as much as it must
     Settings = MixtureSettings
 
@@ -84,13 +90,13 @@ class Mixture(Corpus):
             for group, rows, tokens in self._count(part, chosen.tokens):
                 documents[group] = documents.get(group, 0) + rows
                 sizes[group] = sizes.get(group, 0) + tokens
-        budget, asked = self._budget(sizes)
+        budget = self._budget(sizes)
         given = self._solve(sizes, budget)
         epochs = {group: given[group] / size if size else 1.0 for group, size in sizes.items()}
         total = sum(given[group] for group in sorted(given))
         self.figures.update(
-            solver=chosen.solver,
-            budget_tokens=round(budget),
+            solver=chosen.chosen_solver(),
+            budget_tokens=round(total if budget is None else budget),
             tokens=sum(sizes.values()),
             allocated_tokens=round(total),
             groups={
@@ -104,8 +110,8 @@ class Mixture(Corpus):
                 for group in sorted(sizes)
             },
         )
-        if asked is not None:
-            self.figures["shrunk_from"] = asked
+        if budget is not None and budget != chosen.budget_tokens:
+            self.figures["shrunk_from"] = chosen.budget_tokens
         for part in parts:
             label = self._groups(part.read([chosen.by]))
             names = pc.unique(label)
@@ -142,28 +148,28 @@ class Mixture(Corpus):
         columns = (summed.column(name).to_pylist() for name in ("group", "tokens_count", "tokens_sum"))
         yield from zip(*columns, strict=True)
 
-    def _budget(self, sizes: dict[str, int]) -> tuple[float, int | None]:
-        """The budget in tokens, and the one asked for when that was cut."""
+    def _budget(self, sizes: dict[str, int]) -> float | None:
+        """The budget in tokens, cut to what there is where the settings say so; None where none is declared."""
         chosen: MixtureSettings = self.settings
-        shares = chosen.shares or {}
+        if chosen.budget_tokens is None or chosen.shortage == "error":
+            return chosen.budget_tokens
         if chosen.solver == "fixed":
-            most = allocation.fixed_capacity(sizes, shares, chosen.max_epochs)
+            most = allocation.fixed_capacity(sizes, chosen.shares or {}, chosen.max_epochs)
         else:
             most = allocation.capacity(sizes, chosen.max_epochs)
-        if chosen.budget_tokens is None:
-            return min(float(sum(sizes.values())), most), None
-        if chosen.budget_tokens > most and chosen.shortage == "shrink":
-            return most, chosen.budget_tokens
-        return float(chosen.budget_tokens), None
+        return min(chosen.budget_tokens, most)
 
-    def _solve(self, sizes: dict[str, int], budget: float) -> dict[str, float]:
+    def _solve(self, sizes: dict[str, int], budget: float | None) -> dict[str, float]:
         chosen: MixtureSettings = self.settings
         try:
-            if chosen.solver == "unimax":
-                return allocation.unimax(sizes, budget, chosen.max_epochs)
-            if chosen.solver == "temperature":
-                return allocation.temperature(sizes, budget, chosen.max_epochs, chosen.alpha)
-            return allocation.fixed(sizes, budget, chosen.max_epochs, chosen.shares or {})
+            match chosen.chosen_solver():
+                case "unimax":
+                    return allocation.unimax(sizes, budget, chosen.max_epochs)
+                case "fixed":
+                    return allocation.fixed(sizes, budget, chosen.max_epochs, chosen.shares or {})
+                case solver:
+                    alpha = 1.0 if solver == "natural" else chosen.alpha
+                    return allocation.temperature(sizes, budget, chosen.max_epochs, alpha)
         except allocation.Infeasible as error:
             raise StageError(
                 f"{self.name}: {error}; lower budget_tokens, raise max_epochs or set 'shortage: shrink'"

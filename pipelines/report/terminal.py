@@ -146,12 +146,10 @@ def _last_accounting(plan: Plan) -> dict[str, Any]:
 
 def _report(name: str, report: dict[str, Any], console: Console) -> None:
     groups = report.get("groups")
+    if plain := {k: v for k, v in report.items() if k != "groups"}:
+        figures = (f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in plain.items())
+        console.print(f"{name}: " + ", ".join(figures), highlight=False)
     if not groups:
-        if report:
-            console.print(
-                f"{name}: " + ", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in report.items()),
-                highlight=False,
-            )
         return
     rows = [{"group": k, **v} for k, v in groups.items()] if isinstance(groups, dict) else groups
     table = Table(*rows[0], title=name)

@@ -19,13 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def decisions(run: winnow.Run) -> pl.DataFrame:
-    """One row per response record: url, kept, stage, clause, text. The mixture's sampling is no judgement of a page."""
+    """One row per response record: url, kept, stage, clause, text."""
     records = pl.concat([pl.DataFrame(run.plan.store.read(run.plan.records(p))) for p in run.plan.partitions])
     decided = run.documents(kept_only=False).select(
         "url",
         "text",
-        kept=(pl.col("selection.status") == 1)
-        | (pl.col("selection.clause") == "mixture.multiplicity").fill_null(False),
+        kept=pl.col("selection.status") == 1,
         late_stage="selection.stage",
         late_clause="selection.clause",
     )
@@ -103,6 +102,16 @@ def test_technical_records_are_counted_drops_or_failures(sample_run: Path) -> No
     statuses = truth.filter(pl.col("why") == "status").height
     assert done["crawl"]["dropped"]["crawl.status"] == statuses
     assert done["crawl"]["in"] == truth.height
+
+
+def test_the_mixture_counts_and_neither_drops_nor_repeats(sample_run: Path) -> None:
+    run = open_run(sample_run / "runs" / "ko")
+    done, report = run.accounting, run.accounting["reports"]["mixture"]
+    assert done["stages"]["mixture"]["in"] == done["stages"]["mixture"]["kept"] == done["kept"] == done["copies"]
+    assert report["solver"] == "natural" and len(report["groups"]) > 3
+    assert {group["epochs"] for group in report["groups"].values()} == {1.0}
+    assert sum(group["documents"] for group in report["groups"].values()) == done["kept"]
+    assert set(run.documents().select("selection.multiplicity").collect().to_series()) == {1}
 
 
 def test_ray_and_the_calling_process_agree_on_the_sample(sample_run: Path) -> None:

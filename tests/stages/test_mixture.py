@@ -89,13 +89,50 @@ def test_unimax_evens_out_under_the_cap() -> None:
     }
 
 
-def test_without_a_budget_everything_is_given_once_in_all() -> None:
+def test_without_a_budget_every_document_comes_once() -> None:
     stage = mixture()
-    reduced(stage, parts_of(NEWS, WEB, LAW))
-    assert stage.report()["budget_tokens"] == stage.report()["allocated_tokens"] == 10_110
+    assert dict(reduced(stage, parts_of(NEWS, WEB, LAW))) == {"news": 1.0, "web": 1.0, "law": 1.0}
+    report = stage.report()
+    assert report["solver"] == "natural" and "shrunk_from" not in report
+    assert report["tokens"] == report["budget_tokens"] == report["allocated_tokens"] == 10_110
+    assert {group: found["tokens"] for group, found in report["groups"].items()} == {
+        "law": 10,
+        "news": 100,
+        "web": 10_000,
+    }
     assert dict(reduced(mixture(max_epochs=0.5), parts_of(NEWS, WEB))) == {"news": 0.5, "web": 0.5}
-    natural = reduced(mixture(solver="temperature", alpha=1), parts_of(NEWS, WEB, LAW))
-    assert dict(natural) == {"news": 1.0, "web": 1.0, "law": 1.0}
+
+
+def test_a_declared_solver_without_a_budget_repeats_and_leaves_nothing_out() -> None:
+    some: list[Row] = [("some", 4_000)]
+    stage = mixture(solver="unimax")
+    assert dict(reduced(stage, parts_of(NEWS, WEB, some))) == {"news": 4.0, "web": 1.0, "some": 2.5}
+    assert stage.report()["budget_tokens"] == stage.report()["allocated_tokens"] == 20_400
+    between = dict(reduced(mixture(solver="temperature", max_epochs=30), parts_of(NEWS, WEB, some)))
+    assert between == {"news": pytest.approx(10.0), "web": 1.0, "some": pytest.approx(2.5**0.5)}
+    fixed = mixture(solver="fixed", shares={"web": 0.5, "some": 0.5})
+    assert dict(reduced(fixed, parts_of(WEB, some))) == {"web": 1.0, "some": 2.5}
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 2 * 10**9), min_size=1),
+    st.sampled_from([{}, {"solver": "natural"}, {"solver": "unimax"}, {"solver": "temperature", "alpha": 0.3}]),
+    st.floats(1, 64),
+)
+def test_without_a_budget_no_solver_leaves_a_document_out(
+    sizes: dict[str, int], chosen: dict[str, Any], max_epochs: float
+) -> None:
+    stage = mixture(**chosen, max_epochs=max_epochs)
+    rates = np.array([rate for _, rate in reduced(stage, parts_of(list(sizes.items())))], np.float32)
+    assert realise(rates, pa.array([f"{i:032x}" for i in range(len(rates))]), 0).min() >= 1
+    if chosen.get("solver", "natural") == "natural":
+        assert (rates == 1).all()
+
+
+def test_with_a_budget_the_natural_mixture_keeps_the_shares() -> None:
+    for budget, epochs in ((5_055, 0.5), (30_330, 3.0)):
+        rates = reduced(mixture(solver="natural", budget_tokens=budget), parts_of(NEWS, WEB, LAW))
+        assert all(rate == pytest.approx(epochs) for _, rate in rates)
 
 
 def test_fixed_shares() -> None:
@@ -171,8 +208,10 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 def test_shares_are_checked_before_anything_runs() -> None:
     with pytest.raises(ValidationError, match="solver 'fixed' needs 'shares'"):
         mixture(solver="fixed")
-    with pytest.raises(ValidationError, match="'shares' go with solver 'fixed', but the solver is 'unimax'"):
+    with pytest.raises(ValidationError, match="'shares' go with solver 'fixed', but the solver is 'natural'"):
         mixture(shares={"news": 1.0})
+    with pytest.raises(ValidationError, match="'shares' go with solver 'fixed', but the solver is 'unimax'"):
+        mixture(shares={"news": 1.0}, budget_tokens=10)
     with pytest.raises(ValidationError, match=r"the shares sum to 0\.5, expected 1"):
         mixture(solver="fixed", shares={"news": 0.5})
 
