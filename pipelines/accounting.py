@@ -13,6 +13,7 @@ from winnow.pipelines.guards import Guard, figures
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.verdict import FAILED, reasons
 from winnow.pipelines.view import ERROR
+from winnow.stages.stage import unplaced
 
 WIPE_OUT_ROWS = 20
 """A stage that keeps none of at least so many rows stops the run, whatever its guards."""
@@ -112,7 +113,7 @@ def check_failures(plan: Plan, stages: Accounts, failed: int) -> None:
     if failed > allowed:
         raise RunError(
             f"{failed:,} of {records:,} records failed, more than max_failures {pipeline.max_failures:g} allows; the causes: "
-            + "; ".join(f"{cause} ({rows:,})" for cause, rows in _causes(plan))
+            + "; ".join(_causes(plan))
         )
 
 
@@ -153,15 +154,24 @@ def _worst(
     return "; ".join(chosen) or "unknown"
 
 
-def _causes(plan: Plan, most: int = 3) -> list[tuple[str, int]]:
-    """The most frequent causes of failure, with their rows."""
+def _causes(plan: Plan, most: int = 3) -> list[str]:
+    """The most frequent causes of failure, with their rows and the first place that is known."""
     counts: Counter[str] = Counter()
+    first: dict[str, str] = {}
+
+    def seen(stage: str, error: str) -> None:
+        cause, place = unplaced(error)
+        cause = f"{stage}: {cause}"
+        counts[cause] += 1
+        if place is not None:
+            first.setdefault(cause, place)
+
     named = reasons(plan.pipeline)
     for partition in plan.partitions:
         if plan.store.record(plan.records(partition)):
             rows = pl.DataFrame(plan.store.read(plan.records(partition), ["status", "stage", "value"]))
-            rows = rows.filter(pl.col("status") == FAILED)
-            counts.update(f"{stage}: {cause}" for stage, cause in rows.select("stage", "value").iter_rows())
+            for stage, error in rows.filter(pl.col("status") == FAILED).select("stage", "value").iter_rows():
+                seen(stage, str(error))
         if plan.store.record(plan.selected(partition)):
             decided = pl.DataFrame(plan.store.read(plan.selected(partition), ["status", "reason"])).with_row_index(
                 "row"
@@ -170,7 +180,9 @@ def _causes(plan: Plan, most: int = 3) -> list[tuple[str, int]]:
             for (number,), rows in failed.group_by("reason"):
                 stage = named[number].stage
                 causes = plan.store.read(plan.signals(stage, partition), [ERROR]).column(0)
-                counts.update(
-                    f"{stage}: {cause}" for cause in causes.take(rows.get_column("row").to_arrow()).to_pylist()
-                )
-    return counts.most_common(most)
+                for error in causes.take(rows.get_column("row").to_arrow()).to_pylist():
+                    seen(stage, str(error))
+    return [
+        f"{cause} ({rows:,}; the first: {first[cause]})" if cause in first else f"{cause} ({rows:,})"
+        for cause, rows in counts.most_common(most)
+    ]

@@ -17,12 +17,15 @@ from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
 from winnow.stages.sources.planned import filesystem, look
-from winnow.stages.stage import InputFile, Segment, Source
+from winnow.stages.stage import InputFile, Segment, Source, StageError
 
 SMALL_FILE = 2**20
 PACK_BYTES = 8 * 2**20
 PACK_FILES = 64
 """Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
+
+SAID = 20
+"""Files that cannot be read of which each has its sentence."""
 
 THREADS = 8
 """Tables that a source makes at a time while it looks for its inputs."""
@@ -91,10 +94,16 @@ def partitions(pipeline: Pipeline, store: Store, strict: bool = False) -> Iterat
 
 
 def _packed(source: Source, files: Sequence[InputFile]) -> list[list[Segment]]:
+    """The pieces of all files, by partition. Raises StageError with a sentence for each file that cannot be read."""
     packs: list[list[Segment]] = []
     open_pack: list[Segment] = []
+    unreadable: list[str] = []
     for file in files:
-        segments = source.segments(file)
+        try:
+            segments = source.segments(file)
+        except StageError as error:
+            unreadable.append(str(error))
+            continue
         if file.size >= SMALL_FILE or file.alone:
             packs.extend([segment] for segment in segments)
             continue
@@ -104,6 +113,9 @@ def _packed(source: Source, files: Sequence[InputFile]) -> list[list[Segment]]:
             packs.append(open_pack)
             open_pack = []
         open_pack.extend(segments)
+    if unreadable:
+        more = [f"and {len(unreadable) - SAID:,} more files of {source.name}"] if len(unreadable) > SAID else []
+        raise StageError("\n".join([*unreadable[:SAID], *more]))
     return [*packs, open_pack] if open_pack else packs
 
 

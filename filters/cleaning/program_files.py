@@ -7,6 +7,7 @@ for it, text or whole number, where the source was told `id:`: the document's is
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -89,6 +90,8 @@ def _lines(path: str) -> Iterator[tuple[str, object, object]]:
                 raise ProgramFileError(f"{where}: not JSON: {error}") from error
             if not isinstance(row, dict) or "id" not in row or "program" not in row:
                 raise ProgramFileError(f"{where}: expected an object with `id` and `program`")
+            if isinstance(row["id"], float):  # perhaps an integer of over 64 bits, rounded
+                row = json.loads(line)
             yield where, row["id"], row["program"]
 
 

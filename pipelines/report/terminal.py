@@ -171,7 +171,7 @@ def failures(run: Run, console: Console, most: int = 20) -> None:
         for row in records.filter(pl.col("status") == FAILED).iter_rows(named=True):
             shown += 1
             if shown <= most:
-                console.print(visible(f"failed at {row['stage']}: {row['url']}: {row['value']}"), **PLAIN)
+                console.print(visible(f"failed at {row['stage']}: {row['url'] or row['id']}: {row['value']}"), **PLAIN)
     if shown > most:
         console.print(f"... and {shown - most:,} more failed before they were documents")
 

@@ -11,7 +11,7 @@ from winnow.stages.sources.batches import Batch
 from winnow.stages.sources.members import Broken
 from winnow.stages.sources.responses import record_id
 from winnow.stages.sources.window import Window
-from winnow.stages.stage import Damage
+from winnow.stages.stage import Damage, placed
 
 
 def conversion_texts(
@@ -36,6 +36,7 @@ def conversion_texts(
                 text = bytes(item.body).decode().strip("\r\n")
             except UnicodeDecodeError as failure:
                 error = f"text is not valid UTF-8 at byte {failure.start}"
+        error = error and placed(name, f"byte {item.offset}", error)
         batch.add(record_id(head.id, name, item.place), head.url, head.date, None, text, error)
         if batch.full():
             yield from batch.take()

@@ -11,10 +11,27 @@ from pydantic import Field
 
 from winnow.stages.sources.batches import Batch, identity
 from winnow.stages.sources.lines import Line, plain_lines, unpacked_lines
-from winnow.stages.sources.members import GZIP_MAGIC, ZSTD_MAGIC, Broken, Codec, gzip_codec, zstd_codec
+from winnow.stages.sources.members import (
+    DICTIONARY_MAGIC,
+    GZIP_MAGIC,
+    ZSTD_MAGIC,
+    Broken,
+    Codec,
+    following,
+    gzip_codec,
+    zstd_codec,
+)
+from winnow.stages.sources.shape import HEAD, unreadable
+from winnow.stages.sources.values import NotJson, Number, exact, kind, unsound, written
 from winnow.stages.sources.window import Window, basename, opened, pieces
-from winnow.stages.stage import Damage, InputFile, Segment, Source
+from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError, placed
 from winnow.stages.stage import Settings as BaseSettings
+
+KEYS = 20
+"""Keys of an object without a text that its cause names."""
+
+ROUNDED = 2.0**63
+"""Numbers from here on may be integers that do not fit 64 bits, which are floats by the time they are seen."""
 
 
 class Settings(BaseSettings):
@@ -30,27 +47,35 @@ class Settings(BaseSettings):
 
 
 class Jsonl(Source):
-    """Every line that is not blank as one row; a line that is no object with a text is a row with its cause."""
+    """Every line that is not blank as one row; a line that is no object with a text is a row with its cause. A file that
+    has no lines of JSON at all is an error."""
 
     __slots__ = ()
 
     kind = "jsonl"
-    version = 1
+    version = 2
     Settings = Settings
     gives = "texts"
 
     def segments(self, file: InputFile) -> list[Segment]:
-        """Byte ranges of size / 16, at least 1 MiB and at most 256 MiB; compressed files whole."""
+        """Byte ranges of size / 16, at least 1 MiB and at most 256 MiB; compressed files whole. Raises StageError for a
+        local file that is something else than JSON Lines; of others only reading tells, which here would be a request
+        each."""
+        if "://" not in file.url:
+            with opened(file, HEAD) as window:
+                self._check(window, file)
         if file.url.endswith((".gz", ".zst", ".zstd")):
             return [Segment(file, 0, file.size)]
         return [Segment(file, start, end) for start, end in pieces(file, 1 << 20, 256 << 20, 16)]
 
     def texts(self, segment: Segment) -> Iterator[pa.RecordBatch | Damage]:
         """The lines that start in the segment, at most 1,000 or 32 Mi characters to a batch. Raises StageError where
-        the file cannot be opened."""
+        the file cannot be opened or is no JSON Lines."""
         batch = Batch(self.name)
         name = segment.file.key or basename(segment.file.url)
         with opened(segment.file) as window:
+            if segment.start == 0:
+                self._check(window, segment.file)
             for item in self._lines(window, segment):
                 if isinstance(item, Broken):
                     yield from batch.take()
@@ -61,6 +86,19 @@ class Jsonl(Source):
                     yield from batch.take()
             yield from batch.take()
 
+    def _check(self, window: Window, file: InputFile) -> None:
+        head, inside = window.bytes_at(0, HEAD), None
+        try:
+            codec = _codec(window)
+            member = None if codec is None else following(window, codec, 0)
+            if codec is not None and member is not None:
+                head, inside = member.chunk() or b"", codec.name
+        except Broken:
+            return  # damage, which reading tells with its place
+        cause = unreadable(head, inside)
+        if cause is not None:
+            raise StageError(f"{self.name}: {file.url} is {cause}")
+
     def _lines(self, window: Window, segment: Segment) -> Iterator[Line | Broken]:
         limit = self.settings.max_bytes
         try:
@@ -69,39 +107,50 @@ class Jsonl(Source):
             yield broken
             return
         if codec is None:
+            if segment.file.size == 0 and segment.file.url.endswith((".gz", ".zst", ".zstd")):
+                yield Broken(0, "the file is empty, as no compressed file is")
             yield from plain_lines(window, segment.start, segment.end, limit)
         elif segment.start == 0:
             yield from unpacked_lines(window, codec, limit)
 
     def _add(self, batch: Batch, line: Line, name: str) -> None:
         settings = cast(Settings, self.settings)
-        where = f"at byte {line.offset}"
-        place = identity(f"{name}:{line.offset}")
-        error: str | None = None
         row: Any = None
+        text: Any = None
+        error: str | None = None
+        given: Any = None
         if line.size > len(line.data):
-            error = f"line {where} has {line.size} bytes: expected at most {settings.max_bytes}"
+            error = f"a line of {line.size:,} bytes: expected at most {settings.max_bytes:,}"
         else:
             try:
-                row = orjson.loads(line.data)
-            except orjson.JSONDecodeError as failure:
-                error = f"line {where} is not JSON: {failure}"
-        if error is None and not isinstance(row, dict):
-            error = f"line {where} is not an object but {_kind(row)}"
+                row, sound = orjson.loads(line.data), True
+            except orjson.JSONDecodeError:
+                sound = False
+            try:
+                row = row if sound else exact(line.data)
+                if settings.id is not None and isinstance(row, dict):
+                    given = row.get(settings.id)
+                    if sound and isinstance(given, float | dict | list):  # rounded, as integers of over 64 bits are
+                        given = exact(line.data)[settings.id]
+            except NotJson as failure:
+                error = f"not JSON: {failure}"
+            else:
+                if not isinstance(row, dict):
+                    error = f"not an object but {kind(row)}"
+                else:
+                    text = row.get(settings.text)
+                    if not isinstance(text, str) or isinstance(text, Number):
+                        error = _no_text(row, settings.text)
+                    elif not sound and (cause := unsound(text, line.data)):
+                        error = f"'{settings.text}' {cause}"
         if error is not None:
-            batch.add(place, None, None, None, None, error)
-            return
-        text = row.get(settings.text)
-        if settings.text not in row:
-            error = f"line {where} has no '{settings.text}'; it has {', '.join(sorted(row)[:8]) or 'nothing'}"
-        elif not isinstance(text, str):
-            error = f"'{settings.text}' of line {where} is not a string but {_kind(text)}"
-        given = None if settings.id is None else row.get(settings.id)
+            error = placed(name, line.place(), error)
+        fields = row if isinstance(row, dict) else {}
         batch.add(
-            place if given is None else identity(given if isinstance(given, str) else str(given)),
-            _optional(row, settings.url),
-            _optional(row, settings.date),
-            _optional(row, settings.title),
+            identity(f"{name}:{line.offset}") if given is None else identity(cast(str, written(given))),
+            _optional(fields, settings.url, line),
+            _optional(fields, settings.date, line),
+            _optional(fields, settings.title, line),
             text if error is None else None,
             error,
         )
@@ -111,17 +160,23 @@ def _codec(window: Window) -> Codec | None:
     head = window.bytes_at(0, 4)
     if head.startswith(GZIP_MAGIC):
         return gzip_codec()
-    return zstd_codec(window) if head == ZSTD_MAGIC else None
+    skipped = len(head) == 4 and 0x50 <= head[0] <= 0x5F and head[1:] == DICTIONARY_MAGIC[1:]
+    return zstd_codec(window) if head == ZSTD_MAGIC or skipped else None
 
 
-def _optional(row: dict[str, Any], key: str | None) -> str | None:
+def _no_text(row: dict[str, Any], key: str) -> str:
+    if key in row:
+        return f"'{key}' is not a string but {kind(row[key])}"
+    return f"no '{key}'; it has {', '.join(sorted(row)[:KEYS]) or 'nothing'}" + (
+        f" and {len(row) - KEYS} more" if len(row) > KEYS else ""
+    )
+
+
+def _optional(row: dict[str, Any], key: str | None, line: Line) -> str | None:
     value = None if key is None else row.get(key)
-    return value if value is None or isinstance(value, str) else str(value)
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+    if isinstance(value, float) and abs(value) >= ROUNDED:
+        value = exact(line.data)[key]
+    return value if value is None or isinstance(value, str) else written(value)
 
 
 KIND = Jsonl

@@ -14,11 +14,16 @@ _BOM = b"\xef\xbb\xbf"
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line that is not blank, without its end. `offset` is where it starts, in uncompressed bytes; `data` is empty
-    where its `size` in bytes is over the reader's limit."""
+    where its `size` in bytes is over the reader's limit; `number` counts from 1, and is 0 where nobody counted."""
 
     data: bytes
     offset: int
     size: int
+    number: int
+
+    def place(self) -> str:
+        """Where it is in the file, for people."""
+        return f"line {self.number:,} (byte {self.offset})" if self.number else f"byte {self.offset}"
 
 
 def plain_lines(window: Window, start: int, end: int, limit: int) -> Iterator[Line]:
@@ -69,6 +74,7 @@ def _split(blocks: Iterable[bytes | Broken], base: int, limit: int) -> Iterator[
     held: list[bytes] = []
     size = 0  # of the unfinished line, of which `held` keeps at most `limit` bytes and a block
     offset = base
+    number = counted = int(base == 0)
     for block in blocks:
         if isinstance(block, Broken):
             yield block
@@ -76,9 +82,11 @@ def _split(blocks: Iterable[bytes | Broken], base: int, limit: int) -> Iterator[
         at = 0
         while (end := block.find(b"\n", at)) >= 0:
             size += end - at
-            line = _line(b"".join((*held, block[at:end])) if held else block[at:end], offset, size, limit)
+            data = b"".join((*held, block[at:end])) if held else block[at:end]
+            line = _line(data, offset, size, limit, number)
             if line is not None:
                 yield line
+            number += counted
             offset += size + 1
             held, size, at = [], 0, end + 1
         rest = block[at:]
@@ -87,15 +95,15 @@ def _split(blocks: Iterable[bytes | Broken], base: int, limit: int) -> Iterator[
             held.append(rest)
         elif size > limit:
             held = []
-    line = _line(b"".join(held), offset, size, limit)
+    line = _line(b"".join(held), offset, size, limit, number)
     if line is not None:
         yield line
 
 
-def _line(data: bytes, offset: int, size: int, limit: int) -> Line | None:
+def _line(data: bytes, offset: int, size: int, limit: int, number: int) -> Line | None:
     if size > limit:
-        return Line(b"", offset, size)
+        return Line(b"", offset, size, number)
     if offset == 0:
         data = data.removeprefix(_BOM)
     data = data.strip()
-    return Line(data, offset, len(data)) if data else None
+    return Line(data, offset, len(data), number) if data else None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +17,7 @@ from pydantic import Field
 from winnow.stages.sources.batches import ROWS, Batch, identity
 from winnow.stages.sources.planned import as_planned
 from winnow.stages.sources.window import basename
-from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError
+from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError, placed
 from winnow.stages.stage import Settings as BaseSettings
 
 _GROUP_BYTES = 64 << 20
@@ -39,14 +41,15 @@ class Parquet(Source):
     __slots__ = ()
 
     kind = "parquet"
-    version = 1
+    version = 2
     Settings = Settings
     gives = "texts"
 
     def segments(self, file: InputFile) -> list[Segment]:
         """Ranges of row-group indices, one group or as many as make about 64 MiB of the columns read. Raises
         StageError where the file is no Parquet file or lacks a column."""
-        with _opened(file) as parquet:
+        with _opened(file) as (parquet, handle):
+            _check_plain(parquet, handle, file)
             columns = set(self._columns(parquet, file))
             meta = parquet.metadata
             indices = [i for i, name in enumerate(meta.schema.names) if name in columns]
@@ -63,7 +66,7 @@ class Parquet(Source):
     def texts(self, segment: Segment) -> Iterator[pa.RecordBatch | Damage]:
         """The rows of row groups [start, end). A group that cannot be read is damage at its file offset."""
         name = segment.file.key or basename(segment.file.url)
-        with _opened(segment.file) as parquet:
+        with _opened(segment.file) as (parquet, _):
             columns = self._columns(parquet, segment.file)
             row = sum(parquet.metadata.row_group(group).num_rows for group in range(segment.start))
             for group in range(segment.start, segment.end):
@@ -72,7 +75,7 @@ class Parquet(Source):
                 batch, done = Batch(self.name), 0
                 try:
                     for rows in parquet.iter_batches(ROWS, row_groups=[group], columns=columns):
-                        yield from self._rows(batch, rows, f"{name}:", first + done)
+                        yield from self._rows(batch, rows, name, first + done)
                         done += rows.num_rows
                 except (pa.ArrowException, OSError) as failure:
                     yield from batch.take()
@@ -81,20 +84,19 @@ class Parquet(Source):
                     yield Damage(segment.file.url, offset, f"row group {group}: {lost} rows lost: {_line(failure)}")
                 yield from batch.take()
 
-    def _rows(self, batch: Batch, rows: pa.RecordBatch, prefix: str, first: int) -> Iterator[pa.RecordBatch]:
+    def _rows(self, batch: Batch, rows: pa.RecordBatch, name: str, first: int) -> Iterator[pa.RecordBatch]:
         settings = cast(Settings, self.settings)
-        ids, urls = _strings(rows, settings.id), _strings(rows, settings.url)
-        dates, titles = _strings(rows, settings.date), _strings(rows, settings.title)
-        texts = _strings(rows, settings.text)
+        ids, urls = _strings(rows, settings.id, name), _strings(rows, settings.url, name)
+        dates, titles = _strings(rows, settings.date, name), _strings(rows, settings.title, name)
+        texts = _strings(rows, settings.text, name)
         for index, text in enumerate(texts):
             given = ids[index]
             error = None
-            if text is None:
-                error = f"'{settings.text}' of row {first + index} is null"
-            elif isinstance(text, bytes):
-                error = f"'{settings.text}' of row {first + index} is not valid UTF-8"
+            if not isinstance(text, str):
+                cause = "null" if text is None else "not valid UTF-8"
+                error = placed(name, f"row {first + index}", f"'{settings.text}' is {cause}")
             batch.add(
-                identity(f"{prefix}{first + index}" if given is None else _shown(given)),
+                identity(f"{name}:{first + index}" if given is None else _shown(given)),
                 _valid(urls[index]),
                 _valid(dates[index]),
                 _valid(titles[index]),
@@ -116,16 +118,21 @@ class Parquet(Source):
                     f"{self.name}: {file.url} has no column '{name}': expected one of {', '.join(schema.names)}"
                     + (f"; nearest: '{near[0]}'" if near else "")
                 )
+            if schema.names.count(name) > 1:
+                raise StageError(
+                    f"{self.name}: {file.url} has {schema.names.count(name)} columns named '{name}': expected one; rename "
+                    "the others"
+                )
         text = schema.field(settings.text).type
         if pa.types.is_dictionary(text):
             text = text.value_type
-        if not (_textual(text)):
+        if not (_textual(text) or pa.types.is_null(text)):
             raise StageError(f"{self.name}: column '{settings.text}' of {file.url} is {text}: expected a string")
         return names
 
 
 @contextmanager
-def _opened(file: InputFile) -> Iterator[pq.ParquetFile]:
+def _opened(file: InputFile) -> Iterator[tuple[pq.ParquetFile, IO[bytes]]]:
     with as_planned(file) as (filesystem, path):
         try:
             handle = filesystem.open(path, "rb")
@@ -135,8 +142,19 @@ def _opened(file: InputFile) -> Iterator[pq.ParquetFile]:
             try:
                 parquet = pq.ParquetFile(handle, pre_buffer=False)
             except (pa.ArrowException, OSError) as failure:
-                raise StageError(f"{file.url} is not a readable Parquet file: {_line(failure)}") from failure
-            yield parquet
+                told = ": it is encrypted" if "encrypted" in str(failure) else f": {_line(failure)}"
+                raise StageError(f"{file.url} is not a readable Parquet file{told}") from failure
+            yield parquet, handle
+
+
+def _check_plain(parquet: pq.ParquetFile, handle: IO[bytes], file: InputFile) -> None:
+    """Raises StageError where columns are encrypted though the footer is not. Arrow would end the process over them, and
+    tells of it nowhere; the footer is then signed, by bytes behind its metadata that are not among them
+    (https://github.com/apache/parquet-format/blob/master/Encryption.md)."""
+    handle.seek(-8, os.SEEK_END)
+    length = int.from_bytes(handle.read(4), "little")
+    if length != parquet.metadata.serialized_size:
+        raise StageError(f"{file.url} is an encrypted Parquet file: expected one that is not")
 
 
 def _textual(kind: pa.DataType) -> bool:
@@ -149,17 +167,34 @@ def _textual(kind: pa.DataType) -> bool:
     )
 
 
-def _strings(rows: pa.RecordBatch, name: str | None) -> list[Any]:
-    """A column's values: str where it is text, bytes where that is not UTF-8, None where null, else as they are."""
+def _strings(rows: pa.RecordBatch, name: str | None, file: str) -> list[Any]:
+    """A column's values: str where it is text, bytes where that is not UTF-8, None where null or no number, else as they
+    are."""
     if name is None:
         return [None] * rows.num_rows
     column = rows.column(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if not _textual(column.type):
-        return cast(list[Any], column.to_pylist())
+        return [
+            None if isinstance(value, float) and not math.isfinite(value) else value
+            for value in _plain(column, name, file)
+        ]
     values = column.cast(pa.large_binary()).to_pylist()
     return [_decoded(value) for value in values]
+
+
+def _plain(column: pa.Array, name: str, file: str) -> list[Any]:
+    """Values of a column that is no text. Raises StageError for what neither Python nor Arrow can write down."""
+    try:
+        return cast(list[Any], column.to_pylist())
+    except (ValueError, OverflowError):  # nanoseconds, and years that Python's calendar does not have
+        try:
+            return cast(list[Any], column.cast(pa.string()).to_pylist())
+        except pa.ArrowException as failure:
+            raise StageError(
+                f"{file}: column '{name}' is {column.type}, which cannot be read as text: {_line(failure)}"
+            ) from failure
 
 
 def _decoded(value: bytes | None) -> str | bytes | None:
@@ -179,7 +214,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
-        return value.decode("latin-1")
+        return value.decode("utf-8", "surrogateescape")  # no two become the same
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

@@ -4,7 +4,7 @@ whole files or out of ranges of them, gives the same page with the same id for t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xxhash
 
@@ -14,7 +14,7 @@ from winnow.stages.sources.http import HEAD_LIMIT, Response, Undecodable, decode
 from winnow.stages.sources.members import Broken
 from winnow.stages.sources.records import Record
 from winnow.stages.sources.window import Window
-from winnow.stages.stage import Damage, Drop, Page
+from winnow.stages.stage import Damage, Drop, Page, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ def response_pages(
         if isinstance(item, Broken):
             yield Damage(url, item.offset, item.cause)
         elif item.head.kind == "response":
-            yield response_page(item, name, accepted)
+            page = response_page(item, name, accepted)
+            yield page if page.error is None else replace(page, error=placed(name, f"byte {item.offset}", page.error))
 
 
 def record_id(id: str | None, name: str, place: str) -> str:

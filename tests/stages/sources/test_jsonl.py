@@ -66,11 +66,11 @@ def test_bad_lines_are_rows_with_their_cause_and_place(tmp_path: Path) -> None:
         (b"[1]\n", "not an object but an array"),
         (b'{"text": 5}\n', "not a string but a number"),
         (b'{"text": null}\n', "not a string but null"),
-        (b'{"txt": "a"}\n', "has no 'text'; it has txt"),
-        (b'{"text": "\xff\xfe"}\n', "not JSON"),
-        (b'{"text": "\\ud800"}\n', ""),
+        (b'{"txt": "a"}\n', "no 'text'; it has txt"),
+        (b'{"text": "\xff\xfe"}\n', "not valid UTF-8: byte 0xFF"),
+        (b'{"text": "\\ud800"}\n', "lone surrogate"),
         (b"\x00\n", "not JSON"),
-        (b'{"text": "' + b"x" * 3000 + b'"}\n', "expected at most 2000"),
+        (b'{"text": "' + b"x" * 3000 + b'"}\n', "expected at most 2,000"),
     ]
     path.write_bytes(good + b"\n  \r\n" + b"".join(line for line, _ in bad) + good[:-1])
     rows, damage = read(path, max_bytes=2000)

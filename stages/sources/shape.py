@@ -1,0 +1,112 @@
+"""What a file is that was given for JSON Lines and is something else: told from its first bytes, in words for people."""
+
+from __future__ import annotations
+
+import json
+import re
+
+HEAD = 1 << 16
+"""Bytes of a file, and of what is packed in it, that are looked at."""
+
+_PACKED = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x5d\x00\x00": "lzma",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x02\x21\x4c\x18": "lz4",
+    b"\xff\x06\x00\x00sNaPpY": "snappy",
+    b"\x89LZO\x00\r\n": "lzop",
+    b"LZIP": "lzip",
+    b"\x1f\x9d": "compress",
+    b"\x1f\x8b\x08": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_FORMATS = {
+    b"PAR1": "Parquet: expected JSON Lines, or `use: parquet`",
+    b"PARE": "encrypted Parquet: expected JSON Lines",
+    b"WARC/": "a WARC file: expected JSON Lines, or `use: warc`",
+    b"ARROW1": "an Arrow file: expected JSON Lines, or Parquet with `use: parquet`",
+    b"ORC": "an ORC file: expected JSON Lines, or Parquet with `use: parquet`",
+    b"Obj\x01": "an Avro file: expected JSON Lines, or Parquet with `use: parquet`",
+    b"SQLite format 3\x00": "an SQLite database: expected JSON Lines",
+    b"%PDF": "a PDF document: expected JSON Lines",
+    b"version https://git-lfs": "a pointer of Git LFS and not the file itself: `git lfs pull` fetches that",
+}
+_MARKS = {
+    b"\xff\xfe\x00\x00": "UTF-32LE",
+    b"\x00\x00\xfe\xff": "UTF-32BE",
+    b"\xff\xfe": "UTF-16LE",
+    b"\xfe\xff": "UTF-16BE",
+}
+_NULS: dict[tuple[bool, ...], str] = {
+    (False, True, True, True): "UTF-32LE",
+    (True, True, True, False): "UTF-32BE",
+    (False, True, False, True): "UTF-16LE",
+    (True, False, True, False): "UTF-16BE",
+}
+"""Which of the first four bytes are zero where a text that begins in ASCII has no mark."""
+
+_LINE = re.compile(rb"[^\r\n]*\S[^\r\n]*")
+_BOM = b"\xef\xbb\xbf"
+
+
+def unreadable(head: bytes, inside: str | None = None) -> str | None:
+    """What stands behind `FILE is ...` for a file that begins with `head` and has no lines of JSON, with what was
+    expected; None where it may have some. `inside`: the compression whose text it is."""
+    packed = next((name for magic, name in _PACKED.items() if head.startswith(magic)), None)
+    if packed is None and head[257:262] == b"ustar":
+        packed = "tar"
+    if packed is not None and inside is not None:
+        return f"{packed} inside {inside}: expected JSON Lines, plain or in one layer of gzip or zstd"
+    if packed is not None:
+        return f"packed by {packed}, which is not read: expected JSON Lines, plain or in gzip or zstd"
+    for magic, what in _FORMATS.items():
+        if head.startswith(magic):
+            return what
+    encoding = _encoding(head)
+    if encoding is not None:
+        return f"{encoding}: expected UTF-8; `iconv -f {encoding} -t UTF-8` converts it"
+    return _no_lines(head.removeprefix(_BOM), len(head) < HEAD)
+
+
+def _encoding(head: bytes) -> str | None:
+    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    return marked or _NULS.get(tuple(byte == 0 for byte in head[:4]))
+
+
+def _no_lines(head: bytes, whole: bool) -> str | None:
+    lines = [line.strip() for line in _LINE.findall(head)]
+    if not lines:
+        return None
+    first, second = lines[0], lines[1] if len(lines) > 1 else b""
+    complete = whole or len(lines) > 1
+    if first.startswith(b"["):
+        if complete and _json(first) and second.startswith(b"{"):
+            return None  # one line is no object: that is a row, as any other line is
+        return "a JSON array, not lines: expected one object a line; `jq -c '.[]'` writes them"
+    if first.startswith(b"{"):
+        broken = first.endswith((b"{", b"[", b",")) and not second.startswith(b"{")
+        if complete and second and broken and not _json(first):
+            return "JSON over several lines: expected one object a line; `jq -c .` writes them"
+        return None
+    if any(line.startswith(b"{") for line in lines):
+        return None
+    shown = first[:40].decode("utf-8", "replace")
+    if first.startswith(b"<"):
+        return f"HTML or XML (it begins with {shown!r}): expected JSON Lines; is it the error page of a download?"
+    for mark, name in ((b"\t", "TSV"), (b",", "CSV")):
+        if first.count(mark) and (not second or second.count(mark) >= first.count(mark)):
+            return f"no JSON but perhaps {name} (it begins with {shown!r}): expected one JSON object a line"
+    return f"no JSON Lines (it begins with {shown!r}): expected one JSON object a line"
+
+
+def _json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
