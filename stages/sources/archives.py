@@ -6,10 +6,11 @@ that cut a file anywhere yield its records exactly once, and each stretch of dam
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import partial
 
-from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, next_candidate, parse_head
+from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
 from winnow.stages.sources.members import (
     DICTIONARY_MAGIC,
     GZIP_MAGIC,
@@ -30,6 +31,10 @@ _UNREADABLE = {b"\x04\x22\x4d\x18": "lz4", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b
 
 _SEARCH = 4 << 20
 """Bytes searched for a member in a file whose first bytes say nothing."""
+
+TEXT_LIMIT, RATIO_LIMIT = 64 << 20, 200
+"""A member of more text, in bytes, that is so many times as long as the member itself is given up: what a crawl holds is
+not, and a file of a few kilobytes could keep a reader busy for hours."""
 
 
 def read_range(window: Window, name: str, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
@@ -85,6 +90,10 @@ class _Run:
         while self.next is None:
             text = self._member.chunk()
             if text is not None:
+                given, taken = self._member.given, self._member.taken
+                if given > TEXT_LIMIT and given > RATIO_LIMIT * taken:
+                    cause = f"{self._codec.name} member given up after {given:,} bytes of text from {taken:,}"
+                    raise Broken(self._member.offset, f"{cause}: expected at most {RATIO_LIMIT} times as many")
                 self._total += len(text)
                 return text
             if self._member.end is None or (member := following(self._window, self._codec, self._member.end)) is None:
@@ -93,12 +102,17 @@ class _Run:
                 self.next = member
             else:
                 self._member = member
+                if self._marks[-1][0] == self._total:  # the member before it is empty
+                    self._marks.pop()
                 self._marks.append((self._total, member.offset))
         return None
 
     def place(self, position: int) -> tuple[int, bool]:
-        """Offset of the member that holds a position of the text, and whether that is its first byte."""
-        at, offset = next(mark for mark in reversed(self._marks) if mark[0] <= position)
+        """Offset of the member that holds a position of the text, and whether that is its first byte. Later questions
+        are about that member or ones behind it."""
+        index = bisect_right(self._marks, position, key=lambda mark: mark[0]) - 1
+        del self._marks[:index]
+        at, offset = self._marks[0]
         return offset, at == position
 
 
@@ -141,7 +155,7 @@ def _plain(window: Window, start: int, end: int, limit: int) -> Iterator[Record 
         return partial(next, _blocks(window, at + position), None)
 
     yield from read_records(
-        Text(reopen(0), reopen),
+        Text(reopen(0), reopen, length=window.size - at),
         lambda position: (at + position, True),
         limit,
         lambda position: _is_start(window, at + position),
@@ -158,17 +172,31 @@ def _blocks(window: Window, at: int) -> Iterator[bytes]:
 def _is_start(window: Window, offset: int) -> bool:
     """Whether a record of an uncompressed file starts at `offset`: a whole head at the start of a line, and where
     its Content-Length ends another head or the end of the file. Depends on the bytes from `offset` - 1 on alone."""
-    if offset and window.bytes_at(offset - 1, 1) != b"\n":
+    if offset and window.peek(offset - 1, 1) != b"\n":
         return False
-    head = parse_head(window.bytes_at(offset, HEAD_LIMIT), 0)
+    head = _head_at(window, offset)
     if head is None:
         return False
     behind = offset + head.size + head.length
     if behind >= window.size:
         return behind == window.size
-    data = window.bytes_at(behind, HEAD_LIMIT)
-    rest = data.lstrip(b"\r\n\0")
-    return not rest or parse_head(rest, 0) is not None
+    for size in (1 << 9, HEAD_LIMIT):  # nearly always a line end or two stand before the next head
+        data = window.peek(behind, size)
+        rest = data.lstrip(b"\r\n\0")
+        if rest:
+            return _head_at(window, behind + len(data) - len(rest)) is not None
+    return True
+
+
+def _head_at(window: Window, at: int) -> Head | None:
+    """The record head that starts at a file offset, or None."""
+    size = 1 << 12
+    while True:
+        data = window.peek(at, size)
+        head = parse_head(data, 0)
+        if head is not None or len(data) < size or not head_may_follow(data):
+            return head
+        size <<= 3
 
 
 def _find_start(window: Window, start: int, end: int) -> int | None:

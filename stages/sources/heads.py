@@ -10,22 +10,27 @@ import re
 from dataclasses import dataclass
 
 HEAD_LIMIT = 1 << 16
-"""Longest head in bytes; anything longer is damage."""
+"""Longest ordinary head in bytes: so much is looked at for one."""
+LONG_HEAD_LIMIT = 4 << 20
+"""Longest head in bytes, such as one with an address of a megabyte; anything longer is damage."""
 LINE_LIMIT = 9000
 """No first line of a head is longer, in bytes."""
 
 _END = re.compile(rb"\n\r*\n")
 _SPACED = re.compile(rb"^([^:\s]+)[ \t]+:", re.MULTILINE)
-_FOLD = re.compile(rb"\r*\n[ \t]+")
+_FOLD = re.compile(rb"(?<!\r)\r*\n[ \t]+")
 _VERSION = re.compile(rb"WARC/\d\.\d+[ \t\r]*\n")
 _SCHEMES = rb"https?|ftps?|dns|filedesc|whois|urn|gopher|news|nntp|rtsp|mms"
 """No scheme is the end of another, or a line cut within its scheme would pass for a head."""
+_SCHEME = re.compile(rb"(?:" + _SCHEMES + rb"):")
 _ARC = re.compile(
     rb"(?P<url>(?:" + _SCHEMES + rb"):[^\r\n]{1,8000}) (?P<ip>[0-9a-fA-F.:]+|-) (?P<date>\d{8,17}) "
     rb"(?P<mime>[^\r\n]{0,300}?)(?: (?:\d{3}|-) \S+ \S+ \d+ \S+)? (?P<length>\d{1,15})\r?\n"
 )
 _CANDIDATE = re.compile(
-    rb"(?<![^\n])(?:WARC/\d\.\d|(?:" + _SCHEMES + rb"):[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)"
+    rb"(?<![^\n])(?:WARC/\d\.\d+[ \t\r]*\n(?!WARC/)|(?:"
+    + _SCHEMES
+    + rb"):[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)"
 )
 
 
@@ -47,10 +52,21 @@ class Head:
 def parse_head(data: bytes, at: int) -> Head | None:
     """The record head at data[at:], or None where there is none (or not all of it). Never raises."""
     if data.startswith(b"WARC/", at):
-        end = _END.search(data, at, at + HEAD_LIMIT)
+        # Where another head starts inside, the rest of this one is missing; and heads that never end, each of which is
+        # looked through to the limit, would take time without end.
+        stop = data.find(b"\nWARC/", at, at + LONG_HEAD_LIMIT)
+        end = _END.search(data, at, at + LONG_HEAD_LIMIT if stop < 0 else stop + 1)
         return None if end is None else _warc(data[at : end.end()])
     line = _ARC.match(data, at, at + HEAD_LIMIT)
     return None if line is None else _arc(line)
+
+
+def head_may_follow(data: bytes, at: int = 0) -> bool:
+    """Whether more bytes could complete the record head at data[at:], which is not whole."""
+    size = len(data) - at
+    if data.startswith(b"WARC/", at):
+        return size < LONG_HEAD_LIMIT and data.find(b"\nWARC/", at) < 0 and _END.search(data, at) is None
+    return size < 16 or (size < LINE_LIMIT and data.find(b"\n", at) < 0 and _SCHEME.match(data, at) is not None)
 
 
 def _warc(head: bytes) -> Head | None:

@@ -12,7 +12,7 @@ from winnow.stages.sources.heads import Fields
 _END = re.compile(rb"\n\r*\n")
 _STATUS = re.compile(rb"[A-Z]{3,5}(?:/\d(?:\.\d)?)?[ \t]+(\d{1,3})(?!\d)")
 _CHUNK = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
-_CHARSET = re.compile(rb"charset\s*=\s*[\"']?\s*([^\s\"';,]+)", re.IGNORECASE)
+_CHARSET = re.compile(rb"charset\s*=\s*(?:[\"']\s*)?([^\s\"';,]+)", re.IGNORECASE)
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta|script|table|div|h1|p)[\s>]", re.IGNORECASE)
 _IDENTITY = frozenset(["", "identity", "none"])
 HEAD_LIMIT = 1 << 18

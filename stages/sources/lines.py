@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from winnow.stages.sources.members import Broken, Codec, Member, following
 from winnow.stages.sources.window import BLOCK, Window
 
 _BOM = b"\xef\xbb\xbf"
+_BLANK = re.compile(rb"[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ def _split(blocks: Iterable[bytes | Broken], base: int, limit: int) -> Iterator[
             return
         at = 0
         while (end := block.find(b"\n", at)) >= 0:
+            if end == at and not size and (blank := _BLANK.match(block, at)):  # megabytes of them are no work
+                end = block.rfind(b"\n", at, blank.end()) + 1
+                offset, at = offset + end - at, end
+                continue
             size += end - at
             data = b"".join((*held, block[at:end])) if held else block[at:end]
             line = _line(data, offset, size, limit, number)

@@ -18,7 +18,7 @@ from typing import Any
 import zstandard
 from isal import isal_zlib
 
-from winnow.stages.sources.heads import HEAD_LIMIT, Head, parse_head
+from winnow.stages.sources.heads import Head, head_may_follow, parse_head
 from winnow.stages.sources.window import BLOCK, Window
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -41,21 +41,40 @@ class Broken(Exception):
         self.whole = whole
 
 
+CHUNK = 1 << 18
+"""Bytes of text that a gzip member gives at once, at most."""
+PROBE = 1 << 9
+"""Compressed bytes inflated first where a member is only looked for: nearly none of those places is one."""
+DICTIONARY_BYTES = 16 << 20
+"""Longest zstd dictionary of a file, in bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """How a file's members are recognised and inflated. `fast` and `careful` make objects with the interface of
-    `zlib.decompressobj`; after an error only the careful one still gives every byte that came before it."""
+    `zlib.decompressobj`; after an error only the careful one still gives every byte that came before it. `inflate` has
+    such an object inflate some bytes; it may leave some of them as its `unconsumed_tail`."""
 
     name: str
     magic: bytes
-    piece: int  # compressed bytes given to the codec at once: bounds what one piece can expand to
+    piece: int  # compressed bytes given to the codec at once
+    dense: int  # the same where they expand much: bounds what one piece can expand to
     fast: Callable[[], Any]
     careful: Callable[[], Any]
+    inflate: Callable[[Any, bytes], bytes]
 
 
 def gzip_codec() -> Codec:
     """gzip, RFC 1952."""
-    return Codec("gzip", GZIP_MAGIC, 1 << 15, lambda: isal_zlib.decompressobj(31), lambda: zlib.decompressobj(31))
+    return Codec(
+        "gzip",
+        GZIP_MAGIC,
+        1 << 15,
+        1 << 15,
+        lambda: isal_zlib.decompressobj(31),
+        lambda: zlib.decompressobj(31),
+        lambda inflater, piece: inflater.decompress(piece, CHUNK),
+    )
 
 
 def zstd_codec(window: Window) -> Codec:
@@ -63,93 +82,107 @@ def zstd_codec(window: Window) -> Codec:
     dictionary = None
     head = window.bytes_at(0, 8)
     if head.startswith(DICTIONARY_MAGIC):
-        content = window.bytes_at(8, int.from_bytes(head[4:8], "little"))
+        content = window.bytes_at(8, min(int.from_bytes(head[4:8], "little"), DICTIONARY_BYTES + 1))
         if content.startswith(ZSTD_MAGIC):
             try:
-                content = zstandard.ZstdDecompressor().decompressobj().decompress(content)
+                content = zstandard.ZstdDecompressor().stream_reader(content).read(DICTIONARY_BYTES + 1)
             except zstandard.ZstdError as failure:
                 raise Broken(0, f"the dictionary cannot be decompressed: {failure}") from failure
+        if len(content) > DICTIONARY_BYTES:
+            raise Broken(0, f"the dictionary is longer than {DICTIONARY_BYTES:,} bytes")
         dictionary = zstandard.ZstdCompressionDict(content)
 
     def inflater() -> Any:
         return zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
 
-    return Codec("zstd", ZSTD_MAGIC, 1 << 13, inflater, inflater)
+    # Four bytes can expand to 128 KiB, and the codec has no way to stop half-way.
+    return Codec(
+        "zstd", ZSTD_MAGIC, 1 << 13, 1 << 10, inflater, inflater, lambda inflater, piece: inflater.decompress(piece)
+    )
 
 
 class Member:
     """One gzip member or zstd frame being inflated."""
 
-    __slots__ = ("_ahead", "_at", "_codec", "_failure", "_given", "_inflater", "_window", "end", "head", "offset")
+    __slots__ = ("_ahead", "_at", "_codec", "_failure", "_inflater", "_window", "end", "given", "head", "offset")
 
     def __init__(self, window: Window, codec: Codec, offset: int) -> None:
         self.offset = offset
         self.end: int | None = None  # file offset just behind the member, once its checksum held
+        self.given = 0  # bytes of text so far
         self._window = window
         self._codec = codec
         self._inflater = codec.fast()
         self._at = offset  # next byte to feed
-        self._given = 0
         self._ahead: bytes | None = None  # inflated by `begins_record`, still to be handed out
         self._failure: Broken | None = None
         self.head: Head | None = None  # as `begins_record` found it
 
-    def chunk(self) -> bytes | None:
-        """The next bytes of text; None behind the last. Raises Broken."""
+    @property
+    def taken(self) -> int:
+        """Compressed bytes so far."""
+        return self._at - self.offset
+
+    def chunk(self, most: int | None = None) -> bytes | None:
+        """The next bytes of text, of `most` compressed ones where that is given; None behind the last. Raises Broken."""
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, None
             return ahead
         while self.end is None:
             if self._failure is not None:
                 raise self._failure
-            piece = self._piece()
+            size = self._codec.piece if self.given < 64 * self.taken else self._codec.dense
+            piece = self._window.bytes_at(self._at, size if most is None else most)
             try:
-                text: bytes = self._inflater.decompress(piece)
+                text = self._codec.inflate(self._inflater, piece)  # of no bytes: what it still holds back
             except _FAILURES:
                 text = self._rescue(piece)
-            self._at += len(piece)
+            else:
+                left = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+                self._at += len(piece) - len(left)
+                if not piece and not text and not self._inflater.eof:
+                    raise Broken(self.offset, f"{self._codec.name} member is truncated by the end of the file")
             if self._inflater.eof:
-                self.end = self._at - len(self._inflater.unused_data)
+                self.end = self._at
             if text:
-                self._given += len(text)
+                self.given += len(text)
                 return text
         return None
 
-    def begins_record(self) -> bool:
-        """Whether the text begins with a record head, all of it in this member. Call before `chunk`. Raises Broken."""
+    def begins_record(self, probe: bool = False) -> bool:
+        """Whether the text begins with a record head, all of it in this member. Call before `chunk`. `probe`: most likely
+        it does not, so that little is inflated to see that. Raises Broken."""
         text = b""
-        while (head := parse_head(text, 0)) is None and len(text) < HEAD_LIMIT:
-            chunk = self.chunk()
+        most = PROBE if probe else None
+        while (head := parse_head(text, 0)) is None and head_may_follow(text):
+            chunk = self.chunk(most)
             if chunk is None:
                 break
             text = text + chunk if text else chunk
+            most = None
         self._ahead = text or None
         self.head = head
         return head is not None
 
-    def _piece(self) -> bytes:
-        window, size = self._window, self._codec.piece
-        index = window.hold(self._at, size)
-        piece = window.data[index : index + size]
-        if not piece:
-            raise Broken(self.offset, f"{self._codec.name} member is truncated by the end of the file")
-        return piece
-
     def _rescue(self, bad: bytes) -> bytes:
-        """Inflates again from the start with the careful codec, and byte by byte where it breaks."""
+        """Inflates again from the start with the careful codec, and byte by byte where it breaks; gives what comes behind
+        what was given."""
         careful = self._codec.careful()
-        skip, at, rescued = self._given, self.offset, bytearray()
+        skip, at, rescued = self.given, self.offset, bytearray()
         try:
             while at < self._at:
-                piece = self._window.bytes_at(at, min(self._codec.piece, self._at - at))
-                skip -= len(careful.decompress(piece))
+                piece = self._window.bytes_at(at, min(self._codec.dense, self._at - at))
+                text = careful.decompress(piece)
+                rescued += text[skip:]
+                skip = max(0, skip - len(text))
                 at += len(piece)
-            if skip < 0:
-                raise Broken(self.offset, f"{self._codec.name} member inflates differently each time")
             for index in range(len(bad)):
                 if careful.eof:
                     break
-                rescued += careful.decompress(bad[index : index + 1])
+                text = careful.decompress(bad[index : index + 1])
+                rescued += text[skip:]
+                skip = max(0, skip - len(text))
+                self._at += 1
             self._inflater = careful
         except _FAILURES as failure:
             reason = str(failure)
@@ -163,7 +196,7 @@ def is_anchor(window: Window, codec: Codec, offset: int) -> bool:
     if window.bytes_at(offset, len(codec.magic)) != codec.magic:
         return False
     try:
-        return Member(window, codec, offset).begins_record()
+        return Member(window, codec, offset).begins_record(probe=True)
     except Broken:
         return False
 

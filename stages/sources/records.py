@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, Head, next_candidate, parse_head
+from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
 from winnow.stages.sources.members import Broken
 
 Feed = Callable[[], bytes | None]
+
+PADDING_LIMIT = 1 << 16
+"""More bytes of line ends or NULs behind a record are damage."""
+
+_AT_ONCE = 1 << 14
+"""Bytes of text that a reader asks for at once at least, so that thousands of tiny members are not looked at one by one."""
+
+_BLANK = re.compile(rb"[\r\n\0]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,43 +33,68 @@ class Record:
 
 
 class Text:
-    """A forward reader over chunks. `head` is the record head it begins with, where that is known; `reopen(position)` gives a feed from anywhere, for texts that allow it."""
+    """A forward reader over chunks. `head` is the record head it begins with, where that is known; `reopen(position)`
+    gives a feed from anywhere, for texts that allow it, which then have a `length`."""
 
-    __slots__ = ("_at", "_base", "_data", "_feed", "_first", "_reopen")
+    __slots__ = ("_at", "_base", "_broken", "_data", "_feed", "_first", "_length", "_reopen")
 
-    def __init__(self, feed: Feed, reopen: Callable[[int], Feed] | None = None, head: Head | None = None) -> None:
+    def __init__(
+        self, feed: Feed, reopen: Callable[[int], Feed] | None = None, head: Head | None = None, length: int = 0
+    ) -> None:
         self._feed = feed
         self._reopen = reopen
+        self._length = length
         self._first = head
         self._data = b""
         self._at = 0
         self._base = 0  # position of _data[0]
+        self._broken: Broken | None = None  # what follows _data
 
     def tell(self) -> int:
         """Bytes handed out or skipped so far."""
         return self._base + self._at
 
     def _more(self) -> bool:
-        chunk = self._feed()
-        if chunk is None:
+        """Has more text at hand: at least as much again, so that a text in tiny chunks takes time that is linear in it."""
+        rest = len(self._data) - self._at
+        parts, size = [], 0
+        while size < max(rest, _AT_ONCE) and self._broken is None:
+            try:
+                chunk = self._feed()
+            except Broken as broken:
+                self._broken = broken
+                break
+            if chunk is None:
+                break
+            parts.append(chunk)
+            size += len(chunk)
+        if not parts:
+            if self._broken is not None:
+                raise self._broken
             return False
         self._base += self._at
-        self._data = self._data[self._at :] + chunk if self._at < len(self._data) else chunk
+        self._data = b"".join([self._data[self._at :], *parts]) if rest or len(parts) > 1 else parts[0]
         self._at = 0
         return True
 
+    def _move(self, position: int) -> None:
+        assert self._reopen is not None
+        self._feed, self._data, self._broken = self._reopen(position), b"", None
+        self._base, self._at = position, 0
+
     def blank(self) -> bytes:
-        """Takes line ends and padding."""
-        taken = b""
+        """Takes line ends and padding; gives the first of them, PADDING_LIMIT at least where there are so many."""
+        taken: list[bytes] = []
+        size = 0
         while True:
-            if self._at < len(self._data) and self._data[self._at] > 13:
-                return taken
-            rest = self._data[self._at : self._at + 64]
-            width = len(rest) - len(rest.lstrip(b"\r\n\0"))
-            taken += rest[:width]
-            self._at += width
-            if width < len(rest) or (not rest and not self._more()):
-                return taken
+            found = _BLANK.match(self._data, self._at)
+            end = self._at if found is None else found.end()
+            if size <= PADDING_LIMIT:
+                taken.append(self._data[self._at : end])
+            size += end - self._at
+            self._at = end
+            if end < len(self._data) or not self._more():
+                return b"".join(taken)
 
     def ended(self) -> bool:
         """Whether nothing is left."""
@@ -71,7 +105,7 @@ class Text:
         if self._first is not None and self._at == self._base == 0:
             return self._first
         while (head := parse_head(self._data, self._at)) is None:
-            if len(self._data) - self._at >= HEAD_LIMIT or not self._more():
+            if not head_may_follow(self._data, self._at) or not self._more():
                 return None
         return head
 
@@ -92,6 +126,10 @@ class Text:
 
     def skip(self, count: int) -> int:
         """Moves on by `count` bytes without keeping them; returns how many there were."""
+        if self._reopen is not None and count > len(self._data) - self._at:
+            began = self.tell()
+            self._move(min(began + count, self._length))
+            return self.tell() - began
         skipped = 0
         while True:
             step = min(count - skipped, len(self._data) - self._at)
@@ -111,11 +149,11 @@ class Text:
         kept. False where that cannot be done."""
         if since is not None:
             self._data = since + self._data[self._at :]
+            self._base, self._at = position, 0
         elif self._reopen is not None:
-            self._feed, self._data = self._reopen(position), b""
+            self._move(position)
         else:
             return False
-        self._base, self._at = position, 0
         return True
 
     def resync(self, accept: Callable[[int], bool]) -> bool:
@@ -129,7 +167,7 @@ class Text:
                     return False
                 continue
             head = parse_head(self._data, found)
-            if head is None and len(self._data) - found < HEAD_LIMIT:
+            if head is None and head_may_follow(self._data, found):
                 self._at = found - 1
                 if self._more():
                     continue
@@ -152,8 +190,16 @@ def read_records(
     `place` maps a position to the offset in the file that names it, and whether that is where a member starts;
     blocks are kept up to `limit` bytes; `accept` says whether the head at a position may be trusted after damage;
     reading ends at a record whose position `stop` takes. Raises Broken where the text itself cannot be read on."""
-    while text.blank() or not text.ended():
+    while True:
+        before = text.tell()
+        text.blank()
         began = text.tell()
+        if began == before and text.ended():
+            return
+        if began - before > PADDING_LIMIT:
+            yield _padding(place, before, began)
+            if text.ended():
+                return
         if stop(began):
             return
         offset, first = place(began)
@@ -177,24 +223,36 @@ def read_records(
         except Broken as broken:
             raise Broken(broken.offset, f"{broken.cause}; {_name(head)} is lost") from broken
         record = Record(head, body, offset, f"{offset}" if first else f"{offset}+{began}")
+        behind = text.tell()
         try:
             padding = text.blank()
+            padded = text.tell()
             sound = size == head.length and (text.ended() or text.head() is not None)
+            if size == head.length and not sound:
+                text.hold(HEAD_LIMIT)  # or damage there would come too late to say that this record is part of it
         except Broken as broken:
             # The record is whole. Only a bad checksum over this very record makes it unfit.
             if not (broken.whole and first and broken.offset == offset):
                 yield record
             raise
-        yield record if sound else _overrun(text, record, began + head.size, size, padding, accept)
+        kept = padding if len(padding) == padded - behind else None
+        yield record if sound else _overrun(text, record, began + head.size, size, kept, accept)
+        if padded - behind > PADDING_LIMIT and text.tell() >= padded:
+            yield _padding(place, behind, padded)
+
+
+def _padding(place: Callable[[int], tuple[int, bool]], start: int, end: int) -> Broken:
+    """More padding than there is between records, where it begins to be that."""
+    return Broken(place(start + PADDING_LIMIT)[0], f"{end - start:,} bytes of line ends or NULs between records")
 
 
 def _overrun(
-    text: Text, record: Record, inside: int, size: int, padding: bytes, accept: Callable[[int], bool]
+    text: Text, record: Record, inside: int, size: int, padding: bytes | None, accept: Callable[[int], bool]
 ) -> Record | Broken:
     """What becomes of a record of `size` bytes behind which no other starts. Where one starts inside it, its
     Content-Length was too long, and reading goes on there; otherwise it stands, unless it was cut short."""
     head, behind = record.head, text.tell()
-    if size == len(record.body):
+    if size == len(record.body) and padding is not None:
         # The head of a record inside may reach beyond this one's end. Damage there comes up again when it is read.
         with contextlib.suppress(Broken):
             text.hold(HEAD_LIMIT)
@@ -209,7 +267,12 @@ def _overrun(
     else:
         found = None
     if found is not None:
-        return Broken(record.offset, f"Content-Length {head.length} runs over the next record; {_name(head)} is lost")
+        skipped = text.tell() - inside
+        return Broken(
+            record.offset,
+            f"Content-Length {head.length} runs over the next record; {_name(head)} is lost, and {skipped:,} bytes up to "
+            "where one can be trusted",
+        )
     if size < head.length:
         return Broken(record.offset, f"record ends after {size} of {head.length} bytes; {_name(head)} is lost")
     return record
@@ -226,4 +289,4 @@ def _inner(data: bytes, end: int, position: int, accept: Callable[[int], bool]) 
 
 
 def _name(head: Head) -> str:
-    return head.url or head.id or f"a {head.kind} record"
+    return (head.url or head.id or f"a {head.kind} record")[:300]

@@ -44,6 +44,14 @@ class Window:
         index = self.hold(at, count)
         return self.data[index : index + count]
 
+    def peek(self, at: int, count: int) -> bytes:
+        """The same for a few bytes anywhere; does not move the window."""
+        index = at - self.base
+        if index >= 0 and min(at + count, self.size) <= self.base + len(self.data):
+            return self.data[index : index + count]
+        self._handle.seek(at)
+        return self._read(min(count, max(self.size - at, 0)))
+
     def _read(self, count: int) -> bytes:
         parts = []
         while count > 0 and (part := self._handle.read(count)):
