@@ -50,13 +50,13 @@ class Heartbeat:
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._beat, name="winnow-heartbeat", daemon=True)
 
-    def step(self, title: str, total: int, there: int, wave: tuple[int, int] | None) -> None:
+    def step(self, title: str, total: int, there: int, wave: tuple[int, int] | None, stages: Sequence[str]) -> None:
         """A step of the run begins."""
         with self.lock:
             self.there = there
             self.said |= {"step": title, "done": there, "total": total, "step_started": time.time()}
             if wave is not None:
-                self.said |= {"stages": title.split(", "), "wave": wave[0], "waves": wave[1] + 1}
+                self.said |= {"stages": list(stages), "wave": wave[0], "waves": wave[1] + 1}
             self.changed = True
 
     def ended(self) -> None:

@@ -60,9 +60,10 @@ class OnRay:
     def run(
         self, task: Callable[..., Any], calls: Sequence[Call], light: bool = False, resources: Resources = ORDINARY
     ) -> Iterator[Any]:
+        """Starts Ray where it does not run yet, before the first result is asked for: that is no part of what the tasks
+        take."""
         if not calls or (light and not self.started):
-            yield from Local(self.plan, self.took).run(task, calls)
-            return
+            return Local(self.plan, self.took).run(task, calls)
         ray = self._start()
         wanted = self._capped(resources)
         sent: dict[int, Any] = {}  # of shared arguments, which live as long as `calls`
@@ -76,6 +77,9 @@ class OnRay:
 
         ready = [tuple(map(given, call)) for call in calls]
         done = self._by_actors(ray, task, ready, wanted) if wanted.actors else self._by_tasks(ray, task, ready, wanted)
+        return self._heard(done)
+
+    def _heard(self, done: Iterator[tuple[Any, Entry]]) -> Iterator[Any]:
         for result, entry in done:
             self._told(entry)
             yield result

@@ -1,25 +1,30 @@
-"""Progress of a run: a live bar on a terminal, plain lines elsewhere."""
+"""Progress of a run: a live bar on a terminal, plain lines elsewhere. What tells how far it is comes first, so that a
+narrow terminal cuts what matters least."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 PAUSE = 5.0
 """Seconds between plain lines."""
+
+BAR_WIDTH = 16
 
 
 class Watcher(Protocol):
     """Who else is told how far a run is."""
 
-    def step(self, title: str, total: int, there: int, wave: tuple[int, int] | None) -> None:
-        """A step begins: `total` tasks of which `there` were done before, and the wave and the last one, if it is one."""
+    def step(self, title: str, total: int, there: int, wave: tuple[int, int] | None, stages: Sequence[str]) -> None:
+        """A step begins: `total` tasks of which `there` were done before. Of one that measures: the wave, the last one,
+        and the stages."""
         ...
 
     def ended(self) -> None:
@@ -27,15 +32,53 @@ class Watcher(Protocol):
         ...
 
 
+class Step:
+    """State of one step: its tasks and how many are done, the records that it read and kept, when it began and when a
+    task last ended."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total = title, total
+        self.done = self.read = self.kept = 0
+        self.began = self.last = time.monotonic()
+
+    def took(self) -> None:
+        """A task ended."""
+        self.done += 1
+        self.last = time.monotonic()
+
+    def left(self) -> str:
+        """The time that the rest will take if it goes on like this."""
+        if not self.done:
+            return "-:-- left"
+        seconds = (self.last - self.began) / self.done * (self.total - self.done) - (time.monotonic() - self.last)
+        minutes, seconds = divmod(round(max(seconds, 0)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02}:{seconds:02} left" if hours else f"{minutes}:{seconds:02} left"
+
+    def figures(self) -> str:
+        """What the step does, and the rate of the records that it read."""
+        if not self.read:
+            return self.title
+        rate = self.read / max(self.last - self.began, 1e-9)
+        return f"{self.title}, {self.read:,} records, {rate:,.0f}/s, {self.kept / self.read:.1%} extracted"
+
+
+class StepColumn(ProgressColumn):
+    """The time left and the figures of a step, on what is left of the line."""
+
+    def render(self, task: Task) -> Text:
+        step: Step = task.fields["step"]
+        return Text(f"{step.left()}  {step.figures()}", no_wrap=True, overflow="ellipsis")
+
+
 class Progress:
-    """Shows what runs. State: rows read and kept so far, and the bar."""
+    """Shows what runs. State: the step and the bar."""
 
     def __init__(self, console: Console | None = None, quiet: bool = False) -> None:
         self.console = console or Console(stderr=True)
         self.quiet = quiet
-        self.read = self.kept = 0
-        self.started = time.monotonic()
         self.bar: Bar | None = None
+        self.step: Step | None = None
         self.watcher: Watcher | None = None
 
     def say(self, sentence: str) -> None:
@@ -45,15 +88,8 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal and not self.quiet:
-            self.bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                console=self.console,
-                transient=True,
-            )
+            columns = (BarColumn(bar_width=BAR_WIDTH), MofNCompleteColumn(), StepColumn())
+            self.bar = Bar(*columns, console=self.console, transient=True)
             self.bar.start()
         return self
 
@@ -63,10 +99,10 @@ class Progress:
 
     def rows(self, accounts: dict[str, Any]) -> None:
         """Rows read and kept by one task: stage -> [in, kept], sources first, the last stage before documents last."""
-        if accounts:
+        if accounts and self.step:
             ends = list(accounts.values())
-            self.read += ends[0][0]
-            self.kept += ends[-1][1]
+            self.step.read += ends[0][0]
+            self.step.kept += ends[-1][1]
 
     def track(
         self,
@@ -75,30 +111,28 @@ class Progress:
         total: int,
         there: int = 0,
         wave: tuple[int, int] | None = None,
+        stages: Sequence[str] = (),
     ) -> Iterator[Any]:
-        """Yields the results, showing how far the step is. `there`: what of the step was done before, for the watcher."""
+        """Yields the results, showing how far the step is. For the watcher: what of it was done before, and of a step
+        that measures its wave and the stages."""
         if not total:
             return
         if self.watcher:
-            self.watcher.step(title, there + total, there, wave)
-        began = last = time.monotonic()
-        task = self.bar.add_task(title, total=total, rate="") if self.bar else None
-        for done, result in enumerate(results, 1):
+            self.watcher.step(title, there + total, there, wave, stages)
+        self.step = step = Step(title, total)
+        task = self.bar.add_task(title, total=total, step=step) if self.bar else None
+        printed = step.began
+        for result in results:
             yield result
+            step.took()
             if self.watcher:
                 self.watcher.ended()
             if self.bar and task is not None:
-                self.bar.update(task, completed=done, rate=self._rate())
-            elif not self.quiet and (done == total or time.monotonic() - last >= PAUSE):
-                last = time.monotonic()
-                left = (last - began) / done * (total - done)
-                eta = f", {left:.0f} s left" if done < total else f", {last - began:.1f} s"
-                self.console.print(f"{title}: {done}/{total} {self._rate()}{eta}", highlight=False, soft_wrap=True)
+                self.bar.update(task, completed=step.done, refresh=True)
+            elif not self.quiet and (step.done == total or step.last - printed >= PAUSE):
+                printed = step.last
+                time_ = step.left() if step.done < total else f"{step.last - step.began:.1f} s"
+                line = f"{step.done}/{total}, {time_}: {step.figures()}"
+                self.console.print(line, highlight=False, soft_wrap=True, markup=False)
         if self.bar and task is not None:
             self.bar.remove_task(task)
-
-    def _rate(self) -> str:
-        if not self.read:
-            return ""
-        seconds = max(time.monotonic() - self.started, 1e-9)
-        return f"{self.read:,} records, {self.read / seconds:,.0f}/s, {self.kept / self.read:.1%} extracted"

@@ -160,13 +160,14 @@ class Driver:
             todo = [i for i in todo if wave == 0 and plan.store.record(plan.records(plan.partitions[i])) is None]
         elif self.light or wave == 0:
             todo = [i for i in todo if work.uncovered(plan, i, wave)]
-        title = ", ".join(
-            (["read", *(n.name for n in plan.pipeline.raw())] if wave == 0 else []) + [n.name for n in nodes]
+        stages = [n.name for n in [*(plan.pipeline.raw() if wave == 0 else []), *nodes]]
+        title = (
+            f"measuring {len(stages)} stages" if len(stages) > 1 else f"measuring {stages[0]}" if stages else "reading"
         )
         self.accounts = []
         results = self.executor.run(work.measure, [(i, wave) for i in todo], resources=self._resources(todo, wave))
         there = len(plan.partitions) - len(todo)
-        for result in self.show.track(title, results, len(todo), there, (wave, plan.last_wave)):
+        for result in self.show.track(title, results, len(todo), there, (wave, plan.last_wave), stages):
             self._took(result)
             self.accounts.append({"index": result["index"], "stages": result["stages"]})
         for node in open_nodes:
