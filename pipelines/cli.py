@@ -17,6 +17,7 @@ from winnow.pipelines.fit_language_command import fit_language_command
 from winnow.pipelines.inspect.commands import Reference, console, register
 from winnow.pipelines.jobs.commands import register_jobs
 from winnow.pipelines.status import register_status
+from winnow.pipelines.streams import close_streams, in_utf8, open_streams
 
 if TYPE_CHECKING:
     from winnow.pipelines.finished import Run
@@ -215,11 +216,13 @@ def fit_tokenizer_command(
 
 def main() -> None:
     """Entry point."""
+    in_utf8()
     guarded(app)
 
 
 def guarded(command: Callable[[], object]) -> None:
     """Runs it; every foreseen error is one sentence on stderr and exit code 1."""
+    open_streams()
     try:
         command()
     except Exception as error:
@@ -227,6 +230,8 @@ def guarded(command: Callable[[], object]) -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        close_streams()
 
 
 def _known() -> tuple[type[Exception], ...]:
