@@ -44,7 +44,7 @@ train: known $(VENV)/.installed-train ## take training steps on the shards of `m
 	$(BIN)/winnow train $(RECIPE) $(SETS)
 
 test: $(VENV)/.installed-dev ## every test, a file at a time on each core
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: $(VENV)/.installed-dev ## every benchmark: ratios against peers, measured in one run
 	@for b in tests/bench/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done

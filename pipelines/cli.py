@@ -143,7 +143,8 @@ def train(
     selecting = [(without_resources(p.tree["stages"]), p.language) for p in (pipeline, done.plan.pipeline)]
     if selecting[0] != selecting[1]:
         raise RunError(
-            f"{root}: its shards were selected by other stages than these; give `winnow run` the same --set first"
+            f"{root}: its shards were selected by other stages than these; to train on them as they are: "
+            f"winnow train {root}; to select again first: winnow run with the same declaration and --set"
         )
     settings = {"shards": done.shards, "out": f"{done.folder}/train", **pipeline.train}
     try:

@@ -48,7 +48,25 @@ def crawl_truth(data: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
+# Files that take longest. They begin first, so that no process is left with one of them in the end.
+LONGEST = (
+    "pipelines/test_documents.py",
+    "train_handoff/test_train.py",
+    "pipelines/test_cluster.py",
+    "pipelines/test_crawl.py",
+    "pipelines/test_sample_run.py",
+    "pipelines/jobs/test_watch.py",
+    "pipelines/test_common_crawl.py",
+    "pipelines/test_crash.py",
+    "filters/rules/test_parity.py",
+    "pipelines/test_run.py",
+    "pipelines/test_why.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if optional_data.__name__ in getattr(item, "fixturenames", ()):
             item.add_marker("data")
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))

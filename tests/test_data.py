@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import LONGEST
+
 TESTS = Path(__file__).parent
 NAMES_IT = re.compile(r"""parents?(\[\d\])? / ["']shared|shared["']? ?/ ?["']?(data|cases|facts)""")
 
@@ -17,6 +19,10 @@ def test_no_other_file_names_the_folder_of_the_data() -> None:
     assert len(others) > 100
     naming = [str(path.relative_to(TESTS)) for path in others if NAMES_IT.search(path.read_text("utf-8"))]
     assert not naming, f"use the fixtures `data` or `optional_data` of tests/conftest.py instead: {naming}"
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from winnow.classifiers.artifacts import resolve
 from winnow.classifiers.evaluate import area_under_curve, evaluate, f1_score
-from winnow.classifiers.examples import examples
+from winnow.classifiers.examples import Example, examples
 from winnow.classifiers.recipe import load_recipe
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer
 from winnow.pipelines.sample.generate import TRUTH, generate
@@ -24,6 +25,12 @@ MODELS = ["ko-domain", "ko-quality", "ko-toxicity"]
 def scorer(name: str) -> Scorer:
     path = resolve(name).path
     return load_scorer(path, content_digest(path))
+
+
+@pytest.fixture(scope="module")
+def held_out(data: Path) -> dict[str, list[Example]]:
+    """Of each model the examples that it was not fitted on."""
+    return {name: [one for one in examples(load_recipe(name), data) if one.test] for name in MODELS}
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +65,8 @@ def test_models_are_small() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_held_out_figures_are_those_of_the_card(name: str, data: Path) -> None:
-    held_out = [one for one in examples(load_recipe(name), data) if one.test]
-    figures = evaluate(scorer(name), held_out)
+def test_held_out_figures_are_those_of_the_card(name: str, held_out: dict[str, list[Example]]) -> None:
+    figures = evaluate(scorer(name), held_out[name])
     card = resolve(name).path.with_suffix(".md").read_text("utf-8")
     stated = re.search(r"accuracy (\d\.\d+), (?:macro-)?F1 (\d\.\d+)", card)
     assert stated is not None
@@ -86,29 +92,86 @@ def test_toxicity_hardly_ever_drops_clean_prose(crawl_pages: list[str], korquad:
     assert (toxicity.score(crawl_pages)[1] >= 0.8).mean() <= 0.01
 
 
-def test_ten_abusive_comments_under_clean_paragraphs_are_found(data: Path, korquad: list[str]) -> None:
-    held_out = [one for one in examples(load_recipe("ko-toxicity"), data) if one.test]
-    abuse = [one.text for one in held_out if one.label == "toxic" and one.source == "Curse-detection-data"]
-    pages = ["\n".join(korquad[5 * n : 5 * n + 5]) for n in range(100)]
-    spoiled = ["\n".join([page, *abuse[n : n + 10]]) for n, page in enumerate(pages)]
-    _, scores = scorer("ko-toxicity").score(spoiled + pages)
-    assert area_under_curve(np.arange(200) < 100, scores) > 0.98
-    assert (scores[:100] >= 0.8).mean() > 0.8
-    assert (scores[100:] >= 0.8).mean() <= 0.02
-
-
-def stated(sentence: str) -> list[float]:
-    """The numbers that ko-domain's card gives where `sentence` has groups."""
-    found = re.search(sentence, resolve("ko-domain").path.with_suffix(".md").read_text("utf-8"))
-    assert found is not None
+def stated(name: str, sentence: str) -> list[float]:
+    """The numbers that a card gives where `sentence` has groups."""
+    found = re.search(sentence, resolve(name).path.with_suffix(".md").read_text("utf-8"))
+    assert found is not None, sentence
     return [float(number.replace(",", "")) for number in found.groups()]
 
 
-def test_domain_tells_headlines_of_seven_topics_apart(data: Path) -> None:
-    held_out = [one for one in examples(load_recipe("ko-domain"), data) if one.test]
-    figures = evaluate(scorer("ko-domain"), [one for one in held_out if one.source == "KLUE YNAT headlines"])
+def shuffled(text: str) -> str:
+    words = text.split()
+    random.Random(len(text)).shuffle(words)
+    return " ".join(words)
+
+
+def test_quality_does_not_see_the_order_of_words(crawl_pages: list[str], korquad: list[str]) -> None:
+    kept = []
+    for texts in (crawl_pages, korquad):
+        kept += [int((scorer("ko-quality").score([shuffled(text) for text in texts])[1] >= 0.4).sum()), len(texts)]
+    assert kept == stated(
+        "ko-quality", r"words shuffled as without, (\d+) of (\d+) pages and (\d+) of (\d+) paragraphs"
+    )
+
+
+@pytest.fixture(scope="module")
+def comments(held_out: dict[str, list[Example]]) -> dict[tuple[str, str], list[str]]:
+    """Held-out texts of ko-toxicity by source and label."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in held_out["ko-toxicity"]:
+        found.setdefault((one.source, one.label), []).append(one.text)
+    return found
+
+
+def flagged(texts: list[str]) -> float:
+    """Percentage that the shipped declaration drops."""
+    return float((scorer("ko-toxicity").score(texts)[1] >= 0.8).mean()) * 100
+
+
+def test_abusive_comments_under_clean_text_are_found_as_often_as_the_card_says(
+    comments: dict[tuple[str, str], list[str]], crawl_pages: list[str], korquad: list[str]
+) -> None:
+    abuse = comments["Curse-detection-data", "toxic"]
+    pages = ["\n".join(korquad[5 * n : 5 * n + 5]) for n in range(100)]
+    spoiled = {
+        count: ["\n".join([page, *abuse[n : n + count]]) for n, page in enumerate(pages)] for count in (10, 5, 1)
+    }
+    _, scores = scorer("ko-toxicity").score(spoiled[10] + pages)
+    assert area_under_curve(np.arange(200) < 100, scores) > 0.98
+    assert (scores[100:] >= 0.8).mean() <= 0.02
+    sentence = r"(\d+)% pass 0.8 with ten abusive comments under them, (\d+)% with five and (\d+)% with one"
+    assert [flagged(texts) for texts in spoiled.values()] == pytest.approx(stated("ko-toxicity", sentence), abs=0.5)
+
+    def with_one(texts: list[str], least: int, most: int) -> float:
+        chosen = [text for text in texts if least <= len(text.split()) < most]
+        assert len(chosen) > 40
+        return flagged([f"{text}\n{abuse[n % len(abuse)]}" for n, text in enumerate(chosen)])
+
+    sentence = (
+        r"(\d+)% of paragraphs of 100 to 200 words and (\d+)% of those of 200 to 400; of the manual and news pages "
+    )
+    sentence += r"(\d+)% and (\d+)%, and none from 400 words on"
+    found = [with_one(texts, *span) for texts in (korquad, crawl_pages) for span in ((100, 200), (200, 400))]
+    assert found == pytest.approx(stated("ko-toxicity", sentence), abs=0.5)
+    assert with_one(crawl_pages, 400, 10**9) == 0
+
+
+def test_fifteen_clean_comments_are_taken_for_abuse_as_often_as_the_card_says(
+    comments: dict[tuple[str, str], list[str]],
+) -> None:
+    found = []
+    for source in ("Curse-detection-data", "kocohub labelled comments"):
+        clean = comments[source, "clean"]
+        found.append(flagged(["\n".join(clean[n : n + 15]) for n in range(0, len(clean) - 14, 15)]))
+    sentence = r"pass 0.8 in (\d+)% \(community sites\) and (\d+)% \(news\) of cases"
+    assert found == pytest.approx(stated("ko-toxicity", sentence), abs=0.5)
+
+
+def test_domain_tells_headlines_of_seven_topics_apart(held_out: dict[str, list[Example]]) -> None:
+    headlines = [one for one in held_out["ko-domain"] if one.source == "KLUE YNAT headlines"]
+    figures = evaluate(scorer("ko-domain"), headlines)
     macro = np.mean([value for label, value in figures.f1_by_label.items() if label != "documentation"])
-    card = stated(r"headlines alone accuracy is (0\.\d+) and macro-F1 over the seven topics (0\.\d+)")
+    card = stated("ko-domain", r"headlines alone accuracy is (0\.\d+) and macro-F1 over the seven topics (0\.\d+)")
     assert [figures.accuracy, macro] == pytest.approx(card, abs=0.01)
 
 
@@ -118,7 +181,7 @@ def test_domain_calls_manuals_documentation_and_an_encyclopedia_not(crawl_pages:
         (korquad, r"(\d+) of (\d+) encyclopedia paragraphs"),
     ):
         labels, _ = scorer("ko-domain").score(texts)
-        count, of = stated(sentence)
+        count, of = stated("ko-domain", sentence)
         assert of == len(texts)
         assert sum(label == "documentation" for label in labels) / of == pytest.approx(count / of, abs=0.01)
 
@@ -129,13 +192,13 @@ def test_domain_labels_whole_texts_of_the_sample(sample: list[dict[str, str]]) -
         ([row for row in sample if row["category"] == "original"], r"is (0\.\d+) on the ([\d,]+) originals"),
         (labelled, r"(0\.\d+) on all ([\d,]+) Korean pages"),
     ):
-        accuracy, count = stated(sentence)
+        accuracy, count = stated("ko-domain", sentence)
         assert count == len(rows)
         assert np.mean(list(accuracies(rows).values())) == pytest.approx(accuracy, abs=0.01)
     by_label = accuracies(labelled)
     assert len(by_label) == 8
     for label, value in by_label.items():
-        assert [value] == pytest.approx(stated(rf"By label on .*?\b{label} (0\.\d+)"), abs=0.01)
+        assert [value] == pytest.approx(stated("ko-domain", rf"By label on .*?\b{label} (0\.\d+)"), abs=0.01)
 
 
 def accuracies(rows: list[dict[str, str]]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import random
 import subprocess
@@ -261,4 +262,25 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def crawl_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str, data: Path) -> Path:
+    """The folder of a run over the real mixed crawl, curated by the command on a Ray of its own, with its log beside it
+    (crawl-run.log). Made once for all processes of pytest; nobody changes it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "crawl-run"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be making it
+        if not (folder / "run.json").exists():
+            recipe, sets = (
+                str(ROOT / "pipelines" / "ko.yaml"),
+                f'sources.crawl.paths=["{data}/crawl/web-mixed.warc.gz"]',
+            )
+            words = ["run", recipe, "--folder", str(folder), "--set", sets]
+            command = [sys.executable, "-m", "winnow.pipelines.cli", *words]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr[-3000:]
+            folder.with_suffix(".log").write_text(done.stdout, "utf-8")
     return folder

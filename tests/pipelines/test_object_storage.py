@@ -37,7 +37,7 @@ def test_object_storage_gives_the_same_digests(recipe: Path, s3: None) -> None:
     assert again.did_nothing
     command = [sys.executable, "-m", "winnow.pipelines.cli", "run", str(recipe), "--set", *sets]
     done = subprocess.run(
-        [*command, "--folder", f"{bucket}/on-ray", "--workers", "2"], capture_output=True, text=True, timeout=300
+        [*command, "--folder", f"{bucket}/on-ray", "--workers", "2"], capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr
     on_ray = open_run(f"{bucket}/on-ray").documents().collect()  # its files share a partition there

@@ -255,7 +255,9 @@ def test_killed_in_the_middle_it_is_written_whole_the_next_time(tmp_path: Path) 
     place, hidden = tmp_path / "known" / "a", tmp_path / "known" / ".a.remembering"
     line = [sys.executable, "-m", "winnow.pipelines.cli", "remember", a.folder, "--out", str(place)]
     landed = 0
-    for wanted in ("ids", "band_02.keys", "band_06.documents", "band_11.keys"):
+    for wanted in ("ids", "band_02.keys", "band_06.documents", "band_11.keys") * 5:  # some kills come too late
+        if landed == 4:
+            break
         child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while child.poll() is None:
             if (hidden / wanted).exists():
@@ -263,7 +265,7 @@ def test_killed_in_the_middle_it_is_written_whole_the_next_time(tmp_path: Path) 
                     os.kill(child.pid, signal.SIGKILL)
                 break
             time.sleep(0.0005)
-        child.wait(timeout=60)
+        child.wait(timeout=600)
         if place.exists():  # it was faster
             shutil.rmtree(place)
         else:
@@ -273,7 +275,7 @@ def test_killed_in_the_middle_it_is_written_whole_the_next_time(tmp_path: Path) 
             assert before.accounting["kept"] == 3, "what is not whole counts as none"
     assert landed >= 2
     both = [subprocess.Popen(line) for _ in range(2)]  # and two at a time make one
-    assert [child.wait(timeout=60) for child in both] == [0, 0]
+    assert [child.wait(timeout=600) for child in both] == [0, 0]
     made = read_generation(str(place))
     assert made is not None and made.manifest == expected
     made.check()

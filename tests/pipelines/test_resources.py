@@ -172,15 +172,21 @@ def test_what_kills_every_worker_ends_the_run_with_a_sentence(
     assert all(e["error"] for e in entries)
 
 
-def test_a_pool_grows_while_tasks_wait_shrinks_when_idle_and_keeps_its_processes(ray_session: None) -> None:
+def test_a_pool_grows_while_tasks_wait_shrinks_when_idle_and_keeps_its_processes(
+    ray_session: None, tmp_path: Path
+) -> None:
     import ray
 
     def nap(plan: Any, seconds: float) -> dict[str, Any]:
+        (tmp_path / str(os.getpid())).touch()
+        end = time.monotonic() + 300
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
+            time.sleep(0.05)  # until there is another process
         time.sleep(seconds)
         return {"pid": os.getpid()}
 
     sizes: list[int] = []
-    calls = [(0.4,)] * 20 + [(3 * IDLE_SECONDS,)]
+    calls = [(0.1,)] * 20 + [(3 * IDLE_SECONDS,)]
     options = {"num_cpus": 0.25}
     with Pool(ray, ray.put(None), options, Bounds(1, 3), RETRIES, 10, lambda: None, sizes.append) as pool:
         done = [result for _, _, result, _ in pool.run(nap, calls) if result]

@@ -135,6 +135,7 @@ def test_another_language_is_data(sample_run: Path, language: str) -> None:
             str(ROOT / "pipelines" / f"{language}.yaml"),
             "--set",
             "stages.extract.engine=resiliparse",
+            "--local",
         ],
         cwd=sample_run,
         capture_output=True,

@@ -78,13 +78,9 @@ def archive(data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def crawled(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Run:
+def crawled(crawl_run: Path) -> Run:
     """The real crawl, curated by the command."""
-    folder = tmp_path_factory.mktemp("crawled") / "run"
-    sets = ["--set", f'sources.crawl.paths=["{archive}"]']
-    done = command("run", str(ROOT / "pipelines" / "ko.yaml"), "--folder", str(folder), "--local", *sets)
-    assert done.returncode == 0, done.stderr
-    return open_run(folder)
+    return open_run(crawl_run)
 
 
 @pytest.fixture(scope="module")

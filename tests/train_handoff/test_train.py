@@ -67,7 +67,7 @@ class Training:
             return subprocess.Popen([*command, "--processes", str(processes)], stdout=log, stderr=subprocess.STDOUT)
 
     def run(self, processes: int = 1) -> None:
-        assert self.start(processes).wait(timeout=180) == 0, self.log.read_text()
+        assert self.start(processes).wait(timeout=900) == 0, self.log.read_text()
 
     def rows(self) -> list[Row]:
         path = self.out / "metrics.jsonl"
@@ -113,7 +113,7 @@ def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
     running = training.start()
     training.await_step(running, 4)
     os.kill(int((training.out / "lock").read_text()), signal.SIGKILL)
-    assert running.wait(timeout=180) == 128 + signal.SIGKILL
+    assert running.wait(timeout=900) == 128 + signal.SIGKILL
     assert "was ended by SIGKILL" in training.log.read_text()
     assert training.saved()[-1] < STEPS
     # What a kill in the middle of saving and of logging leaves behind.
@@ -125,7 +125,7 @@ def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
     running = training.start()
     training.await_step(running, beyond)
     running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=180) == 0
+    assert running.wait(timeout=900) == 0
     console = training.log.read_text()
     assert "resuming after step" in console and "saved, the same command goes on" in console
     stopped = training.saved()[-1]
@@ -145,7 +145,7 @@ def test_two_processes_then_one_agree_with_the_run_and_with_its_export(
     running = training.start(processes=2)
     training.await_step(running, 5)
     running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=180) == 0, training.log.read_text()
+    assert running.wait(timeout=900) == 0, training.log.read_text()
     assert training.saved()[-1] < STEPS
     training.run(processes=1)
     ours, reference = training.rows(), undisturbed.rows()

@@ -5,15 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -28,9 +23,9 @@ from winnow.pipelines.jobs.submit import Sending
 from winnow.pipelines.jobs.watch import Orders, Watch
 from winnow.pipelines.spec import load_pipeline
 
-HERE = Path(__file__).parent
+from .head import Head, start_head
 
-START_SECONDS = 120
+HERE = Path(__file__).parent
 
 
 def loaded(path: Path, name: str) -> Any:
@@ -47,71 +42,6 @@ watched = loaded(HERE / "watched.py", "watched")
 mirror = loaded(HERE / "mirror.py", "crawl_mirror")
 crawl_mimic = loaded(HERE.parents[1] / "stages" / "commoncrawl" / "mimic.py", "crawl_mimic")
 crawl_server = loaded(HERE.parents[1] / "stages" / "commoncrawl" / "server.py", "crawl_server")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
-@dataclass
-class Head:
-    """A head node that runs in processes of its own. State: the process, and the folder of its session."""
-
-    address: str
-    gcs: str
-    process: subprocess.Popen[bytes]
-    folder: str
-
-    def stop(self) -> None:
-        """End it and everything that it started: all that is left of it names its folder."""
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        for line in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if self.folder.encode() in line.read_bytes():
-                    os.kill(int(line.parent.name), signal.SIGKILL)
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def start_head() -> Head:
-    """A head with two CPUs and a jobs server on a free port."""
-    dashboard, gcs, agent, client = free_ports(4)
-    folder = tempfile.mkdtemp(prefix="wj-", dir="/tmp")  # short: sockets lie below it
-    ray = Path(sys.executable).parent / "ray"
-    line = [str(ray), "start", "--head", "--block", f"--port={gcs}", "--num-cpus=2", "--disable-usage-stats"]
-    line += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-    line += [f"--dashboard-agent-listen-port={agent}", f"--ray-client-server-port={client}"]
-    line += ["--object-store-memory=134217728", f"--temp-dir={folder}"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | {"RAY_AUTH_MODE": "disabled"}
-    with Path(folder, "head.log").open("wb") as log:
-        process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, start_new_session=True)
-    head = Head(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", process, folder)
-    try:
-        end = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", dashboard), 1).close()
-                return head
-            except OSError:
-                said = Path(folder, "head.log").read_text("utf-8", "replace")[-2000:]
-                assert process.poll() is None and time.monotonic() < end, said
-                time.sleep(0.1)
-    except BaseException:
-        head.stop()
-        raise
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +71,7 @@ def server(cluster: str) -> JobsServer:
 def ended(server: JobsServer) -> Callable[[str], Seen]:
     """Waits until a job has ended."""
 
-    def wait(job: str, seconds: float = 90) -> Seen:
+    def wait(job: str, seconds: float = 600) -> Seen:
         end = time.monotonic() + seconds
         while (seen := server.jobs()[job]).state in WAITING:
             assert time.monotonic() < end, server.logs(job)
@@ -173,7 +103,7 @@ def winnow_command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.
 def winnow_process() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command line in a process of its own, with whatever its libraries print."""
 
-    def run(*words: str, cwd: Path, seconds: float = 100) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, cwd: Path, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "winnow.pipelines.cli", *words]
         return subprocess.run(line, capture_output=True, text=True, cwd=cwd, timeout=seconds)
 

@@ -18,7 +18,7 @@ from .mimic import Mimic, build, real_pages, recrawled, written_pages
 from .server import CrawlServer
 
 NEW, OLD = "CC-MAIN-2026-43", "CC-MAIN-2026-38"
-QUICK = Politeness(connections=4, backoff=0.02, timeout=2.0, attempts=12)
+QUICK = Politeness(connections=4, backoff=0.02, timeout=60, attempts=12)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,8 @@ from .server import (
 
 BIG = random.Random(0).randbytes(5_000_000)
 SMALL = random.Random(1).randbytes(40_000)
-QUICK = Politeness(connections=4, backoff=0.02, timeout=0.4, attempts=5)
+QUICK = Politeness(connections=4, backoff=0.02, timeout=60, attempts=5)
+IMPATIENT = Politeness(connections=4, backoff=0.02, timeout=0.4, attempts=20)  # a busy machine costs attempts
 PIECES = [Range("crawl/big.warc.gz", n * 50_000, n * 50_000 + 3_000 + n) for n in range(60)]
 
 
@@ -107,17 +108,18 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.kind}-{f.code}-{f.after}-{f.first or f.every}")
-def test_nothing_is_lost_to_a_fault_that_passes(server: CrawlServer, fetcher: Fetcher, fault: Fault) -> None:
+def test_nothing_is_lost_to_a_fault_that_passes(server: CrawlServer, fault: Fault) -> None:
     server.plan(fault)
-    assert right(list(fetcher.ranges(PIECES)), PIECES)
-    assert fetcher.traffic.failures == 0
-    assert fetcher.traffic.retries == fetcher.traffic.requests - len(PIECES) > 0
-    assert b"".join(fetcher.stream("crawl/big.warc.gz")) == BIG
-    assert fetcher.read("crawl/small.paths.gz") == SMALL
-    assert fetcher.size("crawl/small.paths.gz") == len(SMALL)
-    with fetcher.handle("crawl/big.warc.gz") as file:
-        file.seek(-70_000, os.SEEK_END)
-        assert file.read() == BIG[-70_000:]
+    with open_fetcher(server.url, IMPATIENT if fault.kind in ("stalled", "dripping") else QUICK) as fetcher:
+        assert right(list(fetcher.ranges(PIECES)), PIECES)
+        assert fetcher.traffic.failures == 0
+        assert fetcher.traffic.retries == fetcher.traffic.requests - len(PIECES) > 0
+        assert b"".join(fetcher.stream("crawl/big.warc.gz")) == BIG
+        assert fetcher.read("crawl/small.paths.gz") == SMALL
+        assert fetcher.size("crawl/small.paths.gz") == len(SMALL)
+        with fetcher.handle("crawl/big.warc.gz") as file:
+            file.seek(-70_000, os.SEEK_END)
+            assert file.read() == BIG[-70_000:]
 
 
 def test_a_connection_survives_error_pages(server: CrawlServer) -> None:
@@ -250,7 +252,7 @@ def test_a_stream_does_not_join_two_files(server: CrawlServer, fetcher: Fetcher)
 
 
 def test_a_stream_does_not_wait_for_the_reads_of_its_reader(server: CrawlServer) -> None:
-    with open_fetcher(server.url, Politeness(connections=1, timeout=5)) as fetcher:
+    with open_fetcher(server.url, Politeness(connections=1)) as fetcher:
         pieces = fetcher.stream("crawl/big.warc.gz")
         next(pieces)
         assert fetcher.read("crawl/small.paths.gz") == SMALL
@@ -259,29 +261,30 @@ def test_a_stream_does_not_wait_for_the_reads_of_its_reader(server: CrawlServer)
 
 def test_who_stops_iterating_does_not_wait(server: CrawlServer) -> None:
     server.plan(status(500, path="crawl/big.warc.gz"))
-    with open_fetcher(server.url, Politeness(connections=4, backoff=100, timeout=5)) as fetcher:
+    with open_fetcher(server.url, Politeness(connections=4, backoff=100_000)) as fetcher:
         taken = fetcher.ranges([Range("crawl/small.paths.gz", 0, 10), *PIECES])
         assert next(taken)[1] == SMALL[:10]
-        began = time.monotonic()
-        taken.close()  # type: ignore[attr-defined]
-        assert time.monotonic() - began < 1
+        closing = threading.Thread(target=taken.close, daemon=True)  # type: ignore[attr-defined]
+        closing.start()
+        closing.join(300)
+        assert not closing.is_alive()
 
 
 def test_a_host_that_asks_for_time_gets_it_from_all_threads(server: CrawlServer) -> None:
-    server.plan(status(503, retry_after="1", start=PIECES[5].start, first=1))
+    server.plan(status(503, retry_after="2", start=PIECES[5].start, first=1))
     server.delay = 0.02
     with open_fetcher(server.url, QUICK) as fetcher:
         assert right(list(fetcher.ranges(PIECES[:30])), PIECES[:30])
     told = next(answer.request.at for answer in server.log if answer.code == 503) + server.delay
-    later = [answer.request.at - told for answer in server.log if answer.request.at > told + 0.05]
-    assert len(later) > 15 and min(later) > 0.95
+    early = [answer for answer in server.log if told < answer.request.at < told + 1.9]
+    assert len(early) <= QUICK.connections, "no more than what was under way"
 
 
 def test_a_date_to_come_back_at_is_obeyed(server: CrawlServer, fetcher: Fetcher) -> None:
-    server.plan(status(429, retry_after=formatdate(time.time() + 2, usegmt=True), first=1))
-    began = time.monotonic()
+    then = int(time.time()) + 3
+    server.plan(status(429, retry_after=formatdate(then, usegmt=True), first=1))
     assert fetcher.read("crawl/small.paths.gz") == SMALL
-    assert 0.9 < time.monotonic() - began < 3
+    assert server.count() == 2 and time.time() > then - 0.1
 
 
 def test_retry_after_is_read_as_the_standard_has_it_and_capped() -> None:

@@ -19,7 +19,7 @@ from winnow.stages.commoncrawl.fetching import Fetcher, FetchError, NotThere, Po
 from .server import CrawlServer, broken_off, status, truncated
 
 BODY = random.Random(0).randbytes(300_000)
-QUICK = Politeness(connections=3, backoff=0.02, timeout=2, attempts=4)
+QUICK = Politeness(connections=3, backoff=0.02, timeout=60, attempts=4)
 WANTED = [Range("crawl-data/a.warc.gz", n * 9_000, n * 9_000 + 500 + n) for n in range(30)]
 NO_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 

@@ -23,7 +23,7 @@ from winnow.stages.sources.responses import Accepted
 from winnow.stages.sources.warc import KIND as WARC
 from winnow.stages.stage import Damage, InputFile, Page, Segment, StageError
 
-from .conftest import NEW, OLD
+from .conftest import NEW, OLD, QUICK
 from .mimic import Mimic, Stored, build, korean, written_pages
 from .server import CrawlServer, broken_off, stalled, status, truncated, wrong_range
 
@@ -146,7 +146,8 @@ def test_a_limit_takes_whole_files_first_in_an_order_that_more_of_them_keep(
 
 def test_faults_change_nothing_and_cost_little(small: Mimic, source: Made, tmp_path: Path, serving: Serving) -> None:
     server = serving(small)
-    given = {"gap": 0, "unit_records": 7, "audit": 5}
+    impatient = QUICK.model_copy(update={"timeout": 2.0})
+    given = {"gap": 0, "unit_records": 7, "audit": 5, "fetch": impatient}
     calm = source(small.root, **given)
     pages = read(calm, KeptInStore(Store(str(tmp_path / "calm"))))
     size = sum(file.size for file in calm.inputs(KeptInStore(Store(str(tmp_path / "calm")))))
@@ -344,7 +345,7 @@ def test_a_scan_that_was_killed_goes_on(small: Mimic, source: Made, tmp_path: Pa
     server, folder = serving(small), tmp_path / "run"
     server.plan(stalled(60.0, path="*part-00001*", method="GET"))
     scan = subprocess.Popen([sys.executable, "-c", SCAN, OLD, server.url, str(folder)])
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while not server.count("*part-00001*", method="GET") and time.monotonic() < until:
         time.sleep(0.02)
     scan.kill()
