@@ -110,7 +110,8 @@ def plan(
     from winnow.pipelines.report import terminal
 
     pipeline, store, _ = _declared(declaration, set_, folder, selection)
-    terminal.show_plan(make_plan(pipeline, store, strict), console())
+    made = make_plan(pipeline, store, strict, lambda sentence: console().print(f"note: {sentence}", **terminal.PLAIN))
+    terminal.show_plan(made, console())
 
 
 @app.command()
@@ -269,7 +270,7 @@ def _declared(
         pipeline = load_pipeline(declaration, assignments or [])
         root = folder or f"runs/{pipeline.name}"
         if selection is None:
-            return pipeline, Store(root if "://" in root else str(Path(root).resolve())), None
+            return pipeline, Store(root if "://" in root else str(Path(root).expanduser().resolve())), None
     elif folder is not None:
         raise RunError(f"--folder {folder}: '{declaration}' is a run's folder already; expected one of the two")
     if selection is not None and name is not None:

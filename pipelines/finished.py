@@ -142,7 +142,7 @@ def open_run(reference: str | Path) -> Run:
     Raises RunError where there is none.
     """
     root, name = parse_reference(str(reference))
-    store = Store(root if "://" in root else str(Path(root).resolve()))
+    store = Store(root if "://" in root else str(Path(root).expanduser().resolve()))
     if "://" not in root and Path(root).is_file():
         raise RunError(f"{root}: is a file; expected the folder of a finished run, such as runs/ko")
     file = "run.json" if name is None else f"selections/{name}.json"

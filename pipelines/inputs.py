@@ -6,13 +6,13 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import fsspec
 import pyarrow as pa
 import xxhash
 
+from winnow.pipelines.matching import below, matches
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
@@ -23,6 +23,9 @@ SMALL_FILE = 2**20
 PACK_BYTES = 8 * 2**20
 PACK_FILES = 64
 """Files under SMALL_FILE bytes share a partition, up to PACK_BYTES or PACK_FILES of them, so that none costs a task."""
+
+NAMED = 10
+"""Files of a folder that are passed over whose names are told."""
 
 SAID = 20
 """Files that cannot be read of which each has its sentence."""
@@ -79,14 +82,16 @@ def _part(name: str) -> str:
     return f"inputs/{name}"
 
 
-def partitions(pipeline: Pipeline, store: Store, strict: bool = False) -> Iterator[Partition]:
-    """Every partition, in order. Raises SpecError for paths that match nothing, StageError where a source finds no
-    inputs."""
+def partitions(
+    pipeline: Pipeline, store: Store, strict: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Partition]:
+    """Every partition, in order. `say` is told what a folder holds that is not read. Raises SpecError for paths that match
+    nothing, StageError where a source finds no inputs."""
     index = 0
     for source in pipeline.sources.values():
         identity = [source.name, source.kind, source.version, source.identity()]
         found = source.inputs(KeptInStore(store))
-        for pack in _packed(source, _files(source, strict) if found is None else found):
+        for pack in _packed(source, _files(source, strict, say) if found is None else found):
             yield Partition(
                 index, fingerprint(identity, [_piece(s) for s in pack]), source.name, tuple(pack), pack[0].file.group
             )
@@ -127,29 +132,61 @@ def _piece(segment: Segment) -> tuple[str | int, ...]:
     return (*what, segment.start, segment.end)
 
 
-def _files(source: Source, strict: bool) -> list[InputFile]:
+def _files(source: Source, strict: bool, say: Callable[[str], None]) -> list[InputFile]:
     """The input files, sorted by URL, each once. Raises SpecError where a path matches nothing."""
     found: dict[str, InputFile] = {}
+    where = f"sources.{source.name}.paths"
     for pattern in source.settings.paths:
         try:
             fs, path = filesystem(pattern)
         except (ValueError, ImportError) as error:
-            raise SpecError(f"sources.{source.name}.paths: '{pattern}' cannot be opened: {error}") from error
-        before = len(found)
-        matches = sorted(fs.glob(path)) if any(c in path for c in "*?[") else [path] * bool(fs.isfile(path))
-        if not matches:
-            raise SpecError(f"sources.{source.name}.paths: no file matches '{pattern}' (from {Path.cwd()})")
-        for match in matches:
-            info = fs.info(match)
-            if info["type"] != "file":
-                continue
+            raise SpecError(f"{where}: '{pattern}' cannot be opened: {error}") from error
+        matched = matches(fs, path)
+        if not matched:
+            raise SpecError(f"{where}: no file matches '{pattern}'")
+        if len(matched) == 1 and fs.isdir(matched[0]):
+            matched = _in_folder(source, fs, matched[0], say)
+        infos = {match: fs.info(match) for match in matched}
+        files = [match for match, info in infos.items() if info["type"] == "file"]
+        if not files:
+            raise SpecError(
+                f"{where}: '{pattern}' matches folders only; expected files, such as '{pattern.rstrip('/')}/*', or one folder"
+            )
+        for match in files:
             url = fs.unstrip_protocol(match).removeprefix("file://")
-            found[url] = InputFile(url, int(info["size"]), _content(fs, match) if strict else _modified(info))
+            if not _encodable(url):
+                raise SpecError(f"{where}: the name {url!r} is not valid UTF-8; expected one that is: rename the file")
+            found[url] = InputFile(
+                url, int(infos[match]["size"]), _content(fs, match) if strict else _modified(infos[match])
+            )
             found[url] = replace(found[url], stamp=look(fs, match).stamp)
-        if len(found) == before and not any(fs.isfile(match) for match in matches):
-            raise SpecError(f"sources.{source.name}.paths: '{pattern}' matches folders only; expected files")
     shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
     return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
+
+
+def _in_folder(source: Source, fs: Any, folder: str, say: Callable[[str], None]) -> list[str]:
+    """The files of a folder that are of the source's formats; the others are told of. Raises SpecError where there is none."""
+    chosen, others = below(fs, folder, source.formats)
+    names = ", ".join(posixpath.relpath(other, folder) for other in others[:NAMED])
+    names += f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+    if not chosen:
+        raise SpecError(
+            f"sources.{source.name}.paths: the folder '{folder}' holds no {' or '.join(source.formats)} file"
+            + (f", but {names}" if others else "; it is empty")
+        )
+    if others:
+        say(
+            f"sources.{source.name}: {folder}: {len(chosen):,} files are read and {len(others):,} passed over ({names})"
+        )
+    return chosen
+
+
+def _encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _modified(info: Mapping[str, Any]) -> str:

@@ -15,12 +15,14 @@ Every result is filed under a fingerprint of everything that it depends on, so n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from winnow.filters.languages import LanguagePack
 from winnow.pipelines.graph import Node
 from winnow.pipelines.inputs import Partition, partitions
+from winnow.pipelines.located import file_name, without_folders
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.waves import waves_of
@@ -134,9 +136,12 @@ class Plan:
         return [node for node in self.pipeline.measured() if self.waves.get(node.name) == number]
 
 
-def make_plan(pipeline: Pipeline, store: Store, strict: bool = False) -> Plan:
-    """Find the inputs and fingerprint everything. `strict` identifies input files by content rather than mtime."""
-    return plan_over(pipeline, store, tuple(partitions(pipeline, store, strict)))
+def make_plan(
+    pipeline: Pipeline, store: Store, strict: bool = False, say: Callable[[str], None] = lambda _: None
+) -> Plan:
+    """Find the inputs and fingerprint everything. `strict` identifies input files by content rather than mtime; `say` is
+    told what of a folder is not read."""
+    return plan_over(pipeline, store, tuple(partitions(pipeline, store, strict, say)))
 
 
 def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...]) -> Plan:
@@ -272,8 +277,8 @@ def _facts(stage: Stage) -> dict[str, Any]:
     return {
         "kind": stage.kind,
         "version": stage.version,
-        "settings": stage.settings.model_dump(mode="json"),
-        "artifacts": {a.name: a.digest for a in stage.artifacts()},
+        "settings": without_folders(stage.settings),
+        "artifacts": {file_name(a.name): a.digest for a in stage.artifacts()},
     }
 
 

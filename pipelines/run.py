@@ -49,7 +49,7 @@ def run(
     """
     pipeline = load_pipeline(path, set)
     root = str(folder) if folder is not None else f"runs/{pipeline.name}"
-    store = Store(root if "://" in root else str(Path(root).resolve()))
+    store = Store(root if "://" in root else str(Path(root).expanduser().resolve()))
     return carry_out(pipeline, store, local=local, workers=workers, strict=strict, progress=progress)
 
 
@@ -67,7 +67,7 @@ def carry_out(
     show = progress or Progress()
     order = [*pipeline.sources, *pipeline.nodes]
     with Heartbeat(store, pipeline.name, show.say, order) as heartbeat:
-        plan = make_plan(pipeline, store, strict)
+        plan = make_plan(pipeline, store, strict, show.say)
         waiting = pending(plan)
         if not any(waiting.values()):
             accounting = store.read_json(plan.selection_done)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 import winnow.stages
 import winnow.stages.sources
@@ -18,9 +19,21 @@ from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pac
 from winnow.filters.languages.pack import parsed
 from winnow.pipelines.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.guards import Guard, GuardError, compile_guards
+from winnow.pipelines.located import locate, locate_train, located
 from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.yaml_source import Marked, SpecError, load, override
-from winnow.stages.stage import Corpus, CorpusTransform, Extract, Map, Measured, Screen, Source, Stage, Terminal
+from winnow.stages.stage import (
+    Corpus,
+    CorpusTransform,
+    Extract,
+    Located,
+    Map,
+    Measured,
+    Screen,
+    Source,
+    Stage,
+    Terminal,
+)
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 M = TypeVar("M", bound=BaseModel)
@@ -151,6 +164,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
     header = _validated(Header, marked.tree, marked, (), problems)
     if header is None:
         raise SpecError("\n".join(problems))
+    locate_train(marked.tree.get("train"), marked)
     pack = _pack(header.language, marked, path)
     found = dict(_sources(header, marked, pack, problems))
     built = dict(_stages(header, {*header.sources, *found}, marked, pack, problems))
@@ -181,7 +195,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
         nodes,
         guards,
         header.rejected,
-        header.train,
+        marked.tree.get("train", {}),
         marked.tree,
         path,
     )
@@ -207,6 +221,8 @@ def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> Language
     try:
         if not isinstance(language, str):
             return parsed(language, path)
+        if language.endswith((".yaml", ".yml")):
+            language = located(language, ("language",), Located(), marked)
         pack = language_pack(language)
     except UnknownLanguage as error:
         raise SpecError(f"{marked.where('language')}: language: {error}") from None
@@ -245,6 +261,8 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
     try:
         return model.model_validate(tree)
     except ValidationError as error:
+        if any(_as_written(mistake, tree, marked, key) for mistake in error.errors()):
+            return _validated(model, tree, marked, key, problems)
         said: set[str] = set()
         for mistake in error.errors():
             at = (*key, *(str(part) for part in mistake["loc"]))
@@ -270,6 +288,28 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
         return None
 
 
+def _as_written(mistake: ErrorDetails, tree: Any, marked: Marked, key: tuple[str, ...]) -> bool:
+    """Whether a text was expected where YAML saw something else (`no`, 2024-10-01, 0123), and stands there now as it is
+    written."""
+    if mistake["type"] not in ("string_type", "tuple_type", "list_type", "literal_error", "enum"):
+        return False
+    at = key
+    for part in mistake["loc"]:
+        inside = isinstance(part, int) if isinstance(tree, list) else isinstance(tree, dict) and part in tree
+        if not inside:
+            return False  # of a form that the value does not have
+        at = (*at, str(part))
+        if at in marked.texts and not isinstance(tree[part], str):
+            tree[part] = marked.texts[at]
+            below = marked.tree
+            for step in at[:-1]:
+                below = below[int(step) if isinstance(below, list) else step]
+            below[int(at[-1]) if isinstance(below, list) else at[-1]] = tree[part]
+            return True
+        tree = tree[part]
+    return False
+
+
 def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     """The keys that settings have at a path, where their type says so."""
     for part in path:
@@ -280,11 +320,12 @@ def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _kind(package: Any, use: Any, where: str, problems: list[str]) -> Any:
+def _kind(package: Any, use: Any, marked: Marked, key: tuple[str, ...], problems: list[str]) -> Any:
     names = kinds(package)
+    use = marked.texts.get((*key, "use"), use)
     if use not in names:
         missing = "is missing" if use is None else f"'{use}' is not a kind"
-        problems.append(f"{where}.use: {missing}; {nearest(str(use), names)}")
+        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {missing}; {nearest(str(use), names)}")
         return None
     return importlib.import_module(f"{package.__name__}.{use}").KIND
 
@@ -298,7 +339,7 @@ def _sources(
         if not NAME.match(name):
             problems.append(f"{where}: a name is lower-case letters, digits and underscores")
             continue
-        kind = _kind(winnow.stages.sources, tree.get("use"), where, problems)
+        kind = _kind(winnow.stages.sources, tree.get("use"), marked, key, problems)
         if kind is None:
             continue
         own = SourceCommon.model_fields
@@ -309,7 +350,8 @@ def _sources(
                 f"{nearest(extra, choices)}"
             )
         common = _validated(SourceCommon, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
-        chosen = {k: v for k, v in tree.items() if k in kind.Settings.model_fields}
+        locate(marked.tree["sources"][name], kind.Settings, key, marked)
+        chosen = {k: v for k, v in marked.tree["sources"][name].items() if k in kind.Settings.model_fields}
         settings = _validated(kind.Settings, chosen, marked, key, problems)
         if common is not None and settings is not None:
             source = kind(name=name, settings=settings, pack=pack)
@@ -333,7 +375,7 @@ def _stages(
             )
             problems.append(f"{where}: {reason}")
             continue
-        kind = _kind(winnow.stages, tree.get("use"), where, problems)
+        kind = _kind(winnow.stages, tree.get("use"), marked, key, problems)
         if kind is None:
             continue
         unknown = [k for k in tree if k not in own and k not in kind.Settings.model_fields]
@@ -344,7 +386,8 @@ def _stages(
                 f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {nearest(extra, sorted(choices))}"
             )
         common = _validated(Common, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
-        chosen = {k: v for k, v in tree.items() if k not in own and k not in unknown}
+        locate(marked.tree["stages"][name], kind.Settings, key, marked)
+        chosen = {k: v for k, v in marked.tree["stages"][name].items() if k not in own and k not in unknown}
         settings = _validated(kind.Settings, chosen, marked, key, problems)
         if common is not None and settings is not None and common.enabled:
             yield name, (kind(name=name, settings=settings, pack=pack), common)

@@ -39,7 +39,7 @@ def read_status(folder: str) -> dict[str, Any]:
     from winnow.pipelines.heartbeat import NAME, is_stale
     from winnow.pipelines.store import Store
 
-    store = Store(folder if "://" in folder else str(Path(folder).resolve()))
+    store = Store(folder if "://" in folder else str(Path(folder).expanduser().resolve()))
     said = store.read_json(NAME)
     if said is None:
         there = "a run of an older winnow, which kept no progress" if store.exists("run.json") else "no run began there"

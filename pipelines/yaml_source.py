@@ -11,16 +11,22 @@ import yaml
 Key = tuple[str, ...]
 
 
+SET = "--set "
+"""What stands in place of file and line for what was set on the command line."""
+
+
 class SpecError(ValueError):
     """A declaration that cannot be run. Every line of the message is one sentence: where, what, what was expected."""
 
 
 class Marked:
-    """A declaration's tree and where each key was written. State: `tree`, `marks`; later layers override earlier."""
+    """A declaration's tree, where each key was written, and how: `texts` has what stands in the file for values that YAML
+    takes for something else than text, such as `no`. State: `tree`, `marks`, `texts`; later layers override earlier."""
 
     def __init__(self) -> None:
         self.tree: dict[str, Any] = {}
         self.marks: dict[Key, str] = {}
+        self.texts: dict[Key, str] = {}
 
     def where(self, *key: str) -> str:
         """`file:line` of the nearest written ancestor of `key`."""
@@ -29,9 +35,21 @@ class Marked:
                 return self.marks[key[:length]]
         return "declaration"
 
-    def overlay(self, tree: Mapping[str, Any], marks: Mapping[Key, str]) -> None:
+    def folder(self, *key: str) -> Path | None:
+        """The folder of the file that `key` was written in; None for an override, and for what no file is known of."""
+        file, colon, _ = self.where(*key).rpartition(":")
+        return Path(file).parent if colon and not file.startswith(SET) else None
+
+    def overlay(self, child: Marked) -> None:
         """Merge a child over this tree: mappings merge, everything else replaces, null removes."""
-        _merge(self.tree, tree, (), self.marks, marks)
+        _merge(self.tree, child.tree, (), self, child)
+
+    def adopt(self, key: Key, child: Marked) -> None:
+        """What is below `key` was written in `child`."""
+        for mine, new in ((self.marks, child.marks), (self.texts, child.texts)):
+            for old in [k for k in mine if k[: len(key)] == key]:
+                del mine[old]
+            mine.update({k: v for k, v in new.items() if k[: len(key)] == key})
 
 
 def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
@@ -47,8 +65,8 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
         raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        marks: dict[Key, str] = {}
-        tree = _plain(node, (), path, marks) if node else {}
+        child = Marked()
+        tree = _plain(node, (), str(path), child) if node else {}
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SpecError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
@@ -56,11 +74,13 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
         raise SpecError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise SpecError(f"{path}:1: expected a mapping with name, language, sources and stages")
+    child.tree = tree
     parent = tree.pop("extends", None)
+    parent = child.texts.get(("extends",), parent)
     if parent is not None and not isinstance(parent, str):
-        raise SpecError(f"{marks[('extends',)]}: extends: expected the path of one declaration, got {parent!r}")
+        raise SpecError(f"{child.marks[('extends',)]}: extends: expected the path of one declaration, got {parent!r}")
     marked = load(_parent(path, parent), (*seen, path)) if parent else Marked()
-    marked.overlay(tree, marks)
+    marked.overlay(child)
     return marked
 
 
@@ -71,12 +91,15 @@ def override(marked: Marked, assignment: str) -> None:
     if not equals or not all(key):
         raise SpecError(f"--set {assignment!r}: expected path=value, such as stages.quality.keep='score >= 0.5'")
     try:
-        parsed = yaml.safe_load(value)
+        node = yaml.compose(value, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError):
         raise SpecError(f"--set {assignment!r}: the value is not valid YAML; quote it if it is text") from None
-    tree: Any = parsed
+    child = Marked()
+    tree: Any = _plain(node, key, f"{SET}{path}", child) if node else None
     for part in reversed(key):
         tree = {part: tree}
+    child.tree = tree
+    child.marks |= {key[: n + 1]: f"{SET}{path}" for n in range(len(key))}
     at: Any = marked.tree
     for depth, part in enumerate(key[:-1]):
         at = at.get(part) if isinstance(at, dict) else None
@@ -84,7 +107,7 @@ def override(marked: Marked, assignment: str) -> None:
             if key[depth] == "keep":
                 break
             raise SpecError(f"--set {assignment!r}: {'.'.join(key[: depth + 1])} is {at!r}, not a mapping")
-    marked.overlay(tree, {key[: n + 1]: f"--set {path}" for n in range(len(key))})
+    marked.overlay(child)
 
 
 def _parent(path: Path, parent: str) -> Path:
@@ -98,47 +121,50 @@ def _siblings(path: Path) -> str:
     return f"; there are {', '.join(found)} in {path.parent}" if found else ""
 
 
-def _plain(node: yaml.Node, key: Key, path: Path, marks: dict[Key, str]) -> Any:
+def _plain(node: yaml.Node, key: Key, file: str, out: Marked) -> Any:
+    """The value of a node; `out` is told where its keys are written, and how what is no text."""
+
+    def at(node: yaml.Node) -> str:
+        return file if file.startswith(SET) else f"{file}:{node.start_mark.line + 1}"
+
     if isinstance(node, yaml.MappingNode):
-        out: dict[str, Any] = {}
+        made: dict[str, Any] = {}
         for key_node, value_node in node.value:
             name = str(key_node.value)
-            at = f"{path}:{key_node.start_mark.line + 1}"
-            if name in out:
-                raise SpecError(f"{at}: '{name}' is written twice; the first is at {marks[(*key, name)]}")
-            marks[(*key, name)] = at
-            out[name] = _plain(value_node, (*key, name), path, marks)
-        return out
+            if name in made:
+                raise SpecError(f"{at(key_node)}: '{name}' is written twice; the first is at {out.marks[(*key, name)]}")
+            out.marks[(*key, name)] = at(key_node)
+            made[name] = _plain(value_node, (*key, name), file, out)
+        return made
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*key, str(n)), path, marks) for n, item in enumerate(node.value)]
-    loader = yaml.SafeLoader("")
+        return [_plain(item, (*key, str(n)), file, out) for n, item in enumerate(node.value)]
     try:
-        return loader.construct_object(node, deep=True)
+        value = yaml.SafeLoader("").construct_object(node, deep=True)
     except yaml.constructor.ConstructorError as error:
-        raise SpecError(f"{path}:{node.start_mark.line + 1}: {error.problem}") from None
-    except ValueError as error:  # a date such as 2024-13-01
-        raise SpecError(
-            f"{path}:{node.start_mark.line + 1}: {node.value!r} is not valid: {error}; quote it if it is text"
-        ) from None
+        raise SpecError(f"{at(node)}: {error.problem}") from None
+    except ValueError:
+        return node.value  # a date such as 2024-13-01: text, which whoever wants something else refuses
+    if not isinstance(value, str) and (value is not None or node.value == "~"):
+        out.texts[key] = node.value
+    return value
 
 
-def _merge(
-    into: dict[str, Any], tree: Mapping[str, Any], key: Key, marks: dict[Key, str], new: Mapping[Key, str]
-) -> None:
+def _merge(into: dict[str, Any], tree: Mapping[str, Any], key: Key, marked: Marked, child: Marked) -> None:
     anchor: str | None = None
     for name, value in tree.items():
         here = (*key, name)
-        marks.update({k: v for k, v in new.items() if k == here})
+        if here in child.marks:
+            marked.marks[here] = child.marks[here]
         old = into.get(name)
         replaces = (
             isinstance(value, dict) and "use" in value and isinstance(old, dict) and old.get("use") != value["use"]
         )
         if isinstance(value, dict) and isinstance(old, dict) and not replaces:
-            _merge(old, value, here, marks, new)
+            _merge(old, value, here, marked, child)
         elif value is None and len(key) > 0:
             into.pop(name, None)
         else:
-            marks.update({k: v for k, v in new.items() if k[: len(here)] == here})
+            marked.adopt(here, child)
             if name in into or anchor is None:
                 into[name] = value
             else:

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator
 from winnow.filters.cleaning import Step
 from winnow.filters.cleaning.full_width import Width
 from winnow.filters.edits import Edit, column
-from winnow.stages.stage import EDITED, Artifact, Settings, StageError, Transform
+from winnow.stages.stage import EDITED, Artifact, Located, Settings, StageError, Transform
 
 Files = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
@@ -33,7 +33,7 @@ class CleanSettings(Settings):
     width: Width | None = None
     languages: tuple[str, ...] | None = None
     c4_lines: bool = False
-    programs: Files = ()
+    programs: Annotated[Files, Located()] = ()
 
 
 class Clean(Transform):
@@ -72,7 +72,7 @@ class Clean(Transform):
         self._programs(files)
         self._boilerplate()
         object.__setattr__(self, "_planned", files)
-        return [Artifact(path, Path(path), digest) for path, digest in files]
+        return [Artifact(f"{n}:{Path(path).name}", Path(path), digest) for n, (path, digest) in enumerate(files, 1)]
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         from winnow.filters.cleaning.korean_mojibake import damaged

@@ -6,17 +6,17 @@ probability. Which of the two, and how text is prepared, comes from the sidecar 
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Annotated, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from winnow.classifiers.artifacts import ModelError, resolve
+from winnow.classifiers.artifacts import ModelError, resolve, shipped
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
 from winnow.filters.passages import passages, push, strongest
 from winnow.stages.modelled import Modelled
-from winnow.stages.stage import Artifact, Settings, StageError
+from winnow.stages.stage import Artifact, Located, Settings, StageError
 
 
 class FasttextSettings(Settings):
@@ -24,7 +24,7 @@ class FasttextSettings(Settings):
     document are read, from its first that is no white space; the recipe's own number when null. `positive`: the label
     whose probability is the score, for a two-label model without a sidecar."""
 
-    model: str
+    model: Annotated[str, Located(shipped)]
     chars: int | None = Field(default=None, ge=1)
     positive: str | None = None
 

@@ -8,18 +8,18 @@ fastText calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from winnow.classifiers.artifacts import ModelError, ModelFile, resolve
+from winnow.classifiers.artifacts import ModelError, ModelFile, resolve, shipped
 from winnow.classifiers.language_codes import language_code
 from winnow.filters.letter_case import running_case
 from winnow.filters.passages import passages, push, strongest
 from winnow.stages.modelled import Modelled
-from winnow.stages.stage import Artifact, Settings, StageError
+from winnow.stages.stage import Artifact, Located, Settings, StageError
 
 
 class LangidSettings(Settings):
@@ -27,7 +27,7 @@ class LangidSettings(Settings):
     is looked at. `score`: least probability, the language pack's where not given. `labels`: languages kept besides the
     pipeline's, in any code (`en`, `eng`, `eng_Latn`)."""
 
-    model: str = "lid.176"
+    model: Annotated[str, Located(shipped)] = "lid.176"
     chars: int = Field(default=2000, ge=1)
     score: float | None = Field(default=None, ge=0, le=1)
     labels: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from winnow.stages.stage import Artifact, Corpus, Part, Settings, StageError
+from winnow.stages.stage import Artifact, Corpus, Located, Part, Settings, StageError
 
 if TYPE_CHECKING:
     from winnow.filters.components import Rows
@@ -48,7 +48,7 @@ class MinHashSettings(Settings):
     rows: int = Field(default=8, ge=1, le=1024)
     ngram: int = Field(default=5, ge=1, le=1024)  # words; characters where those are the word unit
     seed: int = 1
-    known: Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)] = ()
+    known: Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v), Located()] = ()
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 from winnow.classifiers.artifacts import digest
 from winnow.filters.languages import UnknownUnit
 from winnow.filters.rules.measures import MEASURES
-from winnow.stages.stage import Artifact, Map, NoClauses, Settings, StageError
+from winnow.stages.stage import Artifact, Located, Map, NoClauses, Settings, StageError
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
@@ -29,7 +29,7 @@ class RulesSettings(Settings):
 
     packs: Names | None = None
     word_unit: Literal["whitespace", "character", "segment", "morpheme"] | None = None
-    bad_words: Names = ()
+    bad_words: Annotated[Names, Located()] = ()
 
 
 class Rules(Map):

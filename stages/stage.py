@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -74,6 +74,16 @@ class Settings(BaseModel):
     """Base of every stage's settings: typed, immutable, unknown keys refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Marks a field of settings that names files or folders (a text or several): a path written in a declaration is relative
+    to its file. `names`: what the text may be instead, which comes first (models that ship); None where it is always a path.
+    `inside`: the key that has the path where an item is a mapping."""
+
+    names: Callable[[], Collection[str]] | None = None
+    inside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +372,7 @@ class Source(ABC):
     version: ClassVar[int]
     Settings: ClassVar[type[Settings]]
     guards: ClassVar[tuple[str, ...]] = ("drop <= 0.98 or rows < 20",)
+    formats: ClassVar[tuple[str, ...]] = ()  # endings of the files of a folder that it reads, before that of a packing
 
     @property
     @abstractmethod

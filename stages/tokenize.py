@@ -11,14 +11,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from winnow.stages.stage import Artifact, Part, Settings, StageError, Terminal
+from winnow.stages.stage import Artifact, Located, Part, Settings, StageError, Terminal
 from winnow.tokenize.shard import (
     BATCH_TOKENS,
     COLUMNS,
@@ -29,7 +29,7 @@ from winnow.tokenize.shard import (
     manifest_of,
     shard_name,
 )
-from winnow.tokenize.tokenizer import Tokenizer, TokenizerError, TokenizerFile, find, load
+from winnow.tokenize.tokenizer import Tokenizer, TokenizerError, TokenizerFile, find, load, shipped
 from winnow.tokenize.writer import write_bytes, write_shard
 
 TOKEN_BYTES = 4  # uint32
@@ -68,7 +68,7 @@ class ShardPlan:
 class TokenizeSettings(Settings):
     """Settings of `use: tokenize`."""
 
-    tokenizer: str = "ko-bpe"  # shipped name, path, or hub:owner/repo
+    tokenizer: Annotated[str, Located(shipped)] = "ko-bpe"  # shipped name, path, or hub:owner/repo
     shard_bytes: int = Field(default=SHARD_BYTES, ge=1)
     batch_tokens: int = Field(default=BATCH_TOKENS, ge=1, lt=2**31)
     quality: str | None = None  # dotted signal for the quality column

@@ -23,7 +23,7 @@ from winnow.classifiers.artifacts import digest
 from winnow.filters.urls.lists import KINDS, OWN, THEMES, ListError, ListFile, found, own
 from winnow.filters.urls.rules import UrlRules
 from winnow.filters.urls.suffixes import HOSTING, REGISTRIES, snapshot
-from winnow.stages.stage import Artifact, Page, Screen, Settings, StageError
+from winnow.stages.stage import Artifact, Located, Page, Screen, Settings, StageError
 
 Kind = Literal[
     "domains", "hosts", "urls", "suffixes", "words", "soft_words", "substrings", "exceptions", "allow"
@@ -72,7 +72,7 @@ class UrlsSettings(Settings):
     """`lists`: your own, one or several; a bare path stands for a list of domains. `own`: which of ours (adult, gambling, piracy, spam).
     `allow`: domains that nothing is said against, with all below them."""
 
-    lists: Annotated[tuple[ListSettings, ...], BeforeValidator(_listed)] = ()
+    lists: Annotated[tuple[ListSettings, ...], BeforeValidator(_listed), Located(inside="path")] = ()
     own: Names = Field(default=THEMES)
     allow: Names = ()
 

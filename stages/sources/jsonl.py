@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import orjson
 import pyarrow as pa
@@ -24,7 +24,7 @@ from winnow.stages.sources.members import (
 from winnow.stages.sources.shape import HEAD, unreadable
 from winnow.stages.sources.values import NotJson, Number, exact, kind, unsound, written
 from winnow.stages.sources.window import Window, basename, opened, pieces
-from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError, placed
+from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError, placed
 from winnow.stages.stage import Settings as BaseSettings
 
 KEYS = 20
@@ -37,7 +37,7 @@ ROUNDED = 2.0**63
 class Settings(BaseSettings):
     """Keys of the objects; `max_bytes`: longest line, longer ones are error rows."""
 
-    paths: list[str] = Field(min_length=1)
+    paths: Annotated[list[str], Located()] = Field(min_length=1)
     text: str = "text"
     id: str | None = None
     url: str | None = None
@@ -55,6 +55,7 @@ class Jsonl(Source):
     kind = "jsonl"
     version = 2
     Settings = Settings
+    formats = (".jsonl", ".ndjson", ".json")
     gives = "texts"
 
     def segments(self, file: InputFile) -> list[Segment]:

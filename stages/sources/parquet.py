@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, cast
+from typing import IO, Annotated, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +17,7 @@ from pydantic import Field
 from winnow.stages.sources.batches import ROWS, Batch, identity
 from winnow.stages.sources.planned import as_planned
 from winnow.stages.sources.window import basename
-from winnow.stages.stage import Damage, InputFile, Segment, Source, StageError, placed
+from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError, placed
 from winnow.stages.stage import Settings as BaseSettings
 
 _GROUP_BYTES = 64 << 20
@@ -27,7 +27,7 @@ _GROUP_BYTES = 64 << 20
 class Settings(BaseSettings):
     """Names of the columns."""
 
-    paths: list[str] = Field(min_length=1)
+    paths: Annotated[list[str], Located()] = Field(min_length=1)
     text: str = "text"
     id: str | None = None
     url: str | None = None
@@ -43,6 +43,7 @@ class Parquet(Source):
     kind = "parquet"
     version = 2
     Settings = Settings
+    formats = (".parquet", ".pq")
     gives = "texts"
 
     def segments(self, file: InputFile) -> list[Segment]:

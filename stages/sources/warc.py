@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
 from winnow.stages.sources.responses import Accepted, response_pages
 from winnow.stages.sources.window import basename, opened, pieces
-from winnow.stages.stage import Damage, InputFile, Page, Segment, Source
+from winnow.stages.stage import Damage, InputFile, Located, Page, Segment, Source
 from winnow.stages.stage import Settings as BaseSettings
 
 
 class Settings(BaseSettings):
     """`mime`: media types that are pages. `max_bytes`: longest body, decoded; longer ones are counted drops."""
 
-    paths: list[str] = Field(min_length=1)
+    paths: Annotated[list[str], Located()] = Field(min_length=1)
     mime: tuple[str, ...] = ("text/html", "application/xhtml+xml")
     max_bytes: int = Field(default=10 << 20, gt=0)
 
@@ -29,6 +30,7 @@ class Warc(Source):
     kind = "warc"
     version = 1
     Settings = Settings
+    formats = (".warc", ".arc")
     gives = "pages"
 
     def segments(self, file: InputFile) -> list[Segment]:

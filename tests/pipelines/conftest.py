@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -251,11 +252,15 @@ def one_file_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs/sample (the bundled crawl) and runs/ko (curated by the command, on a Ray of its own)."""
+    """A folder like a checkout: pipelines/*.yaml, runs/sample (the bundled crawl) and runs/ko (curated by the command, on a
+    Ray of its own)."""
     folder = tmp_path_factory.mktemp("sample")
     generate(folder / "runs" / "sample")
+    (folder / "pipelines").mkdir()
+    for recipe in (ROOT / "pipelines").glob("*.yaml"):
+        shutil.copy(recipe, folder / "pipelines")  # the input is beside the declarations, at ../runs
     done = subprocess.run(
-        [sys.executable, "-m", "winnow.pipelines.cli", "run", str(ROOT / "pipelines" / "ko.yaml")],
+        [sys.executable, "-m", "winnow.pipelines.cli", "run", "pipelines/ko.yaml"],
         cwd=folder,
         capture_output=True,
         text=True,
