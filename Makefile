@@ -29,7 +29,7 @@ ROOMS  := pipelines stages filters classifiers tokenize train_handoff
 SAMPLE := runs/sample/sample.warc.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline train test bench check sample known
+.PHONY: help pipeline train test bench check sample known ran
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -39,8 +39,7 @@ help: ## this list
 pipeline: known $(VENV)/.installed $(if $(WARC),,$(SAMPLE)) ## curate the bundled sample, or WARC=...: funnel, and where the shards are
 	$(BIN)/winnow run $(RECIPE) $(SETS)
 
-train: known $(VENV)/.installed-train ## take training steps on the shards of `make pipeline` (SET="train.steps=100")
-	@test -e runs/$(CODE)/run.json || { echo "no finished run in runs/$(CODE): run 'make pipeline LANG=$(CODE)' first" >&2; exit 1; }
+train: known ran $(VENV)/.installed-train ## take training steps on the shards of `make pipeline` (SET="train.steps=100")
 	$(BIN)/winnow train $(RECIPE) $(SETS)
 
 test: $(VENV)/.installed-dev ## every test, a file at a time on each core
@@ -60,6 +59,9 @@ sample: $(SAMPLE) ## write the bundled sample crawl to runs/sample
 known:
 	$(if $(and $(filter 1,$(words $(CODE))),$(filter $(KNOWN),$(CODE))),,$(error no language pack for '$(CODE)'; known languages: $(KNOWN). For another: winnow fit language, then a declaration with its file))
 
+ran: # before torch is installed for nothing
+	@test -e runs/$(CODE)/run.json || { echo "no finished run in runs/$(CODE): run 'make pipeline LANG=$(CODE)' first" >&2; exit 1; }
+
 $(SAMPLE): $(VENV)/.installed $(wildcard pipelines/sample/*.py pipelines/sample/texts/*)
 	$(BIN)/python -m winnow.pipelines.sample.generate $(@D)
 
@@ -72,7 +74,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m winnow.classifiers.artifacts lid.176
 	@touch $@
 
-$(VENV)/.installed-train: $(VENV)/.installed
+$(VENV)/.installed-train: $(VENV)/.installed | ran
 	$(PIP) --editable '.[train]'
 	@touch $@
 

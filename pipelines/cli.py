@@ -8,8 +8,9 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -128,13 +129,10 @@ def train(
     from winnow.pipelines.execute import RunError
     from winnow.pipelines.finished import open_run
     from winnow.pipelines.resources import without_resources
+    from winnow.train_handoff.config import TrainError, parse_config
+    from winnow.train_handoff.launch import launch
 
-    try:
-        from winnow.train_handoff.config import TrainError, parse_config
-        from winnow.train_handoff.launch import launch
-    except ModuleNotFoundError as error:
-        raise RunError(f"training needs '{error.name}', which is not installed: pip install 'winnow[train]'") from error
-    pipeline, store, name = _declared(declaration, set_, folder, selection)
+    pipeline, store, name = _declared(declaration, set_, folder, selection, training=True)
     root = store.root if name is None else f"{store.root}@{name}"
     done = open_run(root)
     if done.shards is None and name is not None:
@@ -147,7 +145,8 @@ def train(
             f"{root}: its shards were selected by other stages than these; to train on them as they are: "
             f"winnow train {root}; to select again first: winnow run with the same declaration and --set"
         )
-    settings = {"shards": done.shards, "out": f"{done.folder}/train", **pipeline.train}
+    out = f"{done.folder}/train" if name is None else f"{done.folder}/train@{name}"
+    settings = {"shards": done.shards, "out": out, **pipeline.train}
     try:
         code = launch(parse_config(settings), processes=processes)
     except TrainError as error:
@@ -253,21 +252,29 @@ def _known() -> tuple[type[Exception], ...]:
 
 
 def _declared(
-    declaration: str, assignments: list[str] | None, folder: str | None, selection: str | None
+    declaration: str,
+    assignments: list[str] | None,
+    folder: str | None,
+    selection: str | None,
+    training: bool = False,
 ) -> tuple[Pipeline, Store, str | None]:
     """The pipeline that is meant, the folder of its run, and the name of its selection, if it has one.
 
     A file is a declaration; with `selection` it stands for the folder of its run. The folder of a run stands for what it
-    was made with, or for a named selection's.
+    was made with, or for a named selection's. For `training` the `train:` section of a declaration is taken as it is now, and
+    a selection may be given other training settings.
     """
     from winnow.pipelines.execute import RunError
     from winnow.pipelines.finished import open_run, parse_reference
     from winnow.pipelines.spec import load_pipeline, override_pipeline
     from winnow.pipelines.store import Store
 
+    assignments = assignments or []
+    now: dict[str, Any] | None = None
     root, name = parse_reference(declaration)
     if Path(declaration).is_file() or not ("://" in root or Path(root).is_dir()):
-        pipeline = load_pipeline(declaration, assignments or [])
+        pipeline = load_pipeline(declaration, assignments)
+        now = pipeline.train
         root = folder or f"runs/{pipeline.name}"
         if selection is None:
             return pipeline, Store(root if "://" in root else str(Path(root).expanduser().resolve())), None
@@ -276,13 +283,15 @@ def _declared(
     if selection is not None and name is not None:
         raise RunError(f"--selection {selection}: '{declaration}' names a selection already; expected one of the two")
     name = selection or name
-    if name is not None and assignments:
+    selecting = [a for a in assignments if not (training and a.lstrip().startswith("train."))]
+    if name is not None and selecting:
         raise RunError(
             f"--set: selection '{name}' is what its name says; for another one: winnow select {shlex.quote(root)}@{name} "
             "--set ... --name ANOTHER"
         )
     done = open_run(root if name is None else f"{root}@{name}")
-    return override_pipeline(done.plan.pipeline, assignments or []), done.plan.store, name
+    pipeline = override_pipeline(done.plan.pipeline, assignments)
+    return replace(pipeline, train=now) if training and now is not None else pipeline, done.plan.store, name
 
 
 def _texts(done: Run) -> Iterator[str]:

@@ -34,6 +34,8 @@ from winnow.stages.stage import (
     Stage,
     Terminal,
 )
+from winnow.train_handoff.config import TrainError, parse_config
+from winnow.train_handoff.plan import check_lengths
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 M = TypeVar("M", bound=BaseModel)
@@ -140,7 +142,7 @@ def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline
     marked = load(Path(path).resolve())
     for assignment in assignments:
         override(marked, assignment)
-    return _checked(marked, str(path))
+    return _trainable(_checked(marked, str(path)), marked)
 
 
 def resolve_pipeline(tree: dict[str, Any], path: str) -> Pipeline:
@@ -156,7 +158,16 @@ def override_pipeline(pipeline: Pipeline, assignments: Sequence[str]) -> Pipelin
     marked.tree = deepcopy(pipeline.tree)
     for assignment in assignments:
         override(marked, assignment)
-    return _checked(marked, pipeline.path)
+    return _trainable(_checked(marked, pipeline.path), marked)
+
+
+def _trainable(pipeline: Pipeline, marked: Marked) -> Pipeline:
+    """The same pipeline, if its `train:` section can be carried out once there are shards."""
+    try:
+        check_lengths(parse_config({"shards": "-", "out": "-"} | pipeline.train))
+    except TrainError as error:
+        raise SpecError(f"{marked.where('train', *error.keys)}: {error}") from error
+    return pipeline
 
 
 def _checked(marked: Marked, path: str) -> Pipeline:

@@ -102,3 +102,11 @@ def test_children_get_a_locale_and_not_the_language(arguments: list[str], tmp_pa
     shows.write_text('include Makefile\nshown:\n\t@echo "$$LANG $$LC_ALL $$PYTHONUTF8 $(CODE)"\n', encoding="utf-8")
     done = make("-f", str(shows), "shown", *arguments, LANG="ko")
     assert done.stdout == "C.UTF-8 C.UTF-8 1 ko\n", done.stderr
+
+
+def test_training_looks_for_the_run_before_it_installs_anything(tmp_path: Path) -> None:
+    code = next(code for code in ("vi", "th", "zh") if not (ROOT / "runs" / code).exists())
+    done = make("train", f"LANG={code}", f"VENV={tmp_path / 'venv'}")
+    assert done.returncode == 2
+    assert f"no finished run in runs/{code}: run 'make pipeline LANG={code}' first" in done.stderr
+    assert not (tmp_path / "venv").exists()

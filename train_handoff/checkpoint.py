@@ -49,10 +49,13 @@ class Checkpointer:
 
     def restore(self, found: Checkpoint) -> None:
         """Loads `found` in place. Any number of processes can load what any other number saved; the random state is
-        restored where the numbers are equal."""
+        restored where the numbers are equal. The optimizer's settings stay as declared."""
+        declared = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         model, optimizer = get_state_dict(self.trainee, self.optimizer)
         load({"model": model, "optimizer": optimizer}, checkpoint_id=str(found.path))
         set_state_dict(self.trainee, self.optimizer, model_state_dict=model, optim_state_dict=optimizer)
+        for group, settings in zip(self.optimizer.param_groups, declared, strict=True):
+            group.update(settings)
         if found.state["world"] == dist.get_world_size():
             random = torch.load(found.path / _random_name(), weights_only=True)
             torch.set_rng_state(random["cpu"])

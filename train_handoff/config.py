@@ -4,36 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from hashlib import sha256
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from winnow.train_handoff.schedule import Shape
 
 
 class TrainError(Exception):
-    """Training cannot start or go on: one sentence that names what is wrong, where, and what was expected."""
+    """Training cannot start or go on: one sentence that names what is wrong, where, and what was expected. `keys` is the
+    path of the setting that is wrong, where it is one."""
+
+    def __init__(self, sentence: str, *keys: str) -> None:
+        super().__init__(sentence)
+        self.keys = keys
 
 
 class Section(BaseModel):
-    """Base of every section: immutable, unknown keys refused."""
+    """Base of every section: immutable, unknown keys and infinite numbers refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+def _steps_or_share(value: Any) -> Any:
+    """As YAML and JSON write them: `1` is a step, and `1.0` would be the whole curve."""
+    if isinstance(value, float) and not 0.0 <= value < 1.0:
+        raise ValueError(
+            "a fraction is a share of the curve, from 0 to below 1.0; steps are a whole number such as 100"
+        )
+    return value
+
+
+Stretch = Annotated[Annotated[int, Field(ge=0, strict=True)] | Share, BeforeValidator(_steps_or_share)]
+
+
 class ModelConfig(Section):
     """Either a `checkpoint` to go on from, or a `shape` to start from scratch (the defaults: a 5M Llama).
 
-    `checkpoint` is a local folder or a hub id with safetensors; its vocabulary must be that of the shards' tokenizer.
+    `checkpoint` is a local folder or a hub id with safetensors; its tokenizer must be that of the shards.
+    `trust_tokenizer` takes this for granted where the checkpoint brings no tokenizer.json, and lets documents end with
+    another token than the checkpoint's.
     """
 
     checkpoint: str | None = None
     revision: str | None = None
+    trust_tokenizer: bool = False
     shape: Literal["llama", "qwen3"] = "llama"
     layers: Positive = 4
     hidden: Positive = 256
@@ -49,15 +68,16 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _coherent(self) -> ModelConfig:
         if self.checkpoint is not None:
-            extra = sorted(self.model_fields_set - {"checkpoint", "revision"})
+            extra = sorted(self.model_fields_set - {"checkpoint", "revision", "trust_tokenizer"})
             if extra:
                 raise ValueError(
                     f"'checkpoint' brings its own shape: remove {', '.join(extra)}; over a recipe that declares them: "
                     f"--set train.model=null --set train.model.checkpoint={self.checkpoint}"
                 )
             return self
-        if self.revision is not None:
-            raise ValueError("'revision' belongs to a 'checkpoint'")
+        for key in ("revision", "trust_tokenizer"):
+            if getattr(self, key):
+                raise ValueError(f"'{key}' belongs to a 'checkpoint'")
         if self.head_dim is None and self.hidden % self.heads:
             raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}; set head_dim")
         if self.heads % (self.kv_heads or self.heads):
@@ -73,13 +93,23 @@ class DataConfig(Section):
 
 
 class LearningRate(Section):
-    """A learning-rate curve. `warmup` and `decay`: an integer counts steps, a fraction is a share of the curve."""
+    """A learning-rate curve. `warmup` and `decay`: an integer counts steps, a fraction is a share of the curve. `decay` is
+    of `wsd` alone, and `constant` has no `final`."""
 
     shape: Shape = "cosine"
     peak: float = Field(default=3e-4, ge=0)
     final: float = Field(default=3e-5, ge=0)
-    warmup: Annotated[int, Field(ge=0)] | Share = 0.02
-    decay: Annotated[int, Field(ge=0)] | Share = 0.1
+    warmup: Stretch = 0.02
+    decay: Stretch = 0.1
+
+    @model_validator(mode="after")
+    def _falling(self) -> LearningRate:
+        if self.shape != "constant" and self.final > self.peak:
+            default = "" if "final" in self.model_fields_set else ", its default,"
+            raise ValueError(
+                f"final {self.final:g}{default} is above peak {self.peak:g}; set final to at most the peak"
+            )
+        return self
 
 
 class PhaseConfig(Section):
@@ -175,6 +205,10 @@ class TrainConfig(Section):
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:
             raise ValueError(f"two phases are named '{repeated}'")
+        if self.batch.tokens is not None and self.batch.tokens < self.sequence_length:
+            raise ValueError(
+                f"batch.tokens {self.batch.tokens:,} is less than one sequence of {self.sequence_length:,} tokens"
+            )
         needed = not self.phases or any(data.shards is None for phase in self.phases for data in phase.data)
         if needed and self.shards is None:
             raise ValueError("nothing to train on: give 'shards', or 'phases' whose data name theirs")
@@ -184,7 +218,7 @@ class TrainConfig(Section):
     def batch_sequences(self) -> int:
         """Sequences in the global batch (default 8)."""
         if self.batch.tokens is not None:
-            return max(1, self.batch.tokens // self.sequence_length)
+            return self.batch.tokens // self.sequence_length
         return self.batch.sequences or 8
 
     def all_phases(self) -> tuple[PhaseConfig, ...]:
@@ -200,11 +234,6 @@ class TrainConfig(Section):
     def _with_folder(self, data: DataConfig) -> DataConfig:
         return data if data.shards is not None else data.model_copy(update={"shards": self.shards})
 
-    def digest(self) -> str:
-        """Identity of the declaration, sha256 hex; where it is written and how it is launched do not count."""
-        launch = {"out", "processes", "threads", "log_every", "checkpoint_every", "keep_last", "export"}
-        return sha256(self.model_dump_json(exclude=launch).encode()).hexdigest()
-
 
 def parse_config(values: Mapping[str, Any], where: str = "train") -> TrainConfig:
     """`values` (the `train:` section with `shards` and `out` filled in) as a TrainConfig.
@@ -215,26 +244,29 @@ def parse_config(values: Mapping[str, Any], where: str = "train") -> TrainConfig
     try:
         return TrainConfig.model_validate(dict(values))
     except ValidationError as error:
-        raise TrainError(_sentence(error, where)) from error
+        raise _refusal(error, where) from error
 
 
-def _sentence(error: ValidationError, where: str) -> str:
+def _refusal(error: ValidationError, where: str) -> TrainError:
     # Unknown keys first: a mistyped key often also makes a required one look missing.
     problems = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     problem = problems[0]
     location = [part for part in problem["loc"] if isinstance(part, int) or not _is_branch(part)]
-    path = ".".join([where, *map(str, location)])
+    keys = [str(part) for part in location]
+    path = ".".join([where, *keys])
     if problem["type"] == "extra_forbidden":
         known = sorted(_section_at(location[:-1]).model_fields)
-        near = get_close_matches(str(location[-1]), known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        return f"{path}: unknown key; {hint}"
+        near = get_close_matches(keys[-1], known, n=1)
+        same = [f"{where}.{key}" for key in leaves() if key.rpartition(".")[2] == keys[-1]]
+        meant = [*sorted(same, key=lambda key: key.count(".")), *near]
+        hint = f"did you mean '{meant[0]}'?" if meant else f"known keys: {', '.join(known)}"
+        return TrainError(f"{path}: unknown key; {hint}", *keys)
     if problem["type"] == "missing":
-        return f"{path}: required, but not given"
+        return TrainError(f"{path}: required, but not given", *keys)
     message = problem["msg"].removeprefix("Value error, ")
     found = problem["input"]
     shown = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""
-    return f"{path}: {message[0].lower()}{message[1:]}{shown}"
+    return TrainError(f"{path}: {message[0].lower()}{message[1:]}{shown}", *keys)
 
 
 def _is_branch(part: str) -> bool:
@@ -251,6 +283,15 @@ def _section_at(location: list[int | str]) -> type[BaseModel]:
         if found is not None:
             section = found
     return section
+
+
+def leaves(section: type[BaseModel] = TrainConfig) -> list[str]:
+    """Every setting as a dotted key; those of list items stand below the list's key."""
+    found: list[str] = []
+    for name, field in section.model_fields.items():
+        inner = _section_in(field.annotation)
+        found += [name] if inner is None else [f"{name}.{leaf}" for leaf in leaves(inner)]
+    return found
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:

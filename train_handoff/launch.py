@@ -18,16 +18,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
 import yaml
 
 from winnow.train_handoff.config import TrainConfig, TrainError, parse_config, with_values
-from winnow.train_handoff.plan import Plan, check_vocabulary, make_plan
-from winnow.train_handoff.resume import check_resume, newest_checkpoint
-from winnow.train_handoff.stopping import STOP_FILE
+from winnow.train_handoff.preflight import preflight
+from winnow.train_handoff.stopping import STOP_FILE, lock
 
 GRACE_SECONDS = 600
 """How long workers may take to finish a step and save when torchrun itself is told to end."""
@@ -38,49 +39,31 @@ def launch(config: TrainConfig, *, processes: int | None = None) -> int:
 
     `processes` overrides `config.processes`; the default is one per visible GPU, or one on a machine without.
     """
-    preflight(config)
+    missing = [name for name in ("torch", "transformers", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise TrainError(f"training needs {', '.join(missing)}, not installed here: pip install 'winnow[train]'")
     on_gpu, visible = _devices(config)
     if not on_gpu and config.attention == "flex_attention":
         raise TrainError("attention is 'flex_attention', which trains on GPUs only; use sdpa on a CPU")
     count = processes or config.processes or max(1, visible)
     if on_gpu and count > visible:
         raise TrainError(f"processes is {count}, but there are {visible} visible GPUs")
-    if config.batch_sequences % count:
-        raise TrainError(
-            f"a global batch of {config.batch_sequences} sequences cannot be shared by {count} processes equally; "
-            f"set batch.sequences to a multiple of {count}"
-        )
-    out = Path(config.out).absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    declaration = out / "train.json"
-    declaration.write_text(config.model_dump_json(indent=1), encoding="utf-8")
-    stop_file = out / f".stop-{os.getpid()}"
-    for leftover in out.glob(".stop-*"):
-        leftover.unlink(missing_ok=True)
-    command = [
-        sys.executable, "-m", "winnow.train_handoff.agent",
-        "--standalone", f"--nproc-per-node={count}", f"--shutdown-timeout={GRACE_SECONDS}",
-        "-m", "winnow.train_handoff.train", str(declaration),
-    ]  # fmt: skip
-    environment = _environment(config, count, on_gpu) | {STOP_FILE: str(stop_file)}
-    # A session of its own: Ctrl-C reaches this process alone, which then asks the workers through the stop file.
-    agent = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent())
-    try:
+    preflight(config, count)
+    lock(Path(config.out)).close()  # whoever trains there is not disturbed; the first process then holds it itself
+    with TemporaryDirectory(prefix="winnow-train-") as scratch:
+        declaration, stop_file = Path(scratch) / "train.json", Path(scratch) / "stop"
+        # Without defaults: a model with a checkpoint refuses those of a shape.
+        declaration.write_text(config.model_dump_json(exclude_unset=True), encoding="utf-8")
+        command = [
+            sys.executable, "-m", "winnow.train_handoff.agent",
+            "--standalone", f"--nproc-per-node={count}", f"--shutdown-timeout={GRACE_SECONDS}",
+            "-m", "winnow.train_handoff.train", str(declaration),
+        ]  # fmt: skip
+        environment = _environment(config, count, on_gpu) | {STOP_FILE: str(stop_file)}
+        # A session of its own: Ctrl-C reaches this process alone, which then asks the workers through the stop file.
+        agent = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent())
         with _asking_to_stop(stop_file, agent):
             return agent.wait()
-    finally:
-        stop_file.unlink(missing_ok=True)
-
-
-def preflight(config: TrainConfig) -> Plan:
-    """The plan, if nothing speaks against starting: shards, vocabulary and an existing checkpoint are checked.
-    Raises TrainError."""
-    plan = make_plan(config)
-    check_vocabulary(config, plan)
-    found = newest_checkpoint(Path(config.out))
-    if found is not None:
-        check_resume(config, plan, found)
-    return plan
 
 
 def _devices(config: TrainConfig) -> tuple[bool, int]:

@@ -23,9 +23,6 @@ from winnow.train_handoff.data import IGNORED
 from winnow.train_handoff.plan import Plan
 from winnow.train_handoff.pretrained import checkpoint_file, checkpoint_folder
 
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-"""Model types whose logits are `lm_head(model(...))` and nothing else, which the chunked loss relies on."""
-
 HEAD = "lm_head.weight"
 
 
@@ -88,16 +85,10 @@ class Trainee(nn.Module):
 
 
 def model_config(config: TrainConfig, plan: Plan) -> PretrainedConfig:
-    """The Hugging Face configuration of the declared shape or checkpoint. Raises TrainError."""
+    """The Hugging Face configuration of the declared shape or checkpoint."""
     model = config.model
     if model.checkpoint is not None:
-        loaded = AutoConfig.from_pretrained(str(checkpoint_file(model, "config.json").parent))
-        if loaded.model_type not in FAMILIES:
-            raise TrainError(
-                f"model.checkpoint {model.checkpoint} is of type '{loaded.model_type}'; "
-                f"the trainer knows {', '.join(FAMILIES)}"
-            )
-        return cast(PretrainedConfig, loaded)
+        return cast(PretrainedConfig, AutoConfig.from_pretrained(str(checkpoint_file(model, "config.json").parent)))
     identity = plan.shards[0].manifest.tokenizer
     shape: dict[str, Any] = {
         "vocab_size": plan.vocabulary,

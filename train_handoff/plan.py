@@ -5,9 +5,9 @@ Torch-free, so that the launcher refuses a mistake in milliseconds and tests can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from winnow.tokenize.reader import ShardSet
@@ -81,17 +81,19 @@ class Plan:
         return [self.block(at.phase, at.sample + g) for g in range(rank, self.batch, world)]
 
     def identity(self) -> dict[str, Any]:
-        """What decides the sequence of samples, phase by phase, as JSON: compared on resume."""
+        """What decides the samples and the learning rate of every step, phase by phase, as JSON: compared on resume.
+        A phase that continues the curve of the one before has no `lr`."""
+        curves = {curve.start: {k: v for k, v in asdict(curve).items() if k != "start"} for curve in self.curves}
         return {
             "batch": self.batch,
             "length": self.length,
-            "seed": self.orders[0].seed,
             "phases": [
                 {
                     "name": phase.name,
                     "steps": phase.steps,
                     "data": [self.orders[source].digest for source in phase.sources],
-                    "parts": list(phase.interleave.parts),
+                    "weights": list(phase.interleave.parts),
+                    "lr": curves.get(phase.start, {}),
                 }
                 for phase in self.phases
             ],
@@ -117,7 +119,15 @@ def make_plan(config: TrainConfig) -> Plan:
             if opened.digest not in shards:
                 shards[opened.digest] = opened
                 orders[opened.digest] = SourceOrder(opened.digest, opened.blocks(length), config.seed)
-        steps = _steps(declared, batch, length, orders[digests[0]].blocks)
+        steps = _steps(declared, batch, length)
+        if steps is None:
+            steps = orders[digests[0]].blocks // batch
+            if steps < 1:
+                raise TrainError(
+                    f"phase '{declared.name}': one pass over {declared.data[0].shards} is {orders[digests[0]].blocks} "
+                    f"sequences of {length:,} tokens, less than one step of {batch}; give 'steps' to repeat them, or "
+                    "a smaller batch or sequence_length"
+                )
         numbers = {digest: number for number, digest in enumerate(shards)}
         interleave = Interleave(parts_of([data.weight for data in declared.data]))
         phases.append(
@@ -134,7 +144,7 @@ def make_plan(config: TrainConfig) -> Plan:
             drawn[digest] = drawn.get(digest, 0) + count
         start += steps
     _same_tokenizer(tuple(shards.values()))
-    curves = _curves(config.all_phases(), phases)
+    curves = _curves(config.all_phases(), [phase.steps for phase in phases])
     return Plan(batch, length, tuple(phases), curves, tuple(shards.values()), tuple(orders.values()))
 
 
@@ -151,12 +161,22 @@ def _open(folder: str, length: int) -> ShardSet:
     return shards
 
 
-def _steps(phase: PhaseConfig, batch: int, length: int, blocks: int) -> int:
-    if phase.steps is not None:
+def _steps(phase: PhaseConfig, batch: int, length: int) -> int | None:
+    """The declared length of a phase, None for one pass over its data."""
+    if phase.tokens is None:
         return phase.steps
-    if phase.tokens is not None:
-        return max(1, phase.tokens // (batch * length))
-    return max(1, blocks // batch)
+    if phase.tokens < batch * length:
+        raise TrainError(
+            f"phase '{phase.name}': {phase.tokens:,} tokens are fewer than one step's {batch * length:,} ({batch} sequences "
+            f"of {length:,}); give more, or a smaller batch or sequence_length"
+        )
+    return phase.tokens // (batch * length)
+
+
+def check_lengths(config: TrainConfig) -> None:
+    """Refuses what is wrong with the lengths of the phases, as far as they are declared. Raises TrainError."""
+    phases = config.all_phases()
+    _curves(phases, [_steps(phase, config.batch_sequences, config.sequence_length) for phase in phases])
 
 
 def _same_tokenizer(shards: tuple[ShardSet, ...]) -> None:
@@ -170,69 +190,25 @@ def _same_tokenizer(shards: tuple[ShardSet, ...]) -> None:
             )
 
 
-def _curves(declared: tuple[PhaseConfig, ...], phases: list[Phase]) -> tuple[Curve, ...]:
-    groups: list[tuple[LearningRate, int, int]] = []
-    for phase, planned in zip(declared, phases, strict=True):
-        if phase.lr is not None:
-            groups.append((phase.lr, planned.start, planned.steps))
-        else:
-            policy, start, steps = groups[-1]
-            groups[-1] = (policy, start, steps + planned.steps)
-    return tuple(
-        Curve(
-            shape=policy.shape,
-            start=start,
-            steps=steps,
-            warmup=_stretch(policy.warmup, steps),
-            decay=_stretch(policy.decay, steps),
-            peak=policy.peak,
-            final=policy.final,
-        )
-        for policy, start, steps in groups
-    )
-
-
-def _stretch(value: int | float, steps: int) -> int:
-    return value if isinstance(value, int) else round(value * steps)
-
-
-def check_vocabulary(config: TrainConfig, plan: Plan) -> None:
-    """Refuses a checkpoint whose vocabulary cannot be that of the shards' tokenizer.
-
-    A model may have more rows than its tokenizer has ids (padding to a multiple); fewer is always wrong, and where the
-    checkpoint brings a tokenizer.json of its own, the two must map the same tokens to the same ids.
-    """
-    checkpoint = config.model.checkpoint
-    if checkpoint is None:
-        return
-    from winnow.train_handoff.pretrained import checkpoint_file, read_json
-
-    rows = read_json(checkpoint_file(config.model, "config.json")).get("vocab_size")
-    if not isinstance(rows, int):
-        raise TrainError(f"model.checkpoint {checkpoint}: its config.json states no vocab_size")
-    identity = plan.shards[0].manifest.tokenizer
-    advice = "tokenize the corpus with the checkpoint's tokenizer, or expand the model's vocabulary first"
-    if rows < plan.vocabulary:
-        raise TrainError(
-            f"model.checkpoint {checkpoint} has {rows:,} vocabulary rows, but the shards' tokenizer "
-            f"'{identity.name}' has {plan.vocabulary:,} ids; {advice}"
-        )
-    own = checkpoint_file(config.model, "tokenizer.json", required=False)
-    shipped = plan.shards[0].folder / identity.file
-    if own is None or not shipped.is_file():
-        return
-    theirs, ours = _vocabulary(own), _vocabulary(shipped)
-    for token, number in ours.items():
-        if theirs.get(token) != number:
-            found = f"id {theirs[token]}" if token in theirs else "no id"
-            raise TrainError(
-                f"model.checkpoint {checkpoint}: its tokenizer gives {token!r} {found}, but the shards' tokenizer "
-                f"'{identity.name}' gives it id {number}; {advice}"
+def _curves(declared: tuple[PhaseConfig, ...], lengths: Sequence[int | None]) -> tuple[Curve, ...]:
+    """The learning-rate curves, each over its phase and those after it without one, where their lengths are known."""
+    begins = [number for number, phase in enumerate(declared) if phase.lr is not None]
+    curves: list[Curve] = []
+    for begin, end in pairwise([*begins, len(declared)]):
+        known = [steps for steps in lengths[begin:end] if steps is not None]
+        policy = declared[begin].lr
+        if policy is not None and len(known) == end - begin:
+            curves.append(
+                _curve(declared[begin].name, policy, sum(steps or 0 for steps in lengths[:begin]), sum(known))
             )
+    return tuple(curves)
 
 
-def _vocabulary(path: Path) -> Mapping[str, int]:
-    from tokenizers import Tokenizer
-
-    vocabulary: dict[str, int] = Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
-    return vocabulary
+def _curve(phase: str, policy: LearningRate, start: int, steps: int) -> Curve:
+    parts = {"warmup": policy.warmup} | ({"decay": policy.decay} if policy.shape == "wsd" else {})
+    if sum(part if isinstance(part, int) else part * steps for part in parts.values()) > steps + 1e-9:
+        shown = " and ".join(f"lr.{key} {value}" for key, value in parts.items())
+        raise TrainError(f"phase '{phase}': {shown} is longer than its {steps:,} steps; shorten it or train longer")
+    counted = {key: part if isinstance(part, int) else round(part * steps) for key, part in parts.items()}
+    final = 0.0 if policy.shape == "constant" else policy.final  # what a shape has no use for is no change of it
+    return Curve(policy.shape, start, steps, counted["warmup"], counted.get("decay", 0), policy.peak, final)

@@ -8,7 +8,20 @@ from typing import Any, Literal, overload
 
 from winnow.train_handoff.config import ModelConfig, TrainError
 
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+INDEX = "model.safetensors.index.json"
+COMPANIONS = (
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.json",
+    "chat_template.jinja",
+)
+"""What belongs to a model beside its weights and its config.json: an export keeps it."""
 
 
 @overload
@@ -56,12 +69,37 @@ def checkpoint_folder(model: ModelConfig) -> Path:
         _check_hub_id(model.checkpoint)
         try:
             folder = Path(
-                snapshot_download(model.checkpoint, revision=model.revision, allow_patterns=[*WEIGHTS, "*.json"])
+                snapshot_download(
+                    model.checkpoint,
+                    revision=model.revision,
+                    allow_patterns=["*.safetensors", "*.json", *COMPANIONS],
+                )
             )
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
             raise _unreachable(model, error, "its weights") from error
     if not any(folder.glob("*.safetensors")):
-        raise TrainError(f"model.checkpoint {model.checkpoint}: holds no .safetensors file")
+        raise TrainError(
+            f"model.checkpoint {model.checkpoint}: holds no .safetensors file; save the model with safetensors"
+        )
+    return folder
+
+
+def checked_folder(model: ModelConfig) -> Path:
+    """As `checkpoint_folder`, with all weights there and none cut off. Raises TrainError."""
+    from safetensors import SafetensorError, safe_open
+
+    folder = checkpoint_folder(model)
+    index = folder / INDEX
+    listed = set(read_json(index).get("weight_map", {}).values()) if index.is_file() else set()
+    for name in sorted(listed):
+        if not (folder / name).is_file():
+            raise TrainError(f"model.checkpoint {model.checkpoint}: holds no {name}, which its {INDEX} names")
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise TrainError(f"{path}: not a whole safetensors file ({error}); fetch it again") from error
     return folder
 
 
@@ -69,6 +107,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises TrainError where it is anything else."""
     try:
         value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise TrainError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise TrainError(f"{path}: not JSON ({error})") from error
     if not isinstance(value, dict):

@@ -39,11 +39,18 @@ class StopRequest:
 
 
 def lock(out: Path, patience: float = 60.0) -> TextIO:
-    """Holds `out` for this process until the returned file is closed or the process ends; the file names its pid.
+    """Holds `out`, made where it is missing, for this process until the returned file is closed or the process ends; the
+    file names its pid.
 
-    Waits `patience` seconds for a run that is still saving, then raises TrainError.
+    Waits `patience` seconds for a run that is still saving, then raises TrainError; so it does where it cannot write.
     """
-    file = (out / LOCK).open("a+", encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise TrainError(
+            f"{out}: cannot be written to ({error.strerror}); choose another folder with train.out=..."
+        ) from error
     end = time.monotonic() + patience
     while True:
         try:

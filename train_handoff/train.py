@@ -22,15 +22,20 @@ from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Optimizer
 
 from winnow.train_handoff.checkpoint import Checkpointer
-from winnow.train_handoff.config import OptimizerConfig, TrainConfig, TrainError
+from winnow.train_handoff.config import OptimizerConfig, TrainConfig, TrainError, parse_config
 from winnow.train_handoff.data import Loader, StepBatch, micro_batch
 from winnow.train_handoff.export import export
 from winnow.train_handoff.metrics import MetricsLog, StepMetrics, peak_flops
 from winnow.train_handoff.model import Trainee, build, flops_per_token
-from winnow.train_handoff.plan import Plan, check_vocabulary, make_plan
+from winnow.train_handoff.plan import Plan, make_plan
+from winnow.train_handoff.preflight import preflight
+from winnow.train_handoff.pretrained import read_json
 from winnow.train_handoff.resume import check_resume, newest_checkpoint, training_state
 from winnow.train_handoff.schedule import rate
-from winnow.train_handoff.stopping import StopRequest, lock
+from winnow.train_handoff.stopping import STOP_FILE, StopRequest, lock
+
+DECLARATION = "train.json"
+"""In the training folder: what the run there was last started with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,15 @@ class Process:
 def train(config: TrainConfig, stop: StopRequest) -> None:
     """Trains to the plan's end, or until asked to stop; goes on from the newest checkpoint in `config.out`."""
     out = Path(config.out)
+    if STOP_FILE not in os.environ and os.environ["LOCAL_RANK"] == "0":  # else the launcher has asked
+        preflight(config, int(os.environ["WORLD_SIZE"]))
     plan = make_plan(config)
-    process = join(config, plan)
+    process = join(config)
     held = lock(out) if process.rank == 0 else None
+    if held is not None:
+        partial = out / f".{DECLARATION}.partial"
+        partial.write_text(config.model_dump_json(exclude_unset=True, indent=1), encoding="utf-8")
+        partial.replace(out / DECLARATION)
     dist.barrier()
     console = Console(quiet=process.rank != 0)
 
@@ -59,14 +70,12 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
 
     start = 0
     if (found := newest_checkpoint(out)) is not None:
-        changed = check_resume(config, plan, found)
+        changed = check_resume(config, plan, found, process.world)
         checkpoints.restore(found)
         start = found.step
         console.print(f"resuming after step {start} of {plan.steps} from {found.path}", soft_wrap=True)
         for change in changed:
             console.print(f"changed since that checkpoint: {change}", soft_wrap=True)
-    elif config.model.checkpoint is not None and process.rank == 0:
-        check_vocabulary(config, plan)
 
     loader = Loader(
         plan,
@@ -108,8 +117,7 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
         console.print(f"stopped after step {done} of {plan.steps}; saved, the same command goes on", soft_wrap=True)
     else:
         if config.export:
-            dtype = torch.bfloat16 if bf16 else torch.float32
-            folder = export(trainee, plan.shards[0], out, dtype)
+            folder = export(trainee, plan.shards[0], out, torch.bfloat16 if bf16 else torch.float32, config.model)
             console.print(f"exported the model of step {done} to {folder}", soft_wrap=True)
         console.print(f"done: {done} steps, {done * plan.batch * plan.length:,} tokens", soft_wrap=True)
     if log is not None:
@@ -120,16 +128,14 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
         held.close()
 
 
-def join(config: TrainConfig, plan: Plan) -> Process:
-    """Joins the other processes that torchrun started. Raises TrainError where the batch cannot be shared out."""
+def join(config: TrainConfig) -> Process:
+    """Joins the other processes that torchrun started. Raises TrainError for a device that is not there."""
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if on_gpu and not torch.cuda.is_available():
         raise TrainError("device is 'cuda', but torch sees no GPU; use device=cpu or auto")
     if not on_gpu and config.attention == "flex_attention":
         raise TrainError("attention is 'flex_attention', which trains on GPUs only; use sdpa on a CPU")
     world = int(os.environ["WORLD_SIZE"])
-    if plan.batch % world:
-        raise TrainError(f"a global batch of {plan.batch} sequences cannot be shared by {world} processes equally")
     if config.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
     if on_gpu:
@@ -245,12 +251,12 @@ class Window:
 
 def main(arguments: list[str]) -> int:
     """`CONFIG.json` -> exit code: 0 finished or stopped and saved, 2 refused with one sentence."""
-    stop = StopRequest()
-    config = TrainConfig.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     try:
-        train(config, stop)
+        if len(arguments) != 1 or not {"RANK", "LOCAL_RANK", "WORLD_SIZE"} <= set(os.environ):
+            raise TrainError("expected torchrun --nproc-per-node=N -m winnow.train_handoff.train CONFIG.json")
+        train(parse_config(read_json(Path(arguments[0])), f"{arguments[0]}: train"), StopRequest())
     except TrainError as error:
-        if os.environ.get("RANK", "0") == "0":  # the others have nothing else to say
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # the others have nothing else to say
             print(f"error: {error}", file=sys.stderr, flush=True)
         return 2
     return 0

@@ -6,17 +6,27 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from winnow.pipelines.spec import load_pipeline
+from winnow.pipelines.yaml_source import SpecError
 from winnow.tokenize.reader import ShardSet
-from winnow.train_handoff.config import ModelConfig, TrainConfig, TrainError, parse_config, with_values
+from winnow.train_handoff.config import ModelConfig, TrainConfig, TrainError, leaves, parse_config, with_values
 from winnow.train_handoff.launch import main
 from winnow.train_handoff.plan import make_plan
-from winnow.train_handoff.resume import COMPLETE, STATE, check_resume, newest_checkpoint, training_state
+from winnow.train_handoff.resume import (
+    COMPLETE,
+    ON_RESUME,
+    STATE,
+    Checkpoint,
+    check_resume,
+    newest_checkpoint,
+    training_state,
+)
 from winnow.train_handoff.schedule import rate
 
 from .conftest import Corpus
@@ -93,6 +103,17 @@ def test_without_phases_one_pass_over_the_shards(folders: tuple[Path, Path], tmp
         ({"model": {"layer": 2}}, r"train\.model\.layer: unknown key; did you mean 'layers'\?"),
         ({"phases": [{"name": "x", "data": [{"shard": "y"}]}]}, r"phases\.0\.data\.0\.shard: .*did you mean 'shards'"),
         ({"lr": {"warmup": -1}}, r"train\.lr\.warmup: .*greater than or equal to 0 \(found -1\)"),
+        ({"lr": {"warmup": 1.0}}, r"train\.lr\.warmup: a fraction is a share of the curve.*\(found 1\.0\)"),
+        ({"phases": [{"name": "x", "lr": {"decay": 2.0}}]}, r"train\.phases\.0\.lr\.decay: a fraction is a share"),
+        ({"lr": {"peak": 0.1, "final": 0.2}}, r"train\.lr: final 0\.2 is above peak 0\.1"),
+        ({"lr": {"peak": 1e-5}}, r"final 3e-05, its default, is above peak 1e-05"),
+        ({"lr": {"peak": float("inf")}}, "finite number"),
+        ({"batch": {"tokens": 511}}, "batch.tokens 511 is less than one sequence of 512"),
+        (
+            {"trust_tokenizer": True},
+            r"train\.trust_tokenizer: unknown key; did you mean 'train\.model\.trust_tokenizer'",
+        ),
+        ({"model": {"trust_tokenizer": True}}, "'trust_tokenizer' belongs to a 'checkpoint'"),
         ({"dtype": "fp8"}, r"train\.dtype: .*'auto', 'fp32' or 'bf16' \(found 'fp8'\)"),
         ({"steps": 5, "tokens": 5}, "not both"),
         ({"steps": 5, "phases": [{"name": "x"}]}, "on each phase"),
@@ -124,8 +145,8 @@ def test_assignments_from_the_command_line() -> None:
 def test_a_shipped_recipe_goes_on_from_a_checkpoint_as_its_refusal_says(recipe: str) -> None:
     path = Path(__file__).resolve().parents[2] / "pipelines" / f"{recipe}.yaml"
     over = ["train.model.checkpoint=someone/small"]
-    with pytest.raises(TrainError) as refused:
-        parse_config({"shards": "s", "out": "o"} | load_pipeline(path, over).train)
+    with pytest.raises(SpecError, match=r"^--set train\.model\.checkpoint: train\.model: ") as refused:
+        load_pipeline(path, over)
     assignments = str(refused.value).split(" --set ")[1:]
     assert assignments == ["train.model=null", *over]
     config = parse_config({"shards": "s", "out": "o"} | load_pipeline(path, assignments).train)
@@ -160,6 +181,132 @@ def test_the_launcher_refuses_before_starting_anything(
     assert not (tmp_path / "out").exists()
 
 
+CHANGES: dict[str, Any] = {
+    "shards": "b",
+    "out": "elsewhere",
+    "model.checkpoint": "someone/small",
+    "model.revision": "v2",
+    "model.trust_tokenizer": True,
+    "model.shape": "qwen3",
+    "model.layers": 3,
+    "model.hidden": 128,
+    "model.heads": 2,
+    "model.kv_heads": 2,
+    "model.head_dim": 32,
+    "model.ffn": 64,
+    "model.tie_embeddings": False,
+    "model.rope_theta": 5000.0,
+    "model.norm_eps": 1e-5,
+    "model.init_std": 0.1,
+    "phases.name": "other",
+    "phases.data.shards": "b",
+    "phases.data.weight": 5.0,
+    "phases.steps": 4,
+    "phases.tokens": 64 * 6 * 7,
+    "phases.lr.shape": "cosine",
+    "phases.lr.peak": 0.5,
+    "phases.lr.final": 1e-9,
+    "phases.lr.warmup": 3,
+    "phases.lr.decay": 1,
+    "steps": 17,
+    "tokens": 64 * 6 * 17,
+    "sequence_length": 32,
+    "batch.sequences": 12,
+    "batch.tokens": 64,
+    "batch.micro": 2,
+    "lr.shape": "linear",
+    "lr.peak": 0.5,
+    "lr.final": 1e-9,
+    "lr.warmup": 1,
+    "lr.decay": 1,
+    "optimizer.beta1": 0.5,
+    "optimizer.beta2": 0.5,
+    "optimizer.eps": 1e-3,
+    "optimizer.weight_decay": 0.5,
+    "optimizer.clip": 0.5,
+    "mask_documents": False,
+    "seed": 1,
+    "device": "cpu",
+    "processes": 2,
+    "threads": 3,
+    "dtype": "bf16",
+    "attention": "eager",
+    "activation_checkpointing": True,
+    "compile": True,
+    "loss_chunk": 7,
+    "checkpoint_every": 9,
+    "keep_last": 9,
+    "async_checkpoint": True,
+    "log_every": 9,
+    "deterministic": True,
+    "export": False,
+}
+"""Another value of every setting; `b` is the other folder of shards."""
+
+LOADED = {"model.revision", "model.trust_tokenizer"}
+"""Settings that only a model from a checkpoint may have."""
+
+
+def with_change(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """`values` with one setting changed, of the last item where it is one of a list's."""
+    changed: dict[str, Any] = json.loads(json.dumps(values))
+    at, (*parents, last) = changed, key.split(".")
+    for parent in parents:
+        at = at.setdefault(parent, {})
+        at = at[-1] if isinstance(at, list) else at
+    for exclusive in ({"steps", "tokens"}, {"sequences", "tokens"}):
+        if last in exclusive:
+            at.pop((exclusive - {last}).pop(), None)
+    at[last] = value
+    return changed
+
+
+class Resumed:
+    """A checkpoint after step 5 of a run, in phase `one` where it has phases."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+        config = parse_config(values)
+        state = training_state(config, make_plan(config), 5, world=1)
+        self.found = Checkpoint(Path("out/checkpoints/step-00000005"), 5, json.loads(json.dumps(state)))
+
+    def after(self, key: str, value: Any) -> list[str]:
+        config = parse_config(with_change(self.values, key, value))
+        return check_resume(config, make_plan(config), self.found, world=config.processes or 1)
+
+
+def test_every_setting_is_classed_and_does_on_resume_what_its_class_says(folders: tuple[Path, Path]) -> None:
+    assert set(ON_RESUME) == set(leaves()) == set(CHANGES), "a new setting needs a class and a case here"
+    lr = {"warmup": 2, "shape": "wsd", "decay": 2}
+    base = {"shards": str(folders[0]), "out": "o", "sequence_length": 64, "batch": {"sequences": 6}}
+    data = [{"weight": 3.0}, {"shards": str(folders[1])}]
+    phases = [
+        {"name": "one", "steps": 9, "lr": lr},
+        {"name": "two", "steps": 9, "data": [*data[1:], data[0]], "lr": lr},
+    ]
+    plain, phased = Resumed(base | {"steps": 20, "lr": lr}), Resumed(base | {"phases": phases})
+    loaded = Resumed(base | {"steps": 20, "model": {"checkpoint": "someone/small"}})
+    for key, value in CHANGES.items():
+        value = str(folders[1]) if value == "b" else value
+        group = phased if key.startswith("phases") else loaded if key in LOADED else plain
+        if key == "phases.data.shards":
+            group = Resumed(base | {"phases": [*phases, {"name": "three", "steps": 1}]})
+            group.values["phases"][-1]["data"] = [{"shards": str(folders[0])}]
+        if ON_RESUME[key] == "refused":
+            with pytest.raises(TrainError, match=f"cannot resume from step-00000005: {key} was"):
+                group.after(key, value)
+        elif ON_RESUME[key] == "planned":
+            try:
+                said = group.after(key, value)
+            except TrainError as error:
+                said = [str(error)]
+                assert "cannot resume" in said[0], key
+            assert said, key
+        else:
+            said = group.after(key, value)
+            assert len(said) == (ON_RESUME[key] == "reported") and all(line.startswith(f"{key}: ") for line in said)
+
+
 def test_what_may_resume(folders: tuple[Path, Path], corpus: Corpus, tmp_path: Path) -> None:
     config = settings(folders, tmp_path)
     plan = make_plan(config)
@@ -172,16 +319,27 @@ def test_what_may_resume(folders: tuple[Path, Path], corpus: Corpus, tmp_path: P
     found = newest_checkpoint(tmp_path)
     assert found is not None and found.step == 35
     assert (found.state["phase"], found.state["sample"]) == (1, 30)
-    assert check_resume(config, plan, found) == []
+    assert check_resume(config, plan, found, 1) == []
 
-    def resume(**changes: Any) -> list[str]:
+    def resume(world: int = 1, **changes: Any) -> list[str]:
         changed = settings(folders, tmp_path, **changes)
-        return check_resume(changed, make_plan(changed), found)
+        return check_resume(changed, make_plan(changed), found, world)
 
-    assert resume(lr={"peak": 0.5}, log_every=7) == ["lr.peak: 0.0003 -> 0.5", "log_every: 1 -> 7"]
-    phases = json.loads(config.model_dump_json())["phases"]
-    longer = [phases[0], phases[1] | {"steps": 25}, phases[2]]
-    assert resume(phases=longer) == ["steps of the run: 60 -> 65"]
+    assert resume(2, optimizer={"clip": 0.5}, log_every=7) == ["optimizer.clip: 1.0 -> 0.5", "processes: 1 -> 2"]
+    one, two, three = json.loads(config.model_dump_json())["phases"]
+    # The curve of phase one spans phase two, so that its rate is another from now on.
+    assert resume(phases=[one, two | {"steps": 25}, three]) == [
+        "phase 'one': lr.steps: 50 -> 55",
+        "phase 'two': steps: 20 -> 25",
+    ]
+    assert resume(phases=[one | {"lr": one["lr"] | {"peak": 85.0}}, two, three]) == [
+        "phase 'one': lr.peak: 1.0 -> 85.0"
+    ]
+    assert resume(phases=[one, two | {"steps": 5}]) == [
+        "phase 'one': lr.steps: 50 -> 35",
+        "phase 'two': steps: 20 -> 5",
+        "phase 'three': removed",
+    ]
     other = corpus(tmp_path / "other", 30, seed=3)
     refusals = {
         "model.layers was 4, now 3": {"model": {"layers": 3}},
@@ -189,16 +347,18 @@ def test_what_may_resume(folders: tuple[Path, Path], corpus: Corpus, tmp_path: P
         "sequence_length was 64, now 32": {"sequence_length": 32},
         "the global batch was 6, now 8": {"batch": {"sequences": 8}},
         "mask_documents was True, now False": {"mask_documents": False},
-        "the shards of phase 'one' changed": {"shards": str(other)},
-        "the weights of phase 'two' changed": {
-            "phases": [phases[0], phases[1] | {"data": [{"weight": 2.0}, phases[1]["data"][1]]}]
+        "phase 'one' has begun; its data were": {"shards": str(other)},
+        "phase 'two' has begun; its weights were 1, 3, now 2, 3": {
+            "phases": [one, two | {"data": [{"weight": 2.0}, two["data"][1]]}]
         },
-        "phase 'one', already over, had 30 steps, now 31": {"phases": [phases[0] | {"steps": 31}, *phases[1:]]},
-        "phase 'two', which is no longer declared": {"phases": phases[:1]},
-        "past the run's end at step 34": {"phases": [phases[0], phases[1] | {"steps": 4}]},
+        "phase 'one', already over, had 30 steps, now 31": {"phases": [one | {"steps": 31}, two, three]},
+        "phase 'two' has begun, and is no longer declared": {"phases": [one]},
+        "phase 'two': 5 of its steps are done, and now it has 4": {"phases": [one, two | {"steps": 4}, three]},
     }
     for sentence, change in refusals.items():
         with pytest.raises(TrainError, match="cannot resume") as refused:
             resume(**change)
         assert sentence in str(refused.value)
         assert str(refused.value).endswith(f"into another folder than {tmp_path} with train.out=...")
+    with pytest.raises(TrainError, match="another version of winnow wrote it"):
+        check_resume(config, plan, replace(found, state=found.state | {"version": 1}), 1)
