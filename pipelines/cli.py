@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -192,9 +193,16 @@ def fit_classifier_command(
     from winnow.classifiers.fit import fit_classifier
 
     fitted = fit_classifier(recipe, data, out)
-    console().print(
-        f"{fitted.model}: {fitted.size:,} bytes from {fitted.fitted_on:,} examples; {fitted.figures}", soft_wrap=True
-    )
+    figures = fitted.figures
+    auc = f", AUC {figures.auc:.3f}" if figures.auc is not None else ""
+    stage = f"{{use: fasttext, model: {fitted.model.resolve()}}}"
+    for line in (
+        f"{fitted.model}: {fitted.size:,} bytes, fitted on {fitted.fitted_on:,} examples",
+        f"held out {figures.examples:,}: accuracy {figures.accuracy:.3f}, F1 {figures.f1:.3f}{auc}; by source: {fitted.card}",
+        f"what a score means: {fitted.sidecar}",
+        f"measure with it: winnow run DECLARATION --set {shlex.quote(f'stages.{_stage_name(fitted.name)}={stage}')}",
+    ):
+        console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @fit_app.command("tokenizer")
@@ -215,10 +223,22 @@ def fit_tokenizer_command(
     )
 
 
+def _stage_name(name: str) -> str:
+    """A name that a stage may have."""
+    return re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9_]", "_", name.lower())) or "model"
+
+
 def main() -> None:
     """Entry point."""
     in_utf8()
+    sys.argv[1:] = [_at_home(argument) for argument in sys.argv[1:]]
     guarded(app)
+
+
+def _at_home(argument: str) -> str:
+    """`~/x` and `--option=~/x` with the home folder, which shells write out at the beginning of a word alone."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{equals}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else argument
 
 
 def guarded(command: Callable[[], object]) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 import winnow.stages
 import winnow.stages.sources
@@ -21,7 +20,7 @@ from winnow.pipelines.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.guards import Guard, GuardError, compile_guards
 from winnow.pipelines.located import locate, locate_train, located
 from winnow.pipelines.selection.clause import nearest
-from winnow.pipelines.yaml_source import Marked, SpecError, load, override
+from winnow.pipelines.yaml_source import Marked, SpecError, as_written, load, override
 from winnow.stages.stage import (
     Corpus,
     CorpusTransform,
@@ -272,7 +271,7 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        if any(_as_written(mistake, tree, marked, key) for mistake in error.errors()):
+        if any(as_written(mistake, tree, marked, key) for mistake in error.errors()):
             return _validated(model, tree, marked, key, problems)
         said: set[str] = set()
         for mistake in error.errors():
@@ -299,36 +298,23 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
         return None
 
 
-def _as_written(mistake: ErrorDetails, tree: Any, marked: Marked, key: tuple[str, ...]) -> bool:
-    """Whether a text was expected where YAML saw something else (`no`, 2024-10-01, 0123), and stands there now as it is
-    written."""
-    if mistake["type"] not in ("string_type", "tuple_type", "list_type", "literal_error", "enum"):
-        return False
-    at = key
-    for part in mistake["loc"]:
-        inside = isinstance(part, int) if isinstance(tree, list) else isinstance(tree, dict) and part in tree
-        if not inside:
-            return False  # of a form that the value does not have
-        at = (*at, str(part))
-        if at in marked.texts and not isinstance(tree[part], str):
-            tree[part] = marked.texts[at]
-            below = marked.tree
-            for step in at[:-1]:
-                below = below[int(step) if isinstance(below, list) else step]
-            below[int(at[-1]) if isinstance(below, list) else at[-1]] = tree[part]
-            return True
-        tree = tree[part]
-    return False
-
-
 def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
     """The keys that settings have at a path, where their type says so."""
     for part in path:
         field = model.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return []
-        model = field.annotation
+        if field is not None:
+            found = _model_in(field.annotation)
+            if found is None:
+                return []
+            model = found
     return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The settings that a field holds: itself, as one of several forms, or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)
 
 
 def _kind(package: Any, use: Any, marked: Marked, key: tuple[str, ...], problems: list[str]) -> Any:

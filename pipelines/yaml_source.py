@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic_core import ErrorDetails
 
 Key = tuple[str, ...]
 
@@ -108,6 +109,28 @@ def override(marked: Marked, assignment: str) -> None:
                 break
             raise SpecError(f"--set {assignment!r}: {'.'.join(key[: depth + 1])} is {at!r}, not a mapping")
     marked.overlay(child)
+
+
+def as_written(mistake: ErrorDetails, tree: Any, marked: Marked, key: tuple[str, ...]) -> bool:
+    """Whether a text was expected where YAML saw something else (`no`, 2024-10-01, 0123), and stands there now as it is
+    written."""
+    if mistake["type"] not in ("string_type", "tuple_type", "list_type", "literal_error", "enum"):
+        return False
+    at = key
+    for part in mistake["loc"]:
+        inside = isinstance(part, int) if isinstance(tree, list) else isinstance(tree, dict) and part in tree
+        if not inside:
+            return False  # of a form that the value does not have
+        at = (*at, str(part))
+        if at in marked.texts and not isinstance(tree[part], str):
+            tree[part] = marked.texts[at]
+            below = marked.tree
+            for step in at[:-1]:
+                below = below[int(step) if isinstance(below, list) else step]
+            below[int(at[-1]) if isinstance(below, list) else at[-1]] = tree[part]
+            return True
+        tree = tree[part]
+    return False
 
 
 def _parent(path: Path, parent: str) -> Path:

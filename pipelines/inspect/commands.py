@@ -41,20 +41,31 @@ def inspect(
 def why(
     run: Reference,
     document: Annotated[str, typer.Argument(help="URL or id of a document, or a fragment of its text.")],
+    all_: Annotated[bool, typer.Option("--all", help="All documents that are meant, where there are several.")] = False,
+    number: Annotated[int | None, typer.Option(help="Of several, the one of this number in the list.", min=1)] = None,
     chars: Chars = 400,
     as_json: Json = False,
 ) -> None:
     """Say what was decided about a document: every stage and clause with value and threshold, its duplicates, its copies
-    and where they lie, and the models."""
+    and where they lie, and the models. Where several are meant, list them."""
     from winnow.pipelines.finished import open_run
-    from winnow.pipelines.inspect.terminal import show_why
-    from winnow.pipelines.inspect.why import explain
+    from winnow.pipelines.inspect.candidates import candidates, chosen
+    from winnow.pipelines.inspect.decision import reading
+    from winnow.pipelines.inspect.find import CANDIDATES, TEXT_HITS, find
+    from winnow.pipelines.inspect.terminal import show_candidates, show_why
+    from winnow.pipelines.inspect.why import explained
 
-    found = explain(open_run(run), document)
+    opened = reading(open_run(run))
+    most = None if all_ else TEXT_HITS if as_json and number is None else CANDIDATES
+    found = find(opened, document, most)
+    if number is not None:
+        found = chosen(found, number)
     if as_json:
-        as_lines(found)
+        as_lines(explained(opened, found))
+    elif len(found.records) > 1 and not all_:
+        show_candidates(candidates(opened, found, document), found, run, document, console())
     else:
-        show_why(found, console(), chars)
+        show_why(explained(opened, found), console(), chars)
 
 
 def sample(

@@ -23,7 +23,10 @@ from winnow.pipelines.store import BATCH_ROWS
 from winnow.pipelines.texts import Reader
 
 TEXT_HITS = 5
-"""Texts that are shown before the scan for a fragment stops."""
+"""Texts that are explained before the scan for a fragment stops."""
+
+CANDIDATES = 20
+"""Texts that are listed before it stops."""
 
 ID_PREFIX = re.compile(r"[0-9a-f]{8,31}\Z")
 
@@ -55,8 +58,9 @@ class Found:
     complete: bool = True
 
 
-def find(run: Run, wanted: str) -> Found:
-    """All records of an id or URL (a recrawled page has several), or the first documents whose text holds a fragment.
+def find(run: Run, wanted: str, most: int | None = TEXT_HITS) -> Found:
+    """All records of an id or URL (a recrawled page has several), or the first documents whose text holds a fragment, all of
+    them where `most` is None.
 
     Raises RunError where there is none.
     """
@@ -75,7 +79,7 @@ def find(run: Run, wanted: str) -> Found:
         if found := tuple(_matching(run, condition)):
             return Found(found, by)
     edits = run.plan.pipeline.edits()
-    texts = tuple(_with_text(run, wanted, edits)) or (tuple(_with_text(run, wanted, ())) if edits else ())
+    texts = tuple(_with_text(run, wanted, edits, most)) or (tuple(_with_text(run, wanted, (), most)) if edits else ())
     if not texts:
         documents = sum(
             r["documents"] for p in run.plan.partitions if (r := run.plan.store.record(run.plan.records(p)))
@@ -85,7 +89,7 @@ def find(run: Run, wanted: str) -> Found:
             f"{run.folder}: no record has the URL or id '{wanted}', and none of {documents:,} texts holds it{freed}; "
             "expected a URL, an id or a fragment of a text"
         )
-    return Found(texts, "a fragment of its text", complete=len(texts) < TEXT_HITS)
+    return Found(texts, "a fragment of its text", complete=most is None or len(texts) < most)
 
 
 def records(run: Run, partition: Partition) -> pl.DataFrame:
@@ -110,11 +114,10 @@ def _matching(run: Run, condition: pl.Expr) -> Iterator[Record]:
             yield from (Record(partition=partition, **row) for row in hits.iter_rows(named=True))
 
 
-def _with_text(run: Run, fragment: str, editors: Sequence[str]) -> Iterator[Record]:
+def _with_text(run: Run, fragment: str, editors: Sequence[str], most: int | None) -> Iterator[Record]:
     """The first documents whose title or text, with the edits of these stages, holds a fragment, however its words are
     spaced."""
-    words = [re.escape(word) for word in unicodedata.normalize("NFC", fragment).split()]
-    pattern = r"\s+".join(words)
+    pattern = spaced(fragment)
     hits = 0
     for partition in run.plan.partitions:
         record = run.plan.store.record(run.plan.records(partition))
@@ -130,14 +133,19 @@ def _with_text(run: Run, fragment: str, editors: Sequence[str]) -> Iterator[Reco
                 )
             )
             rows += [number * BATCH_ROWS + row for row in holds.get_column("hit").arg_true().to_list()]
-            if hits + len(rows) >= TEXT_HITS:
+            if most is not None and hits + len(rows) >= most:
                 break
         if rows:
-            found = records(run, partition).filter(pl.col("row").is_in(rows[: TEXT_HITS - hits]))
+            found = records(run, partition).filter(pl.col("row").is_in(rows if most is None else rows[: most - hits]))
             hits += len(found)
             yield from (Record(partition=partition, **row) for row in found.iter_rows(named=True))
-        if hits >= TEXT_HITS:
+        if most is not None and hits >= most:
             return
+
+
+def spaced(fragment: str) -> str:
+    """The pattern of a fragment, however its words are spaced."""
+    return r"\s+".join(re.escape(word) for word in unicodedata.normalize("NFC", fragment).split())
 
 
 def _freed(run: Run) -> bool:

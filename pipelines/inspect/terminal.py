@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from winnow.pipelines.inspect.candidates import Candidate
 from winnow.pipelines.inspect.changes import TextChange
 from winnow.pipelines.inspect.cluster import Cluster
 from winnow.pipelines.inspect.diff import Change, Count, Difference, Group, Reason
+from winnow.pipelines.inspect.find import Found
 from winnow.pipelines.inspect.marked import Marked, excerpt, rendered, visible
 from winnow.pipelines.inspect.sample import Sample, Sampled
 from winnow.pipelines.inspect.why import ClauseCheck, Explanation, StageCheck
@@ -33,6 +36,24 @@ def show_why(explanations: Iterable[Explanation], console: Console, chars: int) 
         if number:
             console.print()
         _explanation(explanation, console, chars)
+
+
+def show_candidates(found: Sequence[Candidate], records: Found, run: str, wanted: str, console: Console) -> None:
+    """The records that may be meant, by number, and how to ask for one of them."""
+    several = f"{_many(len(found), 'record')} or more" if not records.complete else _many(len(found), "record")
+    _line(console, f"{several}, found by {records.by}:", style="bold")
+    for number, candidate in enumerate(found, 1):
+        _line(console, f"{number:3}  {candidate.url or '(no URL)'}  id {candidate.id}  source {candidate.source}")
+        style = COLOURS.get(candidate.decision.status, "yellow")
+        _line(console, f"     {candidate.decision.sentence()}", style=style)
+        if candidate.text.text:
+            console.print(
+                Text("     ") + rendered(candidate.text, console), soft_wrap=True, highlight=False, markup=False
+            )
+    again = f"winnow why {shlex.quote(run)} {shlex.quote(wanted)}"
+    _line(
+        console, f"everything about one of them: {again} --number N, or its id or URL; about all of them: {again} --all"
+    )
 
 
 def show_sample(sample: Sample, console: Console, chars: int) -> None:

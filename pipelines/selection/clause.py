@@ -16,7 +16,7 @@ BYTES = "@bytes"
 """The weight of a document in bytes of its text, as a column."""
 
 LISTED = 12
-"""Names that an error sentence lists before it shows the nearest alone."""
+"""Names that an error sentence lists before it says the nearest first."""
 
 
 class ClauseError(ValueError):
@@ -87,13 +87,12 @@ _TYPES = {"float32": pl.Float32, "float64": pl.Float64, "int32": pl.Int32, "int6
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """`expected one of a, b, c; nearest: 'b'` for an error sentence; long lists are cut to the nearest names."""
+    """`expected one of a, b, c; nearest: 'b'` for an error sentence, with every choice; the nearest come before long lists."""
     names = list(dict.fromkeys(choices))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     if not names:
         return "there is none to choose"
     if len(names) <= LISTED:
         return f"expected one of {', '.join(names)}" + (f"; nearest: '{near[0]}'" if near else "")
-    if near:
-        return f"nearest of {len(names)}: '{near[0]}'" + (f" (then {', '.join(near[1:])})" if near[1:] else "")
-    return f"expected one of {len(names)}: {', '.join(names[:LISTED])}, ..."
+    first = f"nearest: '{near[0]}'" + (f" (then {', '.join(near[1:])})" if near[1:] else "") + "; " if near else ""
+    return f"{first}expected one of {len(names)}: {', '.join(names)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from winnow.classifiers.fit import fit_classifier
 from winnow.classifiers.recipe import RecipeError, load_recipe, recipes
 from winnow.classifiers.scorer import content_digest, load_scorer, read_sidecar
+from winnow.pipelines.spec import load_pipeline
 
 GOOD = [
     "태양은 {}개의 행성을 거느린 항성이다.",
@@ -132,3 +134,23 @@ def test_shipped_recipes_are_valid_and_name_a_licence_for_every_source(name: str
     assert recipe.name == name
     assert all(source.licence for source in recipe.sources)
     assert not any("ND" in source.licence or "korquad" in source.folder for source in recipe.sources)
+
+
+def test_the_command_says_how_good_it_is_and_how_to_use_it(own: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "winnow.pipelines.cli", "fit", "classifier", str(own), "--data", str(tmp_path)]
+    done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, figures, meaning, then = done.stdout.splitlines()
+    assert first.startswith(f"{tmp_path}/out/mine.ftz: ") and "held out" in figures and "AUC" in figures
+    assert figures.endswith("mine.md") and meaning.endswith("mine.json") and len(done.stdout) < 1000
+    assert then.startswith("measure with it: winnow run DECLARATION --set ")
+    (tmp_path / "in.jsonl").write_text('{"text": "a"}\n', "utf-8")
+    declared = tmp_path / "some.yaml"
+    declared.write_text(
+        "name: some\nlanguage: ko\nsources: {t: {use: jsonl, paths: [in.jsonl]}}\nstages: {rules: {use: rules}}\n",
+        "utf-8",
+    )
+    (assignment,) = shlex.split(then.partition("--set ")[2])
+    assert (
+        load_pipeline(declared, [assignment]).nodes["mine"].stage.artifacts()[0].path == tmp_path / "out" / "mine.ftz"
+    )

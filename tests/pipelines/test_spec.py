@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import winnow.stages
 from winnow.filters.languages import languages
+from winnow.filters.rules.measures import MEASURES
 from winnow.pipelines.spec import kinds, load_pipeline
 from winnow.pipelines.yaml_source import SpecError
 
@@ -215,3 +218,21 @@ def test_more_mistakes_are_one_sentence(tmp_path: Path, text: str, words: list[s
 def test_a_name_cannot_leave_the_runs_folder(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="name"):
         load_pipeline(child(tmp_path, ""), ["name=.."])
+
+
+@pytest.mark.parametrize(
+    ("text", "choices"),
+    [
+        ("stages:\n  urls: {lsits: [a]}\n", ["lists", "own", "allow", "over", "keep", "repeat", "enabled", "actors"]),
+        ("stages:\n  urls: {lists: [{pth: a}]}\n", ["path", "kind", "name"]),
+        ("stages:\n  rules: {keep: 'wordcount >= 5'}\n", [m.name for m in MEASURES]),
+        ("stages:\n  language: {use: zzz}\n", kinds(winnow.stages)),
+        ("zzz: 1\n", ["name", "language", "seed", "max_failures", "sources", "stages", "rejected", "train"]),
+    ],
+)
+def test_a_mistake_lists_every_choice(tmp_path: Path, text: str, choices: list[str]) -> None:
+    with pytest.raises(SpecError) as error:
+        load_pipeline(child(tmp_path, text))
+    listed = re.split(r"[,;\s]+", str(error.value).partition("expected one of ")[2])
+    assert set(choices) <= set(listed), error.value
+    assert "..." not in str(error.value)

@@ -390,3 +390,24 @@ def test_the_command_prints_every_stage_and_marks_what_dropped(recipe: Path, kor
     assert told["decision"]["clause"] == "rules.dup_lines" and told["text"]["text"] == rows[0]["text"]
     missing = command("why", run.folder, "https://nowhere.example/")
     assert missing.returncode == 1 and missing.stderr.startswith("error: ") and len(missing.stderr.splitlines()) == 1
+
+
+def test_several_documents_are_listed_until_one_is_chosen(recipe: Path) -> None:
+    run = go(recipe)
+    done = command("why", run.folder, "새로운")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) < 70 and lines[0] == "20 records or more, found by a fragment of its text:"
+    assert lines[1].startswith("  1  https://example.org/") and "⟦새로운⟧" in done.stdout
+    assert lines[-1].startswith(f"everything about one of them: winnow why {run.folder} '새로운' --number N")
+    third = lines[7].split("id ")[1].split()[0]
+    chosen = command("why", run.folder, "새로운", "--number", "3").stdout
+    assert f"id {third}" in chosen and chosen == command("why", run.folder, third).stdout.replace(
+        "its URL or id", "a fragment of its text"
+    )
+    refused = command("why", run.folder, "새로운", "--number", "99")
+    assert refused.returncode == 1 and "--number 99: 20 are listed" in refused.stderr
+    everything = command("why", run.folder, "새로운", "--all", "--chars", "-1").stdout
+    assert everything.count("found by a fragment of its text") > 50
+    missing = command("why", run.folder, "https://nowhere.example/", "--all")
+    assert missing.returncode == 1
