@@ -19,6 +19,15 @@ LISTED = 12
 """Names that an error sentence lists before it says the nearest first."""
 
 
+SHOWN = 200
+"""Characters of a clause that a sentence or a record shows."""
+
+
+def shortened(text: str) -> str:
+    """A clause as it is shown."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 4].rstrip()} ..."
+
+
 class ClauseError(ValueError):
     """A clause that cannot be used: one sentence saying what is wrong and the nearest valid choice."""
 

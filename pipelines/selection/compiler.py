@@ -9,7 +9,17 @@ from fractions import Fraction
 import polars as pl
 import pyarrow as pa
 
-from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, ClauseError, Statistic, nearest
+from winnow.pipelines.selection.balanced import balanced
+from winnow.pipelines.selection.clause import (
+    BYTES,
+    GUMBEL,
+    UNIFORM,
+    Clause,
+    ClauseError,
+    Statistic,
+    nearest,
+    shortened,
+)
 from winnow.pipelines.selection.tokens import COMPARISONS, OURS, Token, arguments_of, between, operand, written
 from winnow.pipelines.selection.trial import tried
 
@@ -49,13 +59,13 @@ class Compiler:
         made = self._made(self._sql(tokens), tokens)
         if made.statistics:
             raise ClauseError(
-                f"{self.stage}.repeat: '{self.text}' compares with all documents; expected an expression over one document"
+                f"{self.stage}.repeat: '{shortened(self.text)}' compares with all documents; expected an expression over one document"
             )
         return tried(made, self.known, pl.Float64)
 
     def _made(self, sql: str, tokens: list[Token]) -> Clause:
         plain = not self.statistics and not self.draws
-        signal, threshold, operator, number = None, self.text, None, None
+        signal, threshold, operator, number = None, shortened(self.text), None, None
         if plain and len(tokens) == 1 and self.signals:
             signal, threshold = self.signals[0], "true"
         elif len(set(self.signals)) == 1:
@@ -82,7 +92,7 @@ class Compiler:
         )
 
     def _error(self, what: str) -> ClauseError:
-        return ClauseError(f"{self._where()} ({self.text}): {what}")
+        return ClauseError(f"{self._where()} ({shortened(self.text)}): {what}")
 
     def _where(self) -> str:
         return f"{self.stage}.{self.key}" + (f": clause '{self.name}'" if self.key == "keep" else "")
@@ -104,7 +114,7 @@ class Compiler:
     def _sql(self, tokens: Sequence[Token]) -> str:
         """SQL for polars. Arithmetic is that of 64-bit floats, which does not wrap; what is not a number is null, as is a
         quotient by zero, so that it does not keep."""
-        called = self._called(list(tokens))
+        called = self._called(balanced(tokens))
         computes = any(t.text in ARITHMETIC or t.kind == "call" for t in called)
         out: list[str] = []
         closers: dict[int, str] = {}  # token after which a bracket of ours closes -> what closes it
@@ -262,7 +272,7 @@ class Compiler:
             key = f'CAST(({z}) / {temperature} + "{GUMBEL} {self.stage}.{self.name}" AS REAL)'
             self.draws = True
         weight = self._weight(tokens[at])
-        return f'"{self._add("top", key, by, self.text, amount=amount, share=share, weight=weight).text}"'
+        return f'"{self._add("top", key, by, shortened(self.text), amount=amount, share=share, weight=weight).text}"'
 
     def _weight(self, token: Token) -> str | None:
         if token.word == "documents":

@@ -21,12 +21,16 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from winnow.pipelines.selection.balanced import check_size
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.compiler import Compiler
 from winnow.pipelines.selection.tokens import OURS, Token, conjuncts, tokens_of
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 
 NAME = re.compile(r"\w[\w-]*\Z")
+
+CLAUSES_LIMIT = 1_000
+"""Clauses of a stage: each is evaluated, counted and shown by itself."""
 
 
 def compile_clauses(
@@ -37,7 +41,7 @@ def compile_clauses(
     named: list[tuple[str, list[Token], str]] = []
     if isinstance(keep, str):
         used: dict[str, int] = {MULTIPLICITY: 1}  # whatever drops for that has the name
-        for group in conjuncts(stage, tokens_of(stage, keep)):
+        for group in conjuncts(stage, _read(stage, keep)):
             first = next((t.text.rpartition(".")[2] for t in group if t.is_signal), "keep")
             if group[0].word == "top" and len(group) > 1:
                 first = "top"
@@ -55,10 +59,18 @@ def compile_clauses(
                     f"{stage}.keep: '{name}' is what a document is dropped by that is repeated less than once; "
                     "expected another name"
                 )
-            named.append((name, tokens_of(f"{stage}.{name}", text), text.strip()))
+            named.append((name, _read(f"{stage}.{name}", text), text.strip()))
+    if len(named) > CLAUSES_LIMIT:
+        raise ClauseError(f"{stage}.keep: {len(named):,} clauses; expected at most {CLAUSES_LIMIT:,}")
     return [Compiler(stage, name, text, known, tokens).clause(group) for name, group, text in named]
 
 
 def compile_repeat(stage: str, text: str, known: Mapping[str, pa.DataType]) -> Clause:
     """A `repeat` expression: a number over signals. Raises ClauseError."""
-    return Compiler(stage, "repeat", text.strip(), known, None, "repeat").number(tokens_of(f"{stage}.repeat", text))
+    return Compiler(stage, "repeat", text.strip(), known, None, "repeat").number(_read(f"{stage}.repeat", text))
+
+
+def _read(where: str, text: str) -> list[Token]:
+    tokens = tokens_of(where, text)
+    check_size(where, tokens)
+    return tokens

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from winnow.pipelines.selection.clause import ClauseError, nearest
+from winnow.pipelines.selection.clause import ClauseError, nearest, shortened
 
 FUNCTIONS = frozenset(
     """
@@ -60,7 +60,7 @@ def tokens_of(where: str, text: str) -> list[Token]:
     while at < len(text):
         match = TOKEN.match(text, at)
         if not match:
-            raise ClauseError(f"{where}: cannot read {text[at:].strip()[:20]!r} in clause {text!r}")
+            raise ClauseError(f"{where}: cannot read {text[at:].strip()[:20]!r} in clause {shortened(text)!r}")
         kind = str(match.lastgroup)
         out.append(Token(kind, match.group(kind), match.start(kind), match.end()))
         at = match.end()
@@ -69,7 +69,7 @@ def tokens_of(where: str, text: str) -> list[Token]:
             continue
         if here.word not in FUNCTIONS | OURS:
             raise ClauseError(
-                f"{where}: function '{here.text}' in clause {text!r} is not available; "
+                f"{where}: function '{here.text}' in clause {shortened(text)!r} is not available; "
                 f"{nearest(here.word, sorted(FUNCTIONS | OURS))}"
             )
         out[number] = replace(here, kind="call")
@@ -95,7 +95,7 @@ def conjuncts(stage: str, tokens: list[Token]) -> list[list[Token]]:
                 continue
         groups[-1].append(token)
     if any(not group for group in groups):
-        raise ClauseError(f"{stage}.keep: clause {written(tokens)!r}: AND without something on both sides")
+        raise ClauseError(f"{stage}.keep: clause {shortened(written(tokens))!r}: AND without something on both sides")
     return groups
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import polars as pl
 import pyarrow as pa
 
-from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause, ClauseError, compiled
+from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause, ClauseError, compiled, shortened
 from winnow.pipelines.selection.tokens import TOKEN
 
 
@@ -32,10 +32,10 @@ def tried(clause: Clause, known: Mapping[str, pa.DataType], expected: type[pl.Da
     result = _dtype(clause, clause.sql, frame, known)
     if expected is pl.Boolean and result != pl.Boolean:
         raise ClauseError(
-            f"{clause.name}: clause {clause.text!r} gives {result}; expected a boolean ({_types(clause, known)})"
+            f"{clause.name}: clause {shortened(clause.text)!r} gives {result}; expected a boolean ({_types(clause, known)})"
         )
     if expected is not pl.Boolean and not result.is_numeric():
-        raise ClauseError(f"{clause.name}: {clause.text!r} gives {result}; expected a number ({_types(clause, known)})")
+        raise ClauseError(f"{clause.name}: {shortened(clause.text)!r} gives {result}; expected a number ({_types(clause, known)})")
     return replace(clause, statistics=tuple(statistics))
 
 
@@ -54,7 +54,7 @@ def _dtype(clause: Clause, sql: str, frame: pl.DataFrame, known: Mapping[str, pa
     except (pl.exceptions.PolarsError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ClauseError(
-            f"{clause.name}: clause {clause.text!r} cannot be evaluated ({_types(clause, known)}): {reason}"
+            f"{clause.name}: clause {shortened(clause.text)!r} cannot be evaluated ({_types(clause, known)}): {reason}"
         ) from error
 
 
