@@ -1,5 +1,6 @@
 """Walks a fastText model file before fastText loads it: given garbage or half a file, fastText itself aborts the
-process or reads past what is there.
+process, reads past what is there, or takes as much memory as a header claims. Passed is a file whose every size agrees
+with the others and with the file's own.
 
 The layout is that of `FastText::loadModel`, `Args::load`, `Dictionary::load`, `DenseMatrix::load`, `QuantMatrix::load` and
 `ProductQuantizer::load` in fastText 0.9.2.
@@ -9,13 +10,24 @@ from __future__ import annotations
 
 import mmap
 import struct
+from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
 
 from winnow.classifiers.artifacts import ModelError
 
 MAGIC, FORMAT = 793712314, 12
 SUPERVISED = 3  # model_name::sup
 CENTROIDS = 256  # ProductQuantizer::ksub_
+
+
+GRAMS, LOSSES = 64, 4
+"""No model has longer n-grams, which cost time on every text; loss_name counts from 1 to 4."""
+
+
+class _Unsound(ValueError):
+    """Where a file contradicts itself or its size."""
 
 
 class _Reader:
@@ -30,32 +42,59 @@ class _Reader:
 
     def skip(self, size: int) -> None:
         if size < 0 or self.at + size > len(self.content):
-            raise struct.error(f"{size} bytes wanted at offset {self.at}")
+            raise _Unsound(f"{size:,} bytes wanted at offset {self.at:,} of {len(self.content):,}")
         self.at += size
 
-    def words(self, count: int) -> None:
-        for _ in range(count):
+    def words(self, words: int, labels: int) -> None:
+        """The entries of the dictionary: all words, then all labels."""
+        for number in range(words + labels):
             end = self.content.find(b"\0", self.at)
             if end < 0:
-                raise struct.error("a word without an end")
+                raise _Unsound(f"its dictionary ends after {number:,} of {words + labels:,} entries")
             self.at = end + 1
-            self.skip(9)  # its count and its type
+            (count, kind) = self.read("qb")
+            if count < 0 or kind != (number >= words):
+                raise _Unsound(f"entry {number:,} of its dictionary is neither a word nor a label")
 
-    def quantizer(self) -> None:
-        dim, *_ = self.read("4i")
+    def pruned(self, count: int) -> None:
+        """What the rows of pruned features are."""
+        start = self.at
+        self.skip(count * 8)
+        rows = np.frombuffer(self.content[start : self.at], "<i4")[1::2]
+        if len(rows) and not (rows.min() >= 0 and rows.max() < count):
+            raise _Unsound("its table of pruned features points outside of its matrix")
+
+    def quantizer(self, columns: int, rows: int) -> int:
+        """A product quantizer for so many columns; returns its codes per row."""
+        dim, subs, width, last = self.read("4i")
+        if dim != columns or width < 1 or subs != -(-dim // width) or last != (dim % width or width):
+            raise _Unsound(f"its quantizer is for {dim:,} dimensions, expected {columns:,}")
         self.skip(dim * CENTROIDS * 4)
+        return subs * rows
 
-    def matrix(self, quantized: bool) -> None:
+    def matrix(self, quantized: bool, expected: tuple[int, int]) -> None:
+        norms = quantized and bool(self.read("?")[0])
+        shape = self.read("2q")
+        if shape != expected:
+            raise _Unsound(
+                f"a matrix has {shape[0]:,} rows and {shape[1]:,} columns, expected {expected[0]:,} and {expected[1]:,}"
+            )
         if not quantized:
-            rows, columns = self.read("2q")
-            self.skip(rows * columns * 4)
-            return
-        norms, rows, _, size = self.read("?2qi")
-        self.skip(size)
-        self.quantizer()
+            return self.skip(shape[0] * shape[1] * 4)
+        (codes,) = self.read("i")
+        self.skip(codes)
+        if self.quantizer(shape[1], shape[0]) != codes:
+            raise _Unsound(f"a matrix has {codes:,} codes, which is not what its shape needs")
         if norms:
-            self.skip(rows)
-            self.quantizer()
+            self.skip(shape[0])
+            self.quantizer(1, shape[0])
+        return None
+
+
+@lru_cache(maxsize=64)
+def check_once(path: Path, digest: str) -> None:
+    """`check_model`, once per process for the same content."""
+    check_model(path)
 
 
 def check_model(path: Path) -> None:
@@ -73,17 +112,36 @@ def _walk(reader: _Reader, path: Path) -> None:
     if reader.read("2i") != (MAGIC, FORMAT):
         raise ModelError(f"{path} is not a fastText model: expected a .bin or .ftz file of format {FORMAT}")
     try:
-        model = reader.read("12id")[7]
+        dim, _, _, _, _, grams, loss, model, buckets, _, longest, _, _ = reader.read("12id")
         if model != SUPERVISED:
             raise ModelError(f"{path} holds fastText word vectors: expected a supervised classifier")
-        size, _, labels, _, pruned = reader.read("3i2q")
-        reader.words(size)
-        reader.skip(max(pruned, 0) * 8)
+        size, words, labels, _, pruned = reader.read("3i2q")
+        room = len(reader.content)  # each of them takes that many bytes at least
+        for name, value, least, most in (
+            ("dimension", dim, 1, room // 4),
+            ("number of words", words, 0, room // 10),
+            ("number of labels", labels, 0, room // 10),
+            ("number of buckets", buckets, 0, 2**31),
+            ("number of pruned features", pruned, -1, room // 8),
+            ("longest word n-gram", grams, 1, GRAMS),
+            ("longest character n-gram", longest, 0, GRAMS),
+            ("loss", loss, 1, LOSSES),
+        ):
+            if not least <= value <= most:
+                raise _Unsound(f"its header has the {name} {value:,}, expected {least:,} to {most:,}")
+        if size != words + labels or (not buckets and (grams > 1 or longest)):
+            raise _Unsound(
+                f"its header has {size:,} entries for {words:,} words and {labels:,} labels, {buckets} buckets"
+            )
+        if labels < 2:
+            raise ModelError(f"{path} has {labels} labels: expected a classifier with two or more")
+        reader.words(words, labels)
+        reader.pruned(max(pruned, 0))
         (quantized,) = reader.read("?")
-        reader.matrix(bool(quantized))
+        reader.matrix(bool(quantized), (words + (buckets if pruned < 0 else pruned), dim))
         (quantized_output,) = reader.read("?")
-        reader.matrix(bool(quantized and quantized_output))
-    except struct.error as error:
+        reader.matrix(bool(quantized and quantized_output), (labels, dim))
+    except (_Unsound, struct.error) as error:
         raise ModelError(f"{path} is a damaged fastText model: {error}") from error
-    if reader.at != len(reader.content) or labels < 2:
+    if reader.at != len(reader.content):
         raise ModelError(f"{path} is a damaged fastText model: {len(reader.content) - reader.at} bytes are left over")

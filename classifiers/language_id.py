@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from winnow.classifiers.artifacts import ModelError, ModelFile
+from winnow.classifiers.fasttext_file import check_once
 from winnow.classifiers.language_codes import language_code
 
 UNDETERMINED = "und"
@@ -21,11 +22,12 @@ class LanguageIdentifier:
     def __init__(self, file: ModelFile) -> None:
         from fasttext.FastText import _FastText
 
+        check_once(file.path, file.digest)
         try:
             # load_model() would do the same and print a warning.
             self._model: Any = _FastText(model_path=str(file.path))
             self._labels = [language_code(label) for label in self._model.get_labels()]
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, MemoryError) as error:
             raise ModelError(f"model '{file.name}' ({file.path}) is no fastText model: {error}") from error
 
     def languages(self) -> set[str]:

@@ -16,10 +16,10 @@ import difflib
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from winnow.classifiers.features import Features
+from winnow.filters.bounded_yaml import OutOfBounds, load, read_text
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -165,10 +165,10 @@ def load_recipe(recipe: str | Path) -> Recipe:
         hint = f"; nearest: '{near[0]}'" if near else ""
         raise RecipeError(f"no recipe '{recipe}': expected a YAML file or one of {', '.join(recipes())}{hint}")
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
+        return Recipe.model_validate(load(read_text(path)))
+    except (ValidationError, OutOfBounds) as error:
         if isinstance(error, ValidationError):
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the recipe"
             raise RecipeError(f"{path.name}: {where}: {first['msg']}") from error
-        raise RecipeError(f"{path.name} is not YAML: {str(error).splitlines()[0]}") from error
+        raise RecipeError(f"{path.name}{f':{error.line}' if error.line else ''}: {error}") from error

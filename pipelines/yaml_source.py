@@ -9,7 +9,12 @@ from typing import Any
 import yaml
 from pydantic_core import ErrorDetails
 
+from winnow.filters.bounded_yaml import OutOfBounds, compose, read_text
+
 Key = tuple[str, ...]
+
+EXPECTED = frozenset(["extends", "name", "language", "sources", "stages"])
+"""Of these keys a declaration has one at least; a file without is another one, and what is in it is nobody's business."""
 
 
 SET = "--set "
@@ -59,21 +64,16 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
         chain = " -> ".join(p.name for p in (*seen, path))
         raise SpecError(f"{path}: 'extends' runs in a circle: {chain}")
     try:
-        text = path.read_text("utf-8")
+        node = compose(read_text(path))
     except FileNotFoundError:
         raise SpecError(f"{path}: no such declaration{_siblings(path)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        child = Marked()
-        tree = _plain(node, (), str(path), child) if node else {}
-    except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise SpecError(f"{path}{line}: not valid YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SpecError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(tree, dict):
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except OutOfBounds as error:
+        raise SpecError(f"{path}{f':{error.line}' if error.line else ''}: {error}") from None
+    child = Marked()
+    tree = _plain(node, (), str(path), child) if node else {}
+    if not isinstance(tree, dict) or (tree and not EXPECTED & set(tree)):
         raise SpecError(f"{path}:1: expected a mapping with name, language, sources and stages")
     child.tree = tree
     parent = tree.pop("extends", None)
@@ -88,13 +88,14 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
 def override(marked: Marked, assignment: str) -> None:
     """Apply one `--set path=value`; the value is YAML."""
     path, equals, value = assignment.partition("=")
+    shown = assignment if len(assignment) <= 120 else f"{assignment[:116]} ..."
     key = tuple(part.strip() for part in path.split("."))
     if not equals or not all(key):
-        raise SpecError(f"--set {assignment!r}: expected path=value, such as stages.quality.keep='score >= 0.5'")
+        raise SpecError(f"--set {shown!r}: expected path=value, such as stages.quality.keep='score >= 0.5'")
     try:
-        node = yaml.compose(value, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError):
-        raise SpecError(f"--set {assignment!r}: the value is not valid YAML; quote it if it is text") from None
+        node = compose(value)
+    except OutOfBounds:
+        raise SpecError(f"--set {shown!r}: the value is not valid YAML; quote it if it is text") from None
     child = Marked()
     tree: Any = _plain(node, key, f"{SET}{path}", child) if node else None
     for part in reversed(key):
@@ -107,7 +108,7 @@ def override(marked: Marked, assignment: str) -> None:
         if at is not None and not isinstance(at, dict):
             if key[depth] == "keep":
                 break
-            raise SpecError(f"--set {assignment!r}: {'.'.join(key[: depth + 1])} is {at!r}, not a mapping")
+            raise SpecError(f"--set {shown!r}: {'.'.join(key[: depth + 1])} is {at!r}, not a mapping")
     marked.overlay(child)
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, resolve, shipped
+from winnow.classifiers.fasttext_file import check_once
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
 from winnow.filters.passages import passages, push, strongest
 from winnow.stages.modelled import Modelled
@@ -43,6 +44,7 @@ class Fasttext(Modelled):
 
     def find(self) -> Artifact:
         found = resolve(self.settings.model)
+        check_once(found.path, found.digest)
         read_sidecar(found.path)
         return Artifact(found.name, found.path, content_digest(found.path))
 

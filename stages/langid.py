@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, ModelFile, resolve, shipped
+from winnow.classifiers.fasttext_file import check_once
 from winnow.classifiers.language_codes import language_code
 from winnow.filters.letter_case import running_case
 from winnow.filters.passages import passages, push, strongest
@@ -57,6 +58,7 @@ class LangidStage(Modelled):
 
     def find(self) -> Artifact:
         file = resolve(self.settings.model)
+        check_once(file.path, file.digest)
         return Artifact(file.name, file.path, file.digest)
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:

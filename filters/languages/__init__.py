@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from winnow.filters.bounded_yaml import OutOfBounds, load, read_text
 from winnow.filters.languages.bounds import problems
 from winnow.filters.languages.pack import (
     BadLanguagePack,
@@ -77,12 +78,12 @@ def _shipped(code: str) -> LanguagePack:
 def _opened(name: str) -> LanguagePack:
     path = Path(name)
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
     except OSError as error:
         where = "" if path.is_absolute() else f" (from {Path.cwd()})"
         raise UnknownLanguage(f"no language pack at '{name}'{where}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise UnknownLanguage(f"{name}: byte {error.start} is not UTF-8, expected a language pack in UTF-8") from None
+    except OutOfBounds as error:
+        raise UnknownLanguage(f"{name}: {error}") from None
     pack = parsed(_tree(text, name), name)
     found = problems(pack)
     if found:
@@ -105,7 +106,7 @@ class _OneOfEach(yaml.SafeLoader):
 
 def _tree(text: str, name: str) -> object:
     try:
-        tree: object = yaml.load(text, _OneOfEach)
+        tree: object = load(text, _OneOfEach)
         return tree
-    except yaml.YAMLError as error:
-        raise BadLanguagePack(f"{name}: no YAML: {' '.join(str(error).split())}") from None
+    except OutOfBounds as error:
+        raise BadLanguagePack(f"{name}{f':{error.line}' if error.line else ''}: {error}") from None

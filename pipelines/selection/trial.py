@@ -35,7 +35,9 @@ def tried(clause: Clause, known: Mapping[str, pa.DataType], expected: type[pl.Da
             f"{clause.name}: clause {shortened(clause.text)!r} gives {result}; expected a boolean ({_types(clause, known)})"
         )
     if expected is not pl.Boolean and not result.is_numeric():
-        raise ClauseError(f"{clause.name}: {shortened(clause.text)!r} gives {result}; expected a number ({_types(clause, known)})")
+        raise ClauseError(
+            f"{clause.name}: {shortened(clause.text)!r} gives {result}; expected a number ({_types(clause, known)})"
+        )
     return replace(clause, statistics=tuple(statistics))
 
 

@@ -214,7 +214,7 @@ def test_a_pack_of_one_s_own_is_opened_by_path_and_read_anew(tmp_path, monkeypat
         ("alpha_word_share >= 0.8", "alpha_word_share >= 0", "alpha_word_share is a share"),
         ("short_lines <=", "short_line <=", "no signal 'short_line': nearest is 'short_lines'"),
         ("default_packs: [gopher,", "default_packs: [gofer,", "no rule pack 'gofer', which default_packs names"),
-        ("name: English", "name: English\nname: French", "no YAML: the key 'name' twice.*line"),
+        ("name: English", "name: English\nname: French", "the key 'name' twice"),
         ("hash_ratio <= 0.1", "hash_ratio", "gopher.hashes: expected a signal, one of <= >= < > and a number"),
     ],
 )
@@ -225,7 +225,9 @@ def test_each_mistake_in_a_pack_is_one_sentence_with_its_file(tmp_path, old, new
     assert all(line.startswith(path) for line in str(error.value).splitlines())
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(b"[1, 2]", "got list"), (b"a: [", "no YAML"), (b"\xff", "UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"[1, 2]", "got list"), (b"a: [", "not valid YAML"), (b"\xff", "UTF-8")]
+)
 def test_what_is_no_pack_is_refused(tmp_path, content, sentence):
     path = tmp_path / "xx.yaml"
     path.write_bytes(content)
