@@ -48,7 +48,7 @@ class Clean(Transform):
     __slots__ = ("_planned",)
     _planned: tuple[tuple[str, str], ...]
     kind = "clean"
-    version = 2
+    version = 3
     Settings = CleanSettings
 
     def signals(self) -> dict[str, pa.DataType]:

@@ -1,4 +1,5 @@
-"""Characters that are written in an odd way or not seen at all: widths (`full_width.py`) and `invisible.py`.
+"""Characters that are written in an odd way or not seen at all: for terminals (`terminal.py`), in other widths
+(`full_width.py`), and `invisible.py`.
 
 A text is NFC afterwards, also where two characters come to stand side by side that compose.
 """
@@ -14,12 +15,13 @@ from winnow.filters.cleaning import Changes, Step, full_width
 from winnow.filters.cleaning.compose import compose
 from winnow.filters.cleaning.invisible import AFFECTED, invisible
 from winnow.filters.cleaning.lines import narrowed, spans
+from winnow.filters.cleaning.terminal import terminal
 from winnow.filters.edits import Edit, apply
 
 
 def characters(width: full_width.Width) -> Step:
-    """Edits of the rules `characters.width` (the policy's, see `full_width`), `characters.invisible`, and
-    `characters.compose` where characters that come to be neighbours compose."""
+    """Edits of the rules `characters.terminal`, `characters.width` (the policy's, see `full_width`),
+    `characters.invisible`, and `characters.compose` where characters that come to be neighbours compose."""
     return partial(_characters, width=width)
 
 
@@ -48,6 +50,11 @@ def _characters(texts: pl.Series, width: full_width.Width) -> Changes:
 
 
 def _edits(text: str, width: full_width.Width) -> list[Edit]:
+    written = terminal(text)
+    return compose(text, written, _replacements(apply(text, written), width))
+
+
+def _replacements(text: str, width: full_width.Width) -> list[Edit]:
     found = [Edit(start, end, put, "characters.invisible") for start, end, put in invisible(text)]
     runs = full_width.runs(width)
     if runs is not None:
@@ -56,4 +63,4 @@ def _edits(text: str, width: full_width.Width) -> list[Edit]:
             for match in runs.finditer(text)
         ]
     found.sort(key=lambda edit: edit.start)
-    return composed(text, found) if found else found
+    return composed(text, found)

@@ -2,7 +2,11 @@
 
 What is repaired: what ftfy's heuristic finds (UTF-8 read as windows-1252, latin-1 and its like, several times over; only
 ftfy's work on encodings, none of its other fixes), and the Korean cases of `korean_mojibake.py`, which ftfy does not
-know. A line changes only as a whole and only where the other reading is sound, so that nothing is guessed.
+know. A line changes only as a whole and only where the other reading is sound, so that nothing is guessed, and not where it
+speaks of mojibake (`discussed.py`).
+
+Lines end at every character that `invisible.py` makes a line feed of. U+0085 is one of the bytes of UTF-8, too: it ends a
+line unless it is in a sequence of them, or the line has other such controls, as text read as latin-1 has.
 
 ftfy's heuristic is a regular expression. Rust's engine runs it over the column at the speed of memory; Python's, a
 hundred times slower, sees only the lines of texts where that found something.
@@ -14,17 +18,28 @@ import re
 import unicodedata
 from contextlib import suppress
 from functools import cache
+from itertools import pairwise, zip_longest
 
 import polars as pl
 
 from winnow.filters.cleaning import Changes
+from winnow.filters.cleaning.discussed import discussed
+from winnow.filters.cleaning.invisible import LINE_END
 from winnow.filters.cleaning.korean_mojibake import KOREAN_SUSPECT, reread
-from winnow.filters.cleaning.lines import narrowed, spans
+from winnow.filters.cleaning.lines import narrowed
+from winnow.filters.cleaning.terminal import C1_SEQUENCE
 from winnow.filters.edits import Edit
 
 # The end of a Portuguese word in capitals and the mark after it (`“MANHÃ”`, `MAÇÃ™`) have the bytes of one letter in
 # UTF-8, too: what ftfy makes of them alone is a guess, and mostly a wrong one.
 _SOUND_END = re.compile(r"(?<=[A-ZÀ-ÖØ-Þ])[ÂÃ][”“™®](?!\w)")
+
+_END = re.compile(f"{LINE_END}|{C1_SEQUENCE.pattern}")
+_SEQUENCE = re.compile(  # table 3-7 of the Unicode standard
+    "[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
+    "|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
+_OTHER = re.compile("[\x80-\x84\x86-\x9f]")
 
 LONGEST = 100_000
 """Characters of a line that are looked at as one; a longer line is no line of running text and is left as it is."""
@@ -41,6 +56,10 @@ def repaired(line: str) -> str:
     """The line as it was written, if it can be told, else the line itself."""
     if line.isascii() or len(line) > LONGEST:
         return line
+    parts = _lines(line)
+    if len(parts) > 1:
+        ends = [line[end:start] for (_, end), (start, _) in pairwise(parts)]
+        return "".join(a + b for a, b in zip_longest((repaired(line[s:e]) for s, e in parts), ends, fillvalue=""))
     sound = _sound_but_for_ends(line)
     read = (None if sound else _as_utf8(line)) or reread(line) or (line if sound else _by_heuristic(line))
     if "\x1a" not in line:
@@ -77,11 +96,37 @@ def _by_heuristic(line: str) -> str:
 
 
 def _edits(text: str) -> list[Edit]:
-    found: list[Edit] = []
-    for start, end in spans(text):
-        line = text[start:end]
-        found += narrowed(line, repaired(line), start, "mojibake")
-    return found
+    parts = _lines(text)
+    lines = [text[start:end] for start, end in parts]
+    repairs = {number: read for number, line in enumerate(lines) if (read := repaired(line)) != line}
+    for number in discussed(lines, repairs) if repairs else ():
+        del repairs[number]
+    return [
+        edit for number, read in repairs.items() for edit in narrowed(lines[number], read, parts[number][0], "mojibake")
+    ]
+
+
+def _lines(text: str) -> list[tuple[int, int]]:
+    """Start and end of every stretch to be read by itself; what ends lines, and what terminals act on, belongs to none."""
+    parts = _between([match.span() for match in _END.finditer(text)], 0, len(text))
+    if "\x85" not in text:
+        return parts
+    return [part for start, end in parts for part in _between(_next_lines(text[start:end], start), start, end)]
+
+
+def _between(ends: list[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    edges = [start, *(at for span in ends for at in span), end]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _next_lines(line: str, start: int) -> list[tuple[int, int]]:
+    """Where U+0085 ends a line, in the text in which this one begins at `start`."""
+    rest = _SEQUENCE.sub("", line)
+    if "\x85" not in rest or _OTHER.search(rest):
+        return []
+    # Other bytes can only be in sequences here, and then what looks like one is.
+    taken = _SEQUENCE.sub(lambda found: "x" * len(found[0]), line) if _OTHER.search(line) else line
+    return [(start + at, start + at + 1) for at, character in enumerate(taken) if character == "\x85"]
 
 
 @cache

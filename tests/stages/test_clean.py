@@ -73,6 +73,18 @@ def test_a_page_is_cleaned_and_every_change_has_its_rule() -> None:
     assert row["edits"] == len(rules)
 
 
+@pytest.mark.parametrize("end", ["\x85", "\r\x85", "\r", "\u2028", "\u2029", "\x0b", "\x0c"])
+def test_lines_that_end_otherwise_are_lines_to_every_step(end: str) -> None:
+    lines = [
+        "로그인 | 회원가입",
+        "본문입니다.",
+        "GrÃ¶ÃŸe und HÃ¶he",
+        "둘째 줄 \x9b1mABC\x9b0m",
+        "ⓒ 예시일보, 무단전재 및 재배포 금지",
+    ]
+    assert measured(stage(), [end.join(lines)])[0]["after"] == "본문입니다.\nGröße und Höhe\n둘째 줄 ABC"
+
+
 def test_clean_text_has_no_edits() -> None:
     row = measured(stage(), ["깨끗한 글입니다.\n둘째 줄도 그렇습니다."])[0]
     assert row[EDITED] == [] and row["edits"] == 0 and row["removed_share"] == 0

@@ -37,6 +37,8 @@ def test_width_policies(width: Width, expected: str) -> None:
         ("a\x1fb\tc", "a b\tc"),
         ("left\u200eto\u202aright\u202c", "lefttoright"),
         ("\ufffd\ue000", "\ufffd\ue000"),
+        ("one\x85two\r\x85three\u2029four\x0bfive", "one\ntwo\nthree\nfour\nfive"),
+        ("latin\u180eletters \u180e", "latinletters "),
     ],
 )
 def test_what_nobody_sees_goes(text: str, expected: str) -> None:
@@ -52,6 +54,10 @@ def test_what_nobody_sees_goes(text: str, expected: str) -> None:
         "ශ්\u200dරී",
         "ភាសា\u200bខ្មែរ",
         "العربية\u200f (abc)\u200f",
+        "ᠬᠠᠭᠠᠨ\u180eᠠ ᠮᠣᠩᠭᠣᠯ\u202fᠤᠨ ᠨ\u180bᠠ",
+        "ꦏ꧀\u200cꦏ 𞤀\u200c𞤁",
+        "أ\u061c1 שלו\u034fם ☎\ufe0e 葛\U000e0100",
+        "\ufff9漢字\ufffaかんじ\ufffb",
         "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
     ],
 )
@@ -59,11 +65,31 @@ def test_what_is_part_of_the_writing_stays(text: str) -> None:
     assert cleaned(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[31mERROR\x1b[0m: \x1b[1;38;5;208mhot\x1b[m \x1b[2K\x1b[10;5Hdone", "ERROR: hot done"),
+        ("\x9b31mred\x9b0m", "red"),
+        ("\x1b]0;me@host: ~\x07$ ls \x1b]8;;https://a.example/\x1b\\link\x1b]8;;\x1b\\", "$ ls link"),
+        ("\x1bPq#0;2;0;0;0\x1b\\drawn\x1b(B\x1b7\x1b>", "drawn"),
+        ("cut off \x1b[3", "cut off "),
+        ("stray \x1bHello", "stray Hello"),
+        ("N\bNA\bAM\bME\bE  _\bf_\bi_\bl_\be  가\b\b가", "NAME  file  가"),
+        ("10%\b\b\b99%\nabc\b \bd\bd\n\bx\b", "99%\nabd\nx"),
+        ("caf\x1b[1me\u0301", "café"),
+        ("spelled out: \\033[31m, \\e[0m, ^[[0m, [31m", "spelled out: \\033[31m, \\e[0m, ^[[0m, [31m"),
+    ],
+)
+def test_what_terminals_act_on_goes_as_a_whole(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+    assert cleaned(expected) == expected
+
+
 def test_characters_that_come_to_be_neighbours_compose() -> None:
     assert cleaned("cafe\u200b\u0301 \u1100\u200b\u1161 ｶ\u200bﾞ") == "café 가 ガ"
 
 
-ALPHABET = "aé가ᄀ\u1161\u0301क्می👨❤ｶﾞＡ　\u200b\u200c\u200d\ufe0f\u200e\u202a\r\n\x00\x1f\x85\u2028\u00ad\ufeffภา"
+ALPHABET = "aé가ᄀ\u1161\u0301क्می👨❤ｶﾞＡ　\u200b\u200c\u200d\ufe0f\u200e\u202a\r\n\x00\x1f\x85\u2028\u00ad\ufeffภา\x1b[]0m\x07\b\x9b"
 
 
 @settings(max_examples=500)

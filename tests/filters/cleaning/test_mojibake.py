@@ -78,6 +78,78 @@ def test_sound_text_stays(text: str) -> None:
     assert cleaned(text) == text
 
 
+MEANT = [
+    "assert fix('GrÃ¶ÃŸe') == 'Größe'",
+    "name = name.replace('Ã¼', 'ü').replace('Ã¶', 'ö')",
+    'FIXES = {"â€œ": "“", "â€™": "’"}',
+    "A page that says naÃ¯ve where it should say naïve was decoded by somebody who guessed.",
+    "Wherever “ was typed, the visitors see â€œ now.",
+    "Then â€™ stands where an apostrophe was, because the bytes were read as Windows-1252.",
+    "The euro sign € comes out as â‚¬.",
+    "`Ã±` is what two bytes look like.",
+    "| letter | bytes | shown |\n| --- | --- | --- |\n| ä | C3 A4 | Ã¤ |\n| ß | C3 9F | ÃŸ |",
+    "ä\tÃ¤\nß\tÃŸ",
+    "é\nÃ©\nè\nÃ¨",
+    "Wanted:\n\nMünchen\n\nGot:\n\nMÃ¼nchen",
+    "Typical mojibake: GarÃ§on, SeÃ±or.",
+    "GarÃ§on and SeÃ±or are UTF-8 that a program took for Latin-1.",
+    "'고기'를 UTF-8로 쓰고 CP949로 읽으면 '怨좉린'가 된다.",
+    "인코딩을 잘못 고르면 怨좉린 같은 말이 나온다.",
+    "글자가 이렇게 깨져 보입니다.\nì•ˆë…•í•˜ì„¸ìš”",
+    "‘안녕하세요’가 ‘¾È³çÇÏ¼¼¿ä’로 보이는 까닭을 알아보자.",
+    "文字化けの例：\nã“ã‚“ã«ã¡ã¯",
+    "Aus Größe wird GrÃ¶ÃŸe, wenn die Kodierung nicht stimmt.",
+    "Si « été » devient « Ã©tÃ© », l'encodage est faux.",
+    "Вместо «мир» видно «Ð¼Ð¸Ñ€».",
+]
+
+
+@pytest.mark.parametrize("text", MEANT)
+def test_text_about_mojibake_stays(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Weâ€™re moving to UTF-8 â€“ at last.\nItâ€™s late, but donâ€™t worry.", "We’re moving to UTF-8 – at last.\nIt’s late, but don’t worry."),
+        ("â€¢ one\nâ€¢ two", "• one\n• two"),
+        ("| a | â€“ |\n| b | â€“ |", "| a | – |\n| b | – |"),
+        ("Il habite Ã  Paris, prÃ¨s de la gare.", "Il habite à Paris, près de la gare."),
+        ("Â«NosÂ» mots et Â«vosÂ» mots", "«Nos» mots et «vos» mots"),
+        ("Das «Café» ist offen, das Â«GasthausÂ» nicht.", "Das «Café» ist offen, das «Gasthaus» nicht."),
+        ("This line is sound.\nThis one isnâ€™t.", "This line is sound.\nThis one isn’t."),
+        ("20Â° und 30Â°, 5Âº und 6Âº", "20° und 30°, 5º und 6º"),
+    ],
+)  # fmt: skip
+def test_real_damage_is_repaired_whatever_it_is_about(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+def test_pages_that_were_read_wrongly_are_repaired_whatever_they_speak_of() -> None:
+    page = (
+        "L'encodage des caractères est une vieille affaire.\nUTF-8 est né à un dîner.\nOn écrit « é » sur deux octets.\n"
+        "Les élèves l'ont appris à l'école.\nCela coûte peu — voilà tout."
+    )
+    for read_as in ("latin-1", "sloppy-windows-1252"):
+        assert cleaned("\n".join(line.encode().decode(read_as) for line in page.split("\n"))) == page
+
+
+@pytest.mark.parametrize("end", ["\x85", "\r\x85", "\r", "\r\n", "\u2028", "\u2029", "\x0b", "\x0c"])
+def test_ends_of_lines_are_no_damage(end: str) -> None:
+    lines = ["첫째 줄은 길다.", "Le café est là", "« voilà »", "끝"]
+    assert cleaned(end.join(lines)) == end.join(lines)
+    garbled = "Größe, Öl".encode().decode("latin-1")
+    assert cleaned(end.join([*lines, garbled, "Ende"])) == end.join([*lines, "Größe, Öl", "Ende"])
+
+
+def test_the_byte_85_is_no_end_of_a_line() -> None:
+    assert cleaned("Åland, Århus".encode().decode("latin-1")) == "Åland, Århus"
+    assert cleaned("He said \x93wait\x85\x94") == "He said “wait…”"
+    korean = "셅은 드물고 안녕은 흔하다".encode().decode("latin-1")
+    assert cleaned(f"{korean}\x85{korean}") == "셅은 드물고 안녕은 흔하다\x85셅은 드물고 안녕은 흔하다"
+
+
 def test_what_is_lost_is_counted_and_left() -> None:
     texts = ["?占쏙옙占쏙옙", "?덈뀞?섏꽭??", "맑은 하늘?", "\ufffd\ufffd a", "안녕하세요? 뷁", ""]
     assert damaged(pl.Series(texts)).to_list() == [6, 6, 0, 2, 0, 0]
