@@ -18,7 +18,7 @@ import re
 import unicodedata
 from contextlib import suppress
 from functools import cache
-from itertools import pairwise, zip_longest
+from itertools import accumulate
 
 import polars as pl
 
@@ -52,14 +52,19 @@ def mojibake(texts: pl.Series) -> Changes:
     return {row: edits for row, edits in changes.items() if edits}
 
 
-def repaired(line: str) -> str:
-    """The line as it was written, if it can be told, else the line itself."""
+def repaired(text: str) -> str:
+    """The text with each line as it was written, if it can be told, else as it is."""
+    pieces: list[str] = []
+    at = 0
+    for start, end in _lines(text):
+        pieces += (text[at:start], _repaired(text[start:end]))
+        at = end
+    return "".join((*pieces, text[at:]))
+
+
+def _repaired(line: str) -> str:
     if line.isascii() or len(line) > LONGEST:
         return line
-    parts = _lines(line)
-    if len(parts) > 1:
-        ends = [line[end:start] for (_, end), (start, _) in pairwise(parts)]
-        return "".join(a + b for a, b in zip_longest((repaired(line[s:e]) for s, e in parts), ends, fillvalue=""))
     sound = _sound_but_for_ends(line)
     read = (None if sound else _as_utf8(line)) or reread(line) or (line if sound else _by_heuristic(line))
     if "\x1a" not in line:
@@ -98,7 +103,7 @@ def _by_heuristic(line: str) -> str:
 def _edits(text: str) -> list[Edit]:
     parts = _lines(text)
     lines = [text[start:end] for start, end in parts]
-    repairs = {number: read for number, line in enumerate(lines) if (read := repaired(line)) != line}
+    repairs = {number: read for number, line in enumerate(lines) if (read := _repaired(line)) != line}
     for number in discussed(lines, repairs) if repairs else ():
         del repairs[number]
     return [
@@ -108,9 +113,10 @@ def _edits(text: str) -> list[Edit]:
 
 def _lines(text: str) -> list[tuple[int, int]]:
     """Start and end of every stretch to be read by itself; what ends lines, and what terminals act on, belongs to none."""
+    if "\x85" not in text and "\x9b" not in text:
+        kept = accumulate(map(len, text.splitlines(keepends=True)), initial=0)
+        return [(at, at + len(line)) for at, line in zip(kept, text.splitlines(), strict=False)]
     parts = _between([match.span() for match in _END.finditer(text)], 0, len(text))
-    if "\x85" not in text:
-        return parts
     return [part for start, end in parts for part in _between(_next_lines(text[start:end], start), start, end)]
 
 
