@@ -30,7 +30,7 @@ _ENCODING = re.compile(
 _RUNS = re.compile("[^\x00-\x7f]+")
 _C2 = "ÂВ"  # in windows-1252 and -1251: what follows this byte is what it is in UTF-8 as well
 _UNSPACED = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3]")
-_QUOTE = re.compile("[\"'`<>()\\[\\]{}=,;:/\\\\“”‘’«»„‚「」『』《》〈〉]")
+_QUOTE = re.compile("[\"'`<>\\[\\]{}=,;:/\\\\“”‘’«»„‚「」『』《》〈〉]")
 _MARKED = re.compile("[\"'`“”‘’«»„‚「」『』]")
 _CELL = re.compile(r"[|\t]")
 _BESIDE = 80
@@ -66,15 +66,16 @@ def discussed(lines: Sequence[str], repairs: Mapping[int, str]) -> set[int]:
     """Of the lines that could be repaired (number -> repaired line) those that are to stay as they are."""
     stay: set[int] = set()
     shown: set[int] = set()
+    alone: set[int] = set()
     real = 0
-    lowered = [line.lower() for line in lines]
-    naming = [number for number, line in enumerate(lowered) if _NAMED.search(line)]
-    named = {near for number in naming for near in range(number - _BEFORE, number + _AFTER + 1)}
-    of_encodings = {number for number, line in enumerate(lowered) if _ENCODING.search(line)}
-    sound = sum(len(line) >= _SOUND for number, line in enumerate(lines) if number not in repairs)
+    near = {n for number in repairs for n in range(number - _AFTER, number + _BEFORE + 1) if 0 <= n < len(lines)}
+    naming = [number for number in near if _NAMED.search(lines[number].lower())]
+    named = {n for number in naming for n in range(number - _BEFORE, number + _AFTER + 1)}
     written = [number for number, line in enumerate(lines) if line and not line.isspace()]
     found = {number: _damage(lines[number], read) for number, read in repairs.items()}
-    intact = [_intact(line, found.get(number, ())) for number, line in enumerate(lines)]
+    intact = list(lines)
+    for number, damage in found.items():
+        intact[number] = _intact(lines[number], damage)
     for number, read in repairs.items():
         line, damage = lines[number], found[number]
         beside = any(_beside(line, intact[number], one) for one in damage)
@@ -82,12 +83,18 @@ def discussed(lines: Sequence[str], repairs: Mapping[int, str]) -> set[int]:
             stay.add(number)
         elif damage and all(_enclosed(line, one) for one in damage):
             shown.add(number)
-        elif not of_encodings or not damage:
+        elif not damage or not any(one.alone or not one.mark for one in damage):
             real += 1
-        elif _alone(damage, read, sound >= len(repairs)) or (number in of_encodings and _in_letters(damage)):
+        elif not all(one.mark for one in damage) and _ENCODING.search(line.lower()):
             shown.add(number)
+        elif _alone(damage, read, lines, repairs):
+            alone.add(number)
         elif not all(one.alone and one.mark for one in damage):
             real += 1
+    if not alone or any(_ENCODING.search(line.lower()) for line in lines):
+        shown |= alone
+    else:
+        real += len(alone)
     return stay if 2 * real >= len(repairs) else stay | shown
 
 
@@ -182,12 +189,10 @@ def _enclosed(line: str, one: _Damage) -> bool:
     return not one.mark and all(not c or bool(_CELL.match(c)) for c in (before, after)) and before + after != ""
 
 
-def _alone(damage: Sequence[_Damage], read: str, among_sound: bool) -> bool:
+def _alone(damage: Sequence[_Damage], read: str, lines: Sequence[str], repairs: Mapping[int, str]) -> bool:
     """Whether no damage is within a word, and it is no line that is damaged as a whole, unless among sound ones."""
     if not all(one.alone for one in damage) or all(one.mark for one in damage):
         return False
-    return among_sound or 2 * sum(len(one.put) for one in damage) < sum(map(str.isalnum, read))
-
-
-def _in_letters(damage: Sequence[_Damage]) -> bool:
-    return any(not one.mark for one in damage)
+    if 2 * sum(len(one.put) for one in damage) < sum(map(str.isalnum, read)):
+        return True
+    return sum(len(line) >= _SOUND for n, line in enumerate(lines) if n not in repairs) >= len(repairs)
