@@ -21,6 +21,7 @@ from winnow.pipelines.plan import Plan, make_plan, pending
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.resources import Resources, together
 from winnow.pipelines.selection.statistics import Question, tell
+from winnow.pipelines.shared_ids import shared_ids, sharing
 from winnow.pipelines.spec import Pipeline, load_pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.tasklog import Entry, TaskLog
@@ -265,6 +266,7 @@ class Driver:
             accounting = dict(plan.store.read_json(plan.selection_done))
             _check(plan, accounting)
             return accounting
+        shared = shared_ids(plan, self.executor, self.light)
         calls = [(p.index,) for p in plan.partitions]
         results = list(self.show.track("selection", self.executor.run(work.select, calls, self.light), len(calls)))
         results.sort(key=lambda r: int(r["index"]))
@@ -286,6 +288,8 @@ class Driver:
         accounting["reports"] = {name: plan.store.read_json(plan.reduce_done(name))["report"] for name in plan.reduces}
         accounting["groups"] = joined(ingested["groups"], grouped(plan, results))
         accounting["reports"] |= audits(plan, accounting["groups"])
+        if len(shared):
+            accounting["shared_ids"] = sharing(plan, shared)
         accounting["digest"] = fingerprint([r["hash"] for r in results])
         plan.store.write_json(plan.selection_done, accounting)
         return accounting

@@ -59,6 +59,12 @@ def limits(run: Run, models: Sequence[Model]) -> list[str]:
             "Documents that were sampled away are no worse than those that were kept."
         )
     out.append(_failures(run))
+    if accounting.get("shared_ids", {}).get("kept_documents"):
+        shared = accounting["shared_ids"]
+        out.append(
+            f"**Ids.** {shared['kept_documents']:,} of the documents have only {shared['kept_ids']:,} ids between them, so that "
+            f"`id` is no key of the data; such as `{'`, `'.join(shared['examples'])}`."
+        )
     if accounting["damage"]:
         out.append(_damage(accounting["damage"]))
     out.append(_guards(run))

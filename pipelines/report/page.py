@@ -90,7 +90,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = ("count", "short", "size", "share", "signed", "number", "seconds", "sign", "bare")
+    words = ("count", "short", "size", "share", "signed", "number", "seconds", "sign", "bare", "sharing")
     found.filters |= {word: getattr(wording, word) for word in words}
     return found
 

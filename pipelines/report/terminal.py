@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import polars as pl
@@ -12,6 +13,7 @@ from winnow.pipelines.finished import Run
 from winnow.pipelines.inputs import KeptInStore
 from winnow.pipelines.inspect.marked import visible
 from winnow.pipelines.plan import Plan, changes, pending
+from winnow.pipelines.report.wording import sharing
 from winnow.pipelines.reselect import to_measure
 from winnow.pipelines.selection.verdict import FAILED
 
@@ -52,6 +54,12 @@ def funnel(run: Run, console: Console) -> None:
     for name, report in accounting.get("reports", {}).items():
         _report(name, report, console)
     print_damage(accounting, console)
+    if "shared_ids" in accounting:
+        run_name = run.folder if run.name is None else f"{run.folder}@{run.name}"
+        example = accounting["shared_ids"]["examples"][0]
+        console.print(
+            f"warning: {sharing(accounting['shared_ids'])}: winnow why {shlex.quote(run_name)} {example}", **PLAIN
+        )
     text = f"{accounting['kept']:,} documents kept"
     if accounting["copies"] != accounting["kept"]:
         text += f", {accounting['copies']:,} with repetitions"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 DASH = "–"
 _SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<", "=": "=", "==": "=", "!=": "≠", "<>": "≠"}
@@ -75,3 +76,17 @@ def sign(operator: str) -> str:
 def bare(name: str) -> str:
     """A clause's or signal's name without its stage."""
     return name.partition(".")[2] or name
+
+
+def sharing(shared: dict[str, Any]) -> str:
+    """The sentence about documents that have the id of another one."""
+    kept = (
+        f"; {shared['kept_documents']:,} of them are kept"
+        if shared["kept_documents"]
+        else "; at most one of each is kept"
+    )
+    ids = f"{shared['ids']:,} id" + ("s" if shared["ids"] != 1 else "")
+    return (
+        f"{shared['documents']:,} documents have only {ids} between them{kept}. What goes by the id (joins, `programs:`) means "
+        "all that have it"
+    )
