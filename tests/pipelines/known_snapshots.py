@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,8 +58,3 @@ def table(run: Run) -> dict[str, dict[str, object]]:
 
 def kept(run: Run) -> set[str]:
     return set(run.documents().collect().get_column("id"))
-
-
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "winnow.pipelines.cli", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True)

@@ -12,12 +12,9 @@ import winnow
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.reselect import reselect
 
+from .in_process import command
+
 HEAVY = ("polars", "pyarrow", "numpy", "ray", "torch", "tokenizers", "huggingface_hub", "jinja2")
-
-
-def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "winnow.pipelines.cli", *words]
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd)
 
 
 @pytest.fixture

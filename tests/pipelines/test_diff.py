@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +18,9 @@ from winnow.pipelines.inspect.diff import ABSENT, NO_URL, Count, Difference, dif
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.reselect import reselect
 
+from .in_process import command
+
 QUIET = Progress(quiet=True)
-
-
-def command(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "winnow.pipelines.cli", *words]
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd)
 
 
 def go(recipe: Path, *assignments: str, folder: str = "run") -> Run:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -23,12 +22,13 @@ from winnow.pipelines.fit_language_command import show
 from winnow.pipelines.fit_texts import Reading, Sample
 from winnow.pipelines.progress import Progress
 
+from . import in_process
+
 QUIET = Progress(quiet=True)
 
 
 def command(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "winnow.pipelines.cli", "fit", "language", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd)
+    return in_process.command("fit", "language", *words, cwd=cwd)
 
 
 def zipfian(seed: int, words: int = 120, noise: float = 0.0) -> str:

@@ -26,6 +26,8 @@ from winnow.pipelines.reselect import reselect
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import StageError
 
+from .in_process import command
+
 
 def _beside(name: str) -> Any:
     """A module of this folder."""
@@ -38,7 +40,7 @@ def _beside(name: str) -> Any:
 
 
 snapshots = _beside("known_snapshots")
-command, go, identity, kept = snapshots.command, snapshots.go, snapshots.identity, snapshots.kept
+go, identity, kept = snapshots.go, snapshots.identity, snapshots.kept
 snapshot, table, text, QUIET = snapshots.snapshot, snapshots.table, snapshots.text, snapshots.QUIET
 
 A = [

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,7 @@ from winnow.pipelines.inspect.marked import Marked, excerpt, marked, rendered, v
 from winnow.pipelines.inspect.sample import Question, parse_near, sample
 from winnow.pipelines.progress import Progress
 
-
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True)
+from .in_process import command
 
 
 def go(recipe: Path, *assignments: str, folder: str = "run") -> Run:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,8 @@ from winnow.pipelines.run import carry_out
 from winnow.pipelines.spec import load_pipeline
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
+
+from .in_process import command
 
 QUIET = Progress(quiet=True)
 
@@ -457,10 +457,6 @@ def test_guards_on_what_all_documents_decide_stop_before_the_next_wave(recipe: P
     with pytest.raises(RunError, match="guard 'drop <= 0"):
         go(recipe, edit, "stages.rules.keep=char_count >= quantile(0.5)", "stages.dedup.over=rules")
     assert not list((recipe.parent / "run").glob("signals/shards/*/*.arrow"))
-
-
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True)
 
 
 def test_the_command_shows_a_selection_and_what_it_lacks(recipe: Path) -> None:

@@ -29,6 +29,8 @@ from winnow.pipelines.store import Store
 from winnow.pipelines.tasklog import Entry
 from winnow.stages.stage import StageError
 
+from .in_process import command
+
 
 def go(recipe: Path, *assignments: str, folder: str = "run", **options: Any) -> winnow.Run:
     options = {"local": True, **options}
@@ -36,8 +38,7 @@ def go(recipe: Path, *assignments: str, folder: str = "run", **options: Any) -> 
 
 
 def status(folder: Path | str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "winnow.pipelines.cli", "status", str(folder), *options]
-    return subprocess.run(command, capture_output=True, text=True)
+    return command("status", str(folder), *options)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

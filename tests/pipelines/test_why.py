@@ -6,8 +6,6 @@ import json
 import operator
 import random
 import re
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +26,8 @@ from winnow.pipelines.inspect.why import Explanation, explain
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.reselect import reselect
 
+from .in_process import command
+
 ROOT = Path(__file__).resolve().parents[2]
 
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -37,10 +37,6 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-
-
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True)
 
 
 def go(recipe: Path, *assignments: str, folder: str = "run") -> Run:

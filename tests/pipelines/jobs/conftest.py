@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import subprocess
 import sys
@@ -15,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from winnow.pipelines import cli
 from winnow.pipelines.jobs.server import WAITING, JobsServer, Seen
 from winnow.pipelines.jobs.snapshots import Listing
 from winnow.pipelines.jobs.state import State
@@ -23,6 +20,7 @@ from winnow.pipelines.jobs.submit import Sending
 from winnow.pipelines.jobs.watch import Orders, Watch
 from winnow.pipelines.spec import load_pipeline
 
+from ..in_process import command
 from .head import Head, start_head
 
 HERE = Path(__file__).parent
@@ -82,21 +80,9 @@ def ended(server: JobsServer) -> Callable[[str], Seen]:
 
 
 @pytest.fixture
-def winnow_command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the command line in this process, which has loaded everything already."""
-
-    def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["winnow", *words])
-        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-        code = 0
-        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                cli.main()
-            except SystemExit as left:
-                code = int(left.code or 0)
-        return subprocess.CompletedProcess(words, code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
-
-    return run
+def winnow_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command line in this process."""
+    return command
 
 
 @pytest.fixture
