@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import configparser
 import gzip
+import html
+import json
 import re
 import shlex
 import sys
@@ -19,9 +21,9 @@ import fsspec
 import pytest
 import yaml
 
-from winnow.pipelines.sample.generate import generate
+from winnow.pipelines.sample.generate import TRUTH, generate
 
-from ..stages.commoncrawl.mimic import build, written_pages
+from ..stages.commoncrawl.mimic import Saved, build, written_pages
 from ..stages.commoncrawl.server import CrawlServer
 from .documents_shown import ROOT, Block, Shell, blocks, environment, lay_out
 from .jobs.head import start_head
@@ -61,7 +63,7 @@ def shell(s3: None, tmp_path: Path) -> Iterator[Shell]:
     (folder / "bin").mkdir()
     (folder / "bin" / "kubectl").write_text(KUBECTL.format(python=sys.executable), "utf-8")
     (folder / "bin" / "kubectl").chmod(0o755)
-    build(tmp_path / "mimic", {SNAPSHOT: written_pages()}, files=2)
+    build(tmp_path / "mimic", {SNAPSHOT: [*written_pages(korean=0), *good_pages(tmp_path / "sample")]}, files=2)
     head = start_head()
     try:
         with CrawlServer(tmp_path / "mimic") as served:
@@ -75,6 +77,20 @@ def shell(s3: None, tmp_path: Path) -> Iterator[Shell]:
             yield Shell(folder, environment(folder), head.gcs, standing_in)
     finally:
         head.stop()
+
+
+def good_pages(sample: Path) -> list[Saved]:
+    """The Korean originals of the bundled sample, as a crawl would have them."""
+    rows = [json.loads(line) for line in (sample / TRUTH).read_text("utf-8").splitlines()]
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8"
+    pages = []
+    for row in rows:
+        if row["category"] == "original" and row["language"] == "ko":
+            text = "".join(f"<p>{html.escape(line)}</p>\n" for line in row["gold"].splitlines())
+            body = f"<!doctype html><html><head><title>{row['title']}</title></head><body><article>{text}</article></body></html>"
+            pages.append(Saved(row["url"], head, body.encode(), "kor", korean=True))
+    assert len(pages) > 50
+    return pages
 
 
 def members(archive: Path, count: int) -> bytes:
