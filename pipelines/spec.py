@@ -165,7 +165,8 @@ def _trainable(pipeline: Pipeline, marked: Marked) -> Pipeline:
     try:
         check_lengths(parse_config({"shards": "-", "out": "-"} | pipeline.train))
     except TrainError as error:
-        raise SpecError(f"{marked.where('train', *error.keys)}: {error}") from error
+        where = marked.where("train", *error.keys) if error.keys else pipeline.path
+        raise SpecError(f"{where}: {error}") from error
     return pipeline
 
 

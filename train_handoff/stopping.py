@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -51,18 +52,18 @@ def lock(out: Path, patience: float = 60.0) -> TextIO:
         raise TrainError(
             f"{out}: cannot be written to ({error.strerror}); choose another folder with train.out=..."
         ) from error
-    end = time.monotonic() + patience
+    end, other = time.monotonic() + patience, ""
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except OSError as error:
-            if time.monotonic() > end:
+            if not other:
                 file.seek(0)
-                raise TrainError(
-                    f"{out}: another training run (process {file.read().strip() or 'unknown'}) writes there; "
-                    "stop it first or choose another folder"
-                ) from error
+                other = f"{out}: another training run (process {file.read().strip() or 'unknown'}) writes there"
+                print(f"{other}; waiting up to {patience:.0f} s for its end", file=sys.stderr, flush=True)
+            if time.monotonic() > end:
+                raise TrainError(f"{other}; stop it first or choose another folder") from error
             time.sleep(0.2)
     file.truncate(0)
     file.write(f"{os.getpid()}\n")

@@ -15,11 +15,13 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from winnow.train_handoff.checkpoint import Checkpointer
 from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.data import IGNORED, Loader, MicroBatch, micro_batch, sample
 from winnow.train_handoff.export import export
 from winnow.train_handoff.model import Trainee, build, flops_per_token
 from winnow.train_handoff.plan import Plan, make_plan
+from winnow.train_handoff.resume import check_resume, newest_checkpoint, training_state
 from winnow.train_handoff.train import adamw
 
 from .conftest import Corpus
@@ -154,6 +156,29 @@ def test_decay_spares_norms_and_embeddings(folder: Path, mesh: DeviceMesh) -> No
     # 6 per weight of a matrix and 12 L H d S for attention.
     matrices = sum(p.numel() for name, p in trainee.named_parameters() if "norm" not in name and "embed" not in name)
     assert flops_per_token(trainee, 64) == 6 * matrices + 12 * 2 * 64 * 64
+
+
+def test_the_optimizer_s_settings_are_those_declared_now(folder: Path, mesh: DeviceMesh, tmp_path: Path) -> None:
+    trainee, plan = made(folder, mesh)
+    values = {"shards": str(folder), "out": str(tmp_path), "sequence_length": 64, "batch": {"sequences": 4}, "steps": 2}
+    before, now = (
+        parse_config(values | {"optimizer": {"weight_decay": w, "beta2": b}}) for w, b in ((0.1, 0.9), (0.2, 0.8))
+    )
+    optimizer = adamw(trainee, before.optimizer)
+    loss_of(trainee, batch_of(plan)).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad()
+    Checkpointer(tmp_path, trainee, optimizer, 1, False).save(1, training_state(before, make_plan(before), 1, 1))
+    found = newest_checkpoint(tmp_path)
+    assert found is not None
+    assert check_resume(now, make_plan(now), found, 1) == [
+        "optimizer.beta2: 0.9 -> 0.8",
+        "optimizer.weight_decay: 0.1 -> 0.2",
+    ]
+    again = adamw(trainee, now.optimizer)
+    Checkpointer(tmp_path, trainee, again, 1, False).restore(found)
+    assert [(g["weight_decay"], g["betas"][1]) for g in again.param_groups] == [(0.2, 0.8), (0.0, 0.8)]
+    assert all(int(state["step"]) == 1 for state in again.state.values()) and again.state
 
 
 def test_loader_shares_the_batch_out(folder: Path, mesh: DeviceMesh) -> None:
