@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from winnow.filters.edits import EDITS, Edit, apply, column
 from winnow.filters.personal.found import KINDS, Found, Kind
-from winnow.stages.stage import EDITED, RETITLED, Settings, StageError, Transform
+from winnow.stages.stage import EDITED, RETITLED, Artifact, Settings, StageError, Transform
 
 PUBLIC = frozenset({"business_numbers", "addresses"})
 """Kinds that are masked only where the declaration says so."""
@@ -82,7 +82,7 @@ class Personal(Transform):
     __slots__ = ()
     kind = "personal"
     masks = True
-    version = 1
+    version = 2
     Settings = PersonalSettings
 
     def signals(self) -> dict[str, pa.DataType]:
@@ -95,6 +95,13 @@ class Personal(Transform):
 
     def hidden(self) -> dict[str, pa.DataType]:
         return {EDITED: EDITS, RETITLED: pa.string()}
+
+    def artifacts(self) -> list[Artifact]:
+        """The public suffix list, which says what top-level domains there are."""
+        from winnow.classifiers.artifacts import digest
+        from winnow.filters.urls.suffixes import snapshot
+
+        return [Artifact("public-suffixes", snapshot(), digest(snapshot()))] if "emails" in self._wanted().kinds else []
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
         from winnow.filters.personal.masks import Names, mask_column

@@ -164,7 +164,13 @@ def _windows(offsets, data, written):  # type: ignore[no-untyped-def]
                         close = True
                     if gap > 3 or letters > 1:
                         close = True
-                if c == 64 or (c == 0xEF and at + 2 < end and data[at + 1] == 0xBC and data[at + 2] == 0xA0):
+                if c == 64 or (
+                    at + 2 < end
+                    and (
+                        (c == 0xEF and data[at + 1] == 0xBC and data[at + 2] == 0xA0)
+                        or (c == 37 and data[at + 1] == 52 and data[at + 2] == 48)  # %40
+                    )
+                ):
                     wide = 1 if c == 64 else 3
                     after = at + wide
                     if (

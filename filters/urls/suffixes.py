@@ -62,6 +62,13 @@ def is_listed_suffix(name: str) -> bool:
 
 
 @cache
+def top_levels() -> frozenset[str]:
+    """Every top-level domain of the list, in ASCII form."""
+    names, wild, _ = _registries()
+    return frozenset(name.rpartition(".")[2] for name in names | wild)
+
+
+@cache
 def one_purpose() -> frozenset[str]:
     """Public suffixes with one purpose, which a list of domains may hold."""
     return frozenset(_lines(REGISTRIES))
