@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -23,6 +23,7 @@ from winnow.pipelines.streams import close_streams, in_utf8, open_streams
 
 if TYPE_CHECKING:
     from winnow.pipelines.finished import Run
+    from winnow.pipelines.plan import Plan
     from winnow.pipelines.spec import Pipeline
     from winnow.pipelines.store import Store
 
@@ -56,14 +57,18 @@ def run(
     selection: Selection = None,
     local: Annotated[bool, typer.Option("--local", help="In this process, without Ray; the same result.")] = False,
     workers: Workers = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Hash input files; damaged input is an error.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Hash stored files, not only their sizes; damaged input is an error.")
+    ] = False,
 ) -> None:
     """Carry out a declaration, or continue where an earlier run stopped; measure what a selection lacks."""
     from winnow.pipelines.report import terminal
     from winnow.pipelines.run import carry_out
 
-    pipeline, store, name = _declared(declaration, set_, folder, selection)
-    done = carry_out(pipeline, store, name=name, local=local, workers=workers, strict=strict)
+    asked = _declared(declaration, set_, folder, selection)
+    done = carry_out(
+        asked.pipeline, asked.store, name=asked.name, base=asked.base, local=local, workers=workers, strict=strict
+    )
     if done.did_nothing:
         console().print("nothing to do: everything is there already")
     terminal.funnel(done, console())
@@ -105,15 +110,19 @@ def plan(
     set_: Set = None,
     folder: Folder = None,
     selection: Selection = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Identify input files by content.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Hash stored files, not only their sizes.")] = False,
 ) -> None:
     """Show the stages, what is cached, what would run and why, and the work to expect."""
-    from winnow.pipelines.plan import make_plan
+    from winnow.pipelines.planning import plan_run
     from winnow.pipelines.report import terminal
 
-    pipeline, store, _ = _declared(declaration, set_, folder, selection)
-    made = make_plan(pipeline, store, strict, lambda sentence: console().print(f"note: {sentence}", **terminal.PLAIN))
-    terminal.show_plan(made, console())
+    asked = _declared(declaration, set_, folder, selection)
+
+    def say(sentence: str) -> None:
+        console().print(f"note: {sentence}", **terminal.PLAIN)
+
+    planned, found = plan_run(asked.pipeline, asked.store, asked.base, asked.name, strict, say)
+    terminal.show_plan(planned, console(), found)
 
 
 @app.command()
@@ -133,7 +142,8 @@ def train(
     from winnow.train_handoff.config import TrainError, parse_config
     from winnow.train_handoff.launch import launch
 
-    pipeline, store, name = _declared(declaration, set_, folder, selection, training=True)
+    asked = _declared(declaration, set_, folder, selection, training=True)
+    pipeline, store, name = asked.pipeline, asked.store, asked.name
     root = store.root if name is None else f"{store.root}@{name}"
     done = open_run(root)
     if done.shards is None and name is not None:
@@ -252,6 +262,9 @@ def guarded(command: Callable[[], object]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     finally:
+        store = sys.modules.get("winnow.pipelines.store")  # unloaded, there is nothing that it has verified
+        if store is not None:
+            store.remember_verified()
         close_streams()
 
 
@@ -271,21 +284,31 @@ def _known() -> tuple[type[Exception], ...]:
     return (*foreseen, *unreachable())
 
 
+class Asked(NamedTuple):
+    """What a declaration's argument means: the pipeline, the folder of its run, the name of its selection, None for the
+    default one, and the plan of the finished run whose folder it was, if it was one."""
+
+    pipeline: Pipeline
+    store: Store
+    name: str | None
+    base: Plan | None
+
+
 def _declared(
     declaration: str,
     assignments: list[str] | None,
     folder: str | None,
     selection: str | None,
     training: bool = False,
-) -> tuple[Pipeline, Store, str | None]:
-    """The pipeline that is meant, the folder of its run, and the name of its selection, if it has one.
+) -> Asked:
+    """What a command is about.
 
     A file is a declaration; with `selection` it stands for the folder of its run. The folder of a run stands for what it
     was made with, or for a named selection's. For `training` the `train:` section of a declaration is taken as it is now, and
     a selection may be given other training settings.
     """
     from winnow.pipelines.execute import RunError
-    from winnow.pipelines.finished import open_run, parse_reference
+    from winnow.pipelines.finished import open_plan, parse_reference
     from winnow.pipelines.spec import load_pipeline, override_pipeline
     from winnow.pipelines.store import Store
 
@@ -297,7 +320,7 @@ def _declared(
         now = pipeline.train
         root = folder or f"runs/{pipeline.name}"
         if selection is None:
-            return pipeline, Store(root if "://" in root else str(Path(root).expanduser().resolve())), None
+            return Asked(pipeline, Store(root if "://" in root else str(Path(root).expanduser().resolve())), None, None)
     elif folder is not None:
         raise RunError(f"--folder {folder}: '{declaration}' is a run's folder already; expected one of the two")
     if selection is not None and name is not None:
@@ -309,9 +332,9 @@ def _declared(
             f"--set: selection '{name}' is what its name says; for another one: winnow select {shlex.quote(root)}@{name} "
             "--set ... --name ANOTHER"
         )
-    done = open_run(root if name is None else f"{root}@{name}")
-    pipeline = override_pipeline(done.plan.pipeline, assignments)
-    return replace(pipeline, train=now) if training and now is not None else pipeline, done.plan.store, name
+    base, _, _ = open_plan(root if name is None else f"{root}@{name}")
+    pipeline = override_pipeline(base.pipeline, assignments)
+    return Asked(replace(pipeline, train=now) if training and now is not None else pipeline, base.store, name, base)
 
 
 def _texts(done: Run) -> Iterator[str]:

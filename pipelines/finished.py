@@ -17,6 +17,7 @@ import polars as pl
 import yaml
 
 from winnow.pipelines.execute import RunError
+from winnow.pipelines.handoff import manifest_name
 from winnow.pipelines.inputs import Partition
 from winnow.pipelines.plan import SAVED, Plan
 from winnow.pipelines.selection.clause import nearest
@@ -47,7 +48,7 @@ class Run:
     @property
     def shards(self) -> str | None:
         """Folder of the hand-off, None where the pipeline has no tokenize stage or the selection is not tokenized."""
-        there = self.plan.pipeline.terminal() and self.plan.store.exists(f"{self.plan.shards}/manifest.json")
+        there = self.plan.pipeline.terminal() and self.plan.store.exists(manifest_name(self.plan.shards))
         return self.plan.store.url(self.plan.shards) if there else None
 
     def documents(self, kept_only: bool = True) -> pl.LazyFrame:
@@ -96,13 +97,12 @@ class Run:
 
     def work(self) -> dict[str, Any]:
         """Seconds of work and rows measured per stage in this folder so far: `seconds`, `rows`, and `wall` in all."""
-        return dict(self.plan.store.read_json("work.json") or {})
+        return dict(self.plan.store.read_json("work.json", hint=True) or {})
 
     def _filled(self) -> Iterator[tuple[Partition, int]]:
         for partition in self.plan.partitions:
-            record = self.plan.store.record(self.plan.records(partition))
-            if record is not None and record["documents"]:
-                yield partition, record["documents"]
+            if documents := self.plan.ingested(partition)["documents"]:
+                yield partition, documents
 
     def _explained(self) -> list[pl.Expr]:
         """Stage, clause, value and threshold from the number of the reason."""
@@ -141,6 +141,16 @@ def open_run(reference: str | Path) -> Run:
 
     Raises RunError where there is none.
     """
+    plan, name, unmeasured = open_plan(reference)
+    accounting = plan.store.read_json(plan.selection_done)
+    if accounting is None:
+        raise plan.store.damaged(plan.selection_done, "missing: it holds the selection's accounts")
+    return Run(plan, accounting, True, name, unmeasured)
+
+
+def open_plan(reference: str | Path) -> tuple[Plan, str | None, dict[str, int]]:
+    """The plan of such a run, whatever of its results is still there, the name of the selection that is meant, and what
+    each stage must measure for it first. Raises RunError where there is none."""
     root, name = parse_reference(str(reference))
     store = Store(root if "://" in root else str(Path(root).expanduser().resolve()))
     if "://" not in root and Path(root).is_file():
@@ -160,15 +170,10 @@ def open_run(reference: str | Path) -> Run:
         raise RunError(
             f"{store.path(file)}: lacks '{missing[0]}', so another version of winnow made it; make it anew: {again}"
         )
-    pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json")
+    pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json", last.get("shapes"))
     unmeasured = last.get("unmeasured") or {}
-    plan = replace(Plan.restore(pipeline, store, last["plan"]), lenient=bool(unmeasured))
-    accounting = store.read_json(plan.selection_done)
-    if accounting is None:
-        raise RunError(
-            f"{store.path(plan.selection_done)}: the selection's accounts are missing; run again to make them"
-        )
-    return Run(plan, accounting, True, name, unmeasured)
+    plan = Plan.restore(pipeline, replace(store, selection=name), last["plan"])
+    return replace(plan, lenient=bool(unmeasured), facts=last.get("facts") or {}), name, unmeasured
 
 
 def parse_reference(reference: str) -> tuple[str, str | None]:
@@ -197,6 +202,7 @@ def point_to(plan: Plan, name: str | None = None, **facts: Any) -> None:
     """Make this what the folder shows: one file, replaced at once, so that it never names half of two runs."""
     declaration = yaml.safe_dump(plan.pipeline.tree, allow_unicode=True, sort_keys=False)  # its order is meant
     now = {"declaration": declaration, "shards": plan.shards, "facts": plan.facts, "plan": plan.saved(), **facts}
+    now["shapes"] = plan.pipeline.shapes()
     if name is None:
         plan.store.write_text("pipeline.yaml", declaration)
         plan.store.write_json("run.json", now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -27,8 +28,8 @@ from winnow.stages.stage import (
 )
 
 
-class SourceCommon(BaseModel):
-    """The keys that every source takes beside its own settings."""
+class KindCommon(BaseModel):
+    """The keys that every source and stage takes beside its own settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,7 +37,13 @@ class SourceCommon(BaseModel):
     guard: str | list[str] | None = None  # conditions on its figures that stop the run; None: the kind's own
 
 
-class Common(SourceCommon):
+class SourceCommon(KindCommon):
+    """The keys that every source takes beside its own settings."""
+
+    identity: Literal["mtime", "content"] = "mtime"  # of its files: what tells whether one is what it was
+
+
+class Common(KindCommon):
     """The keys that every stage takes beside its own settings."""
 
     over: str | list[str] | None = None

@@ -96,7 +96,7 @@ class Heartbeat:
 
     def found_done(self) -> None:
         """There was nothing to do; a driver that was killed at the very end may have left another word."""
-        before = self.store.read_json(NAME)
+        before = self.store.read_json(NAME, hint=True)
         if before is not None and before.get("state") != "done":
             self.ours = True
             self._end("done", "finished")
@@ -115,7 +115,7 @@ class Heartbeat:
         last = time.monotonic()
         while not self.stop.wait(WRITE_SECONDS):
             if not self.ours:
-                self.ours = not another_runs(self.store.read_json(NAME))
+                self.ours = not another_runs(self.store.read_json(NAME, hint=True))
             if self.ours and (self.changed or time.monotonic() - last >= BEAT_SECONDS):
                 last = time.monotonic()
                 self._write()

@@ -11,12 +11,14 @@ from typing import Any
 import fsspec
 import pyarrow as pa
 import xxhash
+from fsspec.implementations.local import LocalFileSystem
 
+from winnow.pipelines import ledger
 from winnow.pipelines.matching import below, matches
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
-from winnow.stages.sources.planned import filesystem, look
+from winnow.stages.sources.planned import look, stamp_of
 from winnow.stages.stage import InputFile, Segment, Source, StageError
 
 SMALL_FILE = 2**20
@@ -32,6 +34,10 @@ SAID = 20
 
 THREADS = 8
 """Tables that a source makes at a time while it looks for its inputs."""
+
+
+INPUTS = "inputs.json"
+"""What a run's folder keeps of the files that its run last planned to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +88,17 @@ def _part(name: str) -> str:
     return f"inputs/{name}"
 
 
-def partitions(
-    pipeline: Pipeline, store: Store, strict: bool = False, say: Callable[[str], None] = lambda _: None
-) -> Iterator[Partition]:
+def partitions(pipeline: Pipeline, store: Store, say: Callable[[str], None] = lambda _: None) -> Iterator[Partition]:
     """Every partition, in order. `say` is told what a folder holds that is not read. Raises SpecError for paths that match
     nothing, StageError where a source finds no inputs."""
     index = 0
+    hashed = kept_inputs(store)["files"] if pipeline.by_content else {}
     for source in pipeline.sources.values():
         identity = [source.name, source.kind, source.version, source.identity()]
         found = source.inputs(KeptInStore(store))
-        for pack in _packed(source, _files(source, strict, say) if found is None else found):
+        if found is None:
+            found = _files(source, hashed if source.name in pipeline.by_content else None, say)
+        for pack in _packed(source, found):
             yield Partition(
                 index, fingerprint(identity, [_piece(s) for s in pack]), source.name, tuple(pack), pack[0].file.group
             )
@@ -132,13 +139,15 @@ def _piece(segment: Segment) -> tuple[str | int, ...]:
     return (*what, segment.start, segment.end)
 
 
-def _files(source: Source, strict: bool, say: Callable[[str], None]) -> list[InputFile]:
-    """The input files, sorted by URL, each once. Raises SpecError where a path matches nothing."""
+def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Callable[[str], None]) -> list[InputFile]:
+    """The input files, sorted by URL, each once, identified by their content where `hashed` tells of earlier hashes. Raises
+    SpecError where a path matches nothing."""
     found: dict[str, InputFile] = {}
     where = f"sources.{source.name}.paths"
     for pattern in source.settings.paths:
         try:
-            fs, path = filesystem(pattern)
+            fs, path = fsspec.core.url_to_fs(pattern)
+            fs.invalidate_cache()  # what is listed now tells of each file, without a request for each
         except (ValueError, ImportError) as error:
             raise SpecError(f"{where}: '{pattern}' cannot be opened: {error}") from error
         matched = matches(fs, path)
@@ -156,10 +165,10 @@ def _files(source: Source, strict: bool, say: Callable[[str], None]) -> list[Inp
             url = fs.unstrip_protocol(match).removeprefix("file://")
             if not _encodable(url):
                 raise SpecError(f"{where}: the name {url!r} is not valid UTF-8; expected one that is: rename the file")
-            found[url] = InputFile(
-                url, int(infos[match]["size"]), _content(fs, match) if strict else _modified(infos[match])
-            )
-            found[url] = replace(found[url], stamp=look(fs, match).stamp)
+            info = infos[match]
+            stamp = look(fs, match).stamp if isinstance(fs, LocalFileSystem) else stamp_of(info)
+            modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(url))
+            found[url] = InputFile(url, int(info["size"]), modified, stamp=stamp)
     shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
     return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
 
@@ -195,7 +204,15 @@ def _modified(info: Mapping[str, Any]) -> str:
     return next((str(info[key]) for key in known if info.get(key)), "")
 
 
-def _content(fs: fsspec.AbstractFileSystem, path: str) -> str:
+def kept_inputs(store: Store) -> dict[str, dict[str, Any]]:
+    """What `known_inputs.remember` kept: `files` and `partitions`, empty where it never did."""
+    return dict(store.read_json(INPUTS, hint=True) or {"files": {}, "partitions": {}})
+
+
+def _content(fs: fsspec.AbstractFileSystem, path: str, before: Sequence[Any] | None) -> str:
+    """The hash of a file. `before`: size, hash and stamp that it had."""
+    if before is not None and (before[0], before[2]) == ledger.stamp(fs, path):
+        return str(before[1])
     digest = xxhash.xxh3_128()
     with fs.open(path, "rb") as file:
         while block := file.read(2**22):

@@ -40,9 +40,7 @@ class PartView:
     @cached_property
     def documents(self) -> int:
         """Number of documents of the partition, selected or not."""
-        record = self.plan.store.record(self.plan.records(self.partition))
-        assert record is not None, "a reduce runs only after every partition is ingested"
-        return int(record["documents"])
+        return int(self.plan.ingested(self.partition)["documents"])
 
     @property
     def errors(self) -> pa.ChunkedArray | pa.Array:

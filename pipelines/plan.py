@@ -15,18 +15,20 @@ Every result is filed under a fingerprint of everything that it depends on, so n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from winnow.filters.languages import LanguagePack
+from winnow.pipelines.gone import Kept
 from winnow.pipelines.graph import Node
+from winnow.pipelines.handoff import manifest_name
 from winnow.pipelines.inputs import Partition, partitions
 from winnow.pipelines.located import file_name, without_folders
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.waves import waves_of
-from winnow.stages.stage import Corpus, Measured, Stage, Terminal
+from winnow.stages.stage import Corpus, Measured, Stage, StageError, Terminal
 
 RECORDS = 2
 """Raised when the columns of records or documents change, so that an older run is read again rather than misread."""
@@ -82,6 +84,14 @@ class Plan:
         """Part name of a partition's records: every input record and what became of it before it was a document."""
         return f"records/{self.ingest}/{partition.key}"
 
+    def ingested(self, partition: Partition) -> dict[str, Any]:
+        """The record of a partition's records, with the number of its `documents`. Raises StoreError where it is not read, or
+        what was read of it is gone."""
+        record = self.store.record(self.records(partition))
+        if record is None:
+            raise self.store.damaged(f"{self.records(partition)}.arrow", "missing, or never finished")
+        return record
+
     def signals(self, stage: str, partition: Partition) -> str:
         """Part name of what a stage measured per document, row-aligned with the documents."""
         return f"signals/{stage}/{self.measure.get(stage, self.ingest)}/{partition.key}"
@@ -102,6 +112,11 @@ class Plan:
     def covered(self, stage: str) -> str:
         """Name of the file that says a measuring stage has seen every document it must."""
         return f"signals/{stage}/{self.measure[stage]}/covers-{self.coverage[stage]}.json"
+
+    def measured_by(self, node: Node, own: bool) -> bool:
+        """Whether a stage is recorded to have measured, or (not `own`) reduced, all that it must."""
+        reduced = isinstance(node.stage, Corpus) and not own
+        return self.store.exists(self.reduce_done(node.name) if reduced else self.covered(node.name))
 
     def reduce_done(self, stage: str) -> str:
         """Name of the file that says a corpus stage's reduce is complete."""
@@ -137,18 +152,27 @@ class Plan:
 
 
 def make_plan(
-    pipeline: Pipeline, store: Store, strict: bool = False, say: Callable[[str], None] = lambda _: None
+    pipeline: Pipeline,
+    store: Store,
+    recorded: Mapping[str, Mapping[str, Any]] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Plan:
-    """Find the inputs and fingerprint everything. `strict` identifies input files by content rather than mtime; `say` is
-    told what of a folder is not read."""
-    return plan_over(pipeline, store, tuple(partitions(pipeline, store, strict, say)))
+    """Find the inputs and fingerprint everything. `recorded`: as in `plan_over`; `say` is told what of a folder is not
+    read."""
+    return plan_over(pipeline, store, tuple(partitions(pipeline, store, say)), recorded)
 
 
-def plan_over(pipeline: Pipeline, store: Store, partitions: tuple[Partition, ...]) -> Plan:
-    """Fingerprint everything, for partitions that are known."""
+def plan_over(
+    pipeline: Pipeline,
+    store: Store,
+    partitions: tuple[Partition, ...],
+    recorded: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Plan:
+    """Fingerprint everything, for partitions that are known. `recorded`: the facts of a finished run, which stand for a
+    stage whose artifacts are gone since, unless it is another stage now."""
     inputs = fingerprint([p.key for p in partitions])
     language = _measured_with(pipeline.pack)
-    facts = {name: _facts(node.stage) for name, node in pipeline.nodes.items()}
+    facts = {name: _facts(node.stage, (recorded or {}).get(name)) for name, node in pipeline.nodes.items()}
     clauses = {
         name: [[c.name, c.text] for c in node.clauses] for name, node in pipeline.nodes.items()
     }  # as JSON has them
@@ -273,13 +297,17 @@ def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
     return ", ".join(word for key, word in words.items() if before.get(key) != now.get(key)) or "an ancestor changed"
 
 
-def _facts(stage: Stage) -> dict[str, Any]:
-    return {
-        "kind": stage.kind,
-        "version": stage.version,
-        "settings": without_folders(stage.settings),
-        "artifacts": {file_name(a.name): a.digest for a in stage.artifacts()},
-    }
+def _facts(stage: Stage, recorded: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    if isinstance(stage.settings, Kept) and recorded is not None:  # its kind is gone, and it is declared as it was
+        return {key: recorded[key] for key in ("kind", "version", "settings", "artifacts")}
+    said = {"kind": stage.kind, "version": stage.version, "settings": without_folders(stage.settings)}
+    try:
+        artifacts = {file_name(a.name): a.digest for a in stage.artifacts()}
+    except (StageError, OSError):
+        if recorded is None or any(recorded.get(key) != value for key, value in said.items()):
+            raise
+        artifacts = dict(recorded["artifacts"])
+    return said | {"artifacts": artifacts}
 
 
 def pending(plan: Plan) -> dict[str, int]:
@@ -305,7 +333,7 @@ def pending(plan: Plan) -> dict[str, int]:
     out["selection"] = 0 if store.exists(plan.selection_done) else total
     terminal = plan.pipeline.terminal()
     if terminal:
-        out[terminal.name] = 0 if store.exists(f"{plan.shards}/manifest.json") else max(out.get(terminal.name, 0), 1)
+        out[terminal.name] = max(out.get(terminal.name, 0), 0 if store.exists(manifest_name(plan.shards)) else 1)
     if plan.pipeline.rejected == "metadata" and plan.selection not in (store.read_json(plan.freed) or {}).get(
         "keeps", ()
     ):

@@ -45,7 +45,7 @@ def reselect(
     if name is not None and not SELECTION_NAME.match(name):
         raise RunError(f"'{name}' is no name for a selection: expected lower-case letters, digits, '.', '_' and '-'")
     pipeline = override_pipeline(base.plan.pipeline, assignments)
-    plan = plan_over(pipeline, base.plan.store, base.plan.partitions)
+    plan = plan_over(pipeline, base.plan.store, base.plan.partitions, base.plan.facts)
     if plan.ingest != base.plan.ingest:
         raise RunError(
             f"{base.folder}: {_changed(base.plan, plan)} decides which pages become documents, which stored signals cannot "

@@ -15,17 +15,23 @@ from winnow.pipelines.accounting import added, check_damage, check_failures, che
 from winnow.pipelines.audits import audits
 from winnow.pipelines.execute import Executor, Local, RunError, Shared
 from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
+from winnow.pipelines.handoff import read_manifest
 from winnow.pipelines.heartbeat import Heartbeat
+from winnow.pipelines.known_inputs import remember
 from winnow.pipelines.on_ray import OnRay
-from winnow.pipelines.plan import Plan, make_plan, pending
+from winnow.pipelines.plan import Plan, pending
+from winnow.pipelines.planning import plan_run, say_faults
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.resources import Resources, together
 from winnow.pipelines.selection.statistics import Question, tell
 from winnow.pipelines.shared_ids import shared_ids, sharing
 from winnow.pipelines.spec import Pipeline, load_pipeline
 from winnow.pipelines.store import Store, fingerprint
+from winnow.pipelines.stored import SHARDS, forget
 from winnow.pipelines.tasklog import Entry, TaskLog
 from winnow.stages.stage import Terminal
+from winnow.tokenize.shard import Manifest
+from winnow.tokenize.writer import write_manifest
 
 __all__ = ["Driver", "Run", "locked", "open_run", "run"]
 
@@ -59,18 +65,19 @@ def carry_out(
     store: Store,
     *,
     name: str | None = None,
+    base: Plan | None = None,
     local: bool = False,
     workers: int | None = None,
     strict: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """The same for a checked pipeline. `name`: the selection that it completes, None for the folder's default."""
+    """The same for a checked pipeline. `name`: the selection that it completes, None for the folder's default. `base`: the
+    plan of the finished run that is continued, if it was its folder that was given."""
     show = progress or Progress()
     order = [*pipeline.sources, *pipeline.nodes]
     with Heartbeat(store, pipeline.name, show.say, order) as heartbeat:
-        plan = make_plan(pipeline, store, strict, show.say)
-        waiting = pending(plan)
-        if not any(waiting.values()):
+        plan, found = plan_run(pipeline, store, base, name, strict, show.say)
+        if not found and not any(pending(plan).values()):
             accounting = store.read_json(plan.selection_done)
             check_damage(accounting, strict)
             _check(plan, accounting)
@@ -80,15 +87,19 @@ def carry_out(
             return Run(plan, accounting, True, name)
         with locked(store), heartbeat.of_run(), TaskLog(store, show.say) as log, show:
             store.sweep()
+            say_faults(found, store, show.say)
+            forget(plan, found)
+            remember(plan)
+            shards = frozenset(f.file.rpartition("/")[2] for f in found if f.step == SHARDS)
 
             def took(entry: Entry) -> None:
                 log.add(entry)
                 heartbeat.took(entry)
 
             show.watcher = heartbeat
-            asked = _asked(plan, waiting)
+            asked = _asked(plan, pending(plan))
             with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say) as executor:
-                accounting = Driver(plan, executor, show, strict).run()
+                accounting = Driver(plan, executor, show, strict, shards).run()
             point_to(plan, name)
             return Run(plan, accounting, False, name)
 
@@ -122,10 +133,14 @@ def check_texts(plan: Plan, executor: Executor) -> None:
 
 
 class Driver:
-    """Carries out one plan. State: seconds and rows per stage, for the accounting and for later predictions."""
+    """Carries out one plan. `shards`: files of the hand-off that must be written again, though its manifest is there. State:
+    seconds and rows per stage, for the accounting and for later predictions."""
 
-    def __init__(self, plan: Plan, executor: Executor, show: Progress, strict: bool) -> None:
+    def __init__(
+        self, plan: Plan, executor: Executor, show: Progress, strict: bool, shards: frozenset[str] = frozenset()
+    ) -> None:
         self.plan, self.executor, self.show, self.strict = plan, executor, show, strict
+        self.shards = shards
         self.seconds: dict[str, float] = {}
         self.measured: dict[str, int] = {}
         self.wall = 0.0
@@ -296,20 +311,27 @@ class Driver:
 
     def _shards(self) -> dict[str, Any]:
         plan = self.plan
-        name = f"{plan.shards}/manifest.json"
-        if not plan.store.exists(name):
+        manifest = read_manifest(plan.store, plan.shards)
+        if manifest is None or self.shards:
             shards = work.plan_shards(plan)
+            there = [] if manifest is None else [entry.model_dump() for entry in manifest.shards]
+            entries = []
+            if len(there) == len(shards):  # the first brings what is no shard, such as the tokenizer
+                entries = [e for e in there if e["file"] not in self.shards]
+                others = self.shards - {e["file"] for e in there}
+                entries = entries[1:] if others and entries[:1] == there[:1] else entries
+                shards = [s for s, e in zip(shards, there, strict=True) if e not in entries]
             node = plan.pipeline.terminal()
             assert node is not None and isinstance(node.stage, Terminal)
             takes = replace(node.resources, actors=None)
             results = self.executor.run(work.write_shard, [(s,) for s in shards], self.light, takes)
-            entries = []
             for result in self.show.track("shards", results, len(shards)):
                 self._took(result)
                 entries.append(result["entry"])
-            manifest = node.stage.manifest(sorted(entries, key=lambda e: str(e["file"])))
-            plan.store.write_json(name, manifest)
-        return dict(plan.store.read_json(name))
+            made = node.stage.manifest(sorted(entries, key=lambda e: str(e["file"])))
+            write_manifest(plan.store.url(plan.shards), made)
+            manifest = Manifest.model_validate(made)
+        return manifest.model_dump(mode="json")
 
     def _took(self, result: dict[str, Any]) -> None:
         self.wall += result["wall"]
@@ -323,16 +345,20 @@ class Driver:
         """Give up the text of documents that no selection of the folder keeps, as `rejected: metadata` asks."""
         plan = self.plan
         keeps = (plan.store.read_json(plan.freed) or {}).get("keeps", [])
+        calls = [
+            (p.index, keeps) for p in plan.partitions if "freed" not in (plan.store.record(plan.documents(p)) or {})
+        ]
         if plan.selection not in keeps:
             keeps = [plan.selection, *shown_selections(plan)]
             calls = [(p.index, keeps) for p in plan.partitions]
+        if calls:
             for _ in self.show.track("free rejected text", self.executor.run(work.free, calls, self.light), len(calls)):
                 pass
             plan.store.write_json(plan.freed, {"keeps": keeps})
 
     def _history(self, wall: float) -> None:
         """Seconds and rows of each stage in this folder, for the next plan's prediction and the report."""
-        before = self.plan.store.read_json("work.json") or {"seconds": {}, "rows": {}, "wall": 0.0}
+        before = self.plan.store.read_json("work.json", hint=True) or {"seconds": {}, "rows": {}, "wall": 0.0}
         for key, now in (("seconds", self.seconds), ("rows", self.measured)):
             before[key] = before[key] | {n: before[key].get(n, 0) + value for n, value in now.items()}
         before["wall"] += wall

@@ -16,8 +16,9 @@ import winnow.stages
 import winnow.stages.sources
 from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
 from winnow.filters.languages.pack import parsed
+from winnow.pipelines.gone import common_keys, gone_source, gone_stage, is_gone, shape
 from winnow.pipelines.graph import Common, Node, SourceCommon, connect
-from winnow.pipelines.guards import Guard, GuardError, compile_guards
+from winnow.pipelines.guards import Guard, declared_guards
 from winnow.pipelines.located import locate, locate_train, located
 from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.yaml_source import Marked, SpecError, as_written, load, override
@@ -38,9 +39,7 @@ from winnow.train_handoff.plan import check_lengths
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 M = TypeVar("M", bound=BaseModel)
-CHOOSING = ("kept > 0 or rows < 20",)
-"""The guard of a stage that is asked for a share of the documents, however small."""
-
+Shapes = Mapping[str, Mapping[str, Any]]
 Rejected = Literal["text", "metadata"]
 
 
@@ -79,12 +78,19 @@ class Pipeline:
     max_failures: float
     pack: LanguagePack
     sources: dict[str, Source]
+    by_content: frozenset[str]  # the sources whose files are known by a hash of their content, not by their time
     nodes: dict[str, Node]
     guards: dict[str, tuple[Guard, ...]]  # of every source and stage: what stops the run unless it holds
     rejected: Rejected
     train: dict[str, Any]
     tree: dict[str, Any]  # resolved, as written to the run
     path: str
+
+    def shapes(self) -> dict[str, dict[str, Any]]:
+        """What a run keeps of its stages and sources, so that its results can be read without their kinds."""
+        parts = {name: node.stage for name, node in self.nodes.items()} | self.sources
+        trees = self.tree["stages"] | self.tree["sources"]
+        return {name: shape(part, trees.get(name, {})) for name, part in parts.items()}
 
     def raw(self) -> list[Node]:
         """The stages that see raw pages, in order: screens, then the extractor."""
@@ -144,11 +150,12 @@ def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline
     return _trainable(_checked(marked, str(path)), marked)
 
 
-def resolve_pipeline(tree: dict[str, Any], path: str) -> Pipeline:
-    """Check a resolved declaration, such as a run keeps. Raises SpecError."""
+def resolve_pipeline(tree: dict[str, Any], path: str, shapes: Shapes | None = None) -> Pipeline:
+    """Check a resolved declaration, such as a run keeps. `shapes` stand for what is declared as it was and whose kind is not
+    there any more (`gone.py`). Raises SpecError."""
     marked = Marked()
     marked.tree = tree
-    return _checked(marked, path)
+    return _checked(marked, path, shapes)
 
 
 def override_pipeline(pipeline: Pipeline, assignments: Sequence[str]) -> Pipeline:
@@ -157,7 +164,7 @@ def override_pipeline(pipeline: Pipeline, assignments: Sequence[str]) -> Pipelin
     marked.tree = deepcopy(pipeline.tree)
     for assignment in assignments:
         override(marked, assignment)
-    return _trainable(_checked(marked, pipeline.path), marked)
+    return _trainable(_checked(marked, pipeline.path, pipeline.shapes()), marked)
 
 
 def _trainable(pipeline: Pipeline, marked: Marked) -> Pipeline:
@@ -170,15 +177,15 @@ def _trainable(pipeline: Pipeline, marked: Marked) -> Pipeline:
     return pipeline
 
 
-def _checked(marked: Marked, path: str) -> Pipeline:
+def _checked(marked: Marked, path: str, shapes: Shapes | None = None) -> Pipeline:
     problems: list[str] = []
     header = _validated(Header, marked.tree, marked, (), problems)
     if header is None:
         raise SpecError("\n".join(problems))
     locate_train(marked.tree.get("train"), marked)
     pack = _pack(header.language, marked, path)
-    found = dict(_sources(header, marked, pack, problems))
-    built = dict(_stages(header, {*header.sources, *found}, marked, pack, problems))
+    found = dict(_sources(header, marked, pack, problems, shapes or {}))
+    built = dict(_stages(header, {*header.sources, *found}, marked, pack, problems, shapes or {}))
     if not any(stage.kind == "langid" for stage, _ in built.values()):
         # Nothing would tell what a sample of the rest holds, and nothing keep it out of the corpus.
         found = {name: one for name, one in found.items() if name in header.sources}
@@ -188,7 +195,9 @@ def _checked(marked: Marked, path: str) -> Pipeline:
     if problems:
         raise SpecError("\n".join(problems))
     nodes = connect(built, marked)
-    guards = dict(_guards(found, nodes, marked, "sources")) | dict(_guards(built, nodes, marked, "stages"))
+    guards = dict(declared_guards(found, nodes, marked, "sources")) | dict(
+        declared_guards(built, nodes, marked, "stages")
+    )
     for source in sources.values():
         _check_addresses(source, nodes, marked)
         if source.gives == "pages" and not any(isinstance(node.stage, Extract) for node in nodes.values()):
@@ -203,6 +212,7 @@ def _checked(marked: Marked, path: str) -> Pipeline:
         header.max_failures,
         pack,
         sources,
+        frozenset(name for name, (_, common) in found.items() if common.identity == "content"),
         nodes,
         guards,
         header.rejected,
@@ -240,25 +250,6 @@ def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> Language
     if language.endswith((".yaml", ".yml")):
         marked.tree["language"] = pack.model_dump(mode="json", exclude_defaults=True)
     return pack
-
-
-def _guards(
-    found: Mapping[str, tuple[Source | Stage, SourceCommon]], nodes: Mapping[str, Node], marked: Marked, section: str
-) -> Iterator[tuple[str, tuple[Guard, ...]]]:
-    counted = any(isinstance(node.stage, Terminal) for node in nodes.values())
-    for name, (kind, common) in found.items():
-        own = kind.guards
-        if name in nodes and any(c.statistics or c.draws for c in nodes[name].clauses):
-            own = CHOOSING
-        where = f"{marked.where(section, name, 'guard')}: {section}.{name}.guard"
-        try:
-            guards = compile_guards(own if common.guard is None else common.guard)
-        except GuardError as error:
-            raise SpecError(f"{where}: {error}") from None
-        for guard in guards:
-            if "guard.kept_tokens" in guard.clause.signals and not counted:
-                raise SpecError(f"{where}: '{guard.text}': nothing counts tokens; expected a tokenize stage")
-        yield name, guards
 
 
 def kinds(package: Any) -> list[str]:
@@ -329,13 +320,19 @@ def _kind(package: Any, use: Any, marked: Marked, key: tuple[str, ...], problems
 
 
 def _sources(
-    header: Header, marked: Marked, pack: LanguagePack, problems: list[str]
+    header: Header, marked: Marked, pack: LanguagePack, problems: list[str], shapes: Shapes
 ) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
     for name, tree in header.sources.items():
         key = ("sources", name)
         where = f"{marked.where(*key)}: sources.{name}"
         if not NAME.match(name):
             problems.append(f"{where}: a name is lower-case letters, digits and underscores")
+            continue
+        if is_gone(kinds(winnow.stages.sources), tree, shapes.get(name), SourceCommon):
+            yield (
+                name,
+                (gone_source(name, shapes[name], pack), common_keys(SourceCommon, tree)),
+            )
             continue
         kind = _kind(winnow.stages.sources, tree.get("use"), marked, key, problems)
         if kind is None:
@@ -361,7 +358,12 @@ def _sources(
 
 
 def _stages(
-    header: Header, sources: Container[str], marked: Marked, pack: LanguagePack, problems: list[str]
+    header: Header,
+    sources: Container[str],
+    marked: Marked,
+    pack: LanguagePack,
+    problems: list[str],
+    shapes: Shapes,
 ) -> Iterator[tuple[str, tuple[Stage, Common]]]:
     own = set(Common.model_fields)
     for name, tree in header.stages.items():
@@ -372,6 +374,11 @@ def _stages(
                 "a source has that name" if name in sources else "a name is lower-case letters, digits and underscores"
             )
             problems.append(f"{where}: {reason}")
+            continue
+        if is_gone(kinds(winnow.stages), tree, shapes.get(name), Common):
+            rest = common_keys(Common, tree)
+            if rest.enabled:
+                yield name, (gone_stage(name, shapes[name], pack), rest)
             continue
         kind = _kind(winnow.stages, tree.get("use"), marked, key, problems)
         if kind is None:

@@ -3,10 +3,16 @@
 A part is written to a temporary name, renamed, and then recorded (rows, bytes, hash) in a JSON file beside it. A part
 without a matching record does not exist. Object stores show an object only when its upload completes, so there the
 part is written in place.
+
+Nothing is read that is not what was written: a part's bytes are hashed before they are read, once per content
+(`ledger.py`), and a JSON file begins with the hash of what follows.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import hashlib
+import shlex
 import sys
 import uuid
 from collections.abc import Iterable, Sequence
@@ -22,6 +28,8 @@ import pyarrow as pa
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
+from winnow.pipelines.ledger import Ledger, listed, stamp
+
 BATCH_ROWS = 512
 """Rows of every record batch but the last, so that a row's batch is known without reading any."""
 
@@ -31,15 +39,25 @@ WIDE_ROWS, WIDE_BYTES = 2**14, 2**23
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
 
 
+_SEAL = b'{\n  "checksum": "'
+"""How a JSON file begins; then come 32 hex digits, the hash of everything behind them and the quotation mark."""
+
+
 class StoreError(OSError):
-    """A part that is damaged or missing: one sentence with its path."""
+    """A file that is damaged or missing: one sentence with its path, what is wrong and what to do. `file`: its name in the
+    store; `what` is wrong."""
+
+    file = what = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A run's folder: a local path or any fsspec URL."""
+    """A run's folder: a local path or any fsspec URL. `remedy`: what to do about a damaged file, where it is no run's;
+    `selection`: of the run, that is read."""
 
     root: str
+    remedy: str = ""
+    selection: str | None = None
 
     @property
     def fs(self) -> fsspec.AbstractFileSystem:
@@ -59,24 +77,40 @@ class Store:
         """Whether parts can be renamed and mapped into memory."""
         return isinstance(self.fs, LocalFileSystem)
 
-    def write_json(self, name: str, value: Any) -> None:
-        """Write whole or not at all."""
-        self._put(name, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        """Write whole or not at all, and sealed."""
+        self._put(name, sealed(value))
 
     def write_text(self, name: str, text: str) -> None:
         """Write whole or not at all."""
         self._put(name, text.encode("utf-8"))
 
-    def read_json(self, name: str) -> Any:
-        """The value, or None where there is no such file. Raises StoreError where it is not JSON."""
+    def read_json(self, name: str, hint: bool = False) -> Any:
+        """The value, or None where there is no such file. Raises StoreError where it is not what was written; `hint`: None
+        there too, for what is said to people and decides nothing."""
         try:
-            return orjson.loads(self.fs.cat_file(self.path(name)))
+            content = self.fs.cat_file(self.path(name))
         except FileNotFoundError:
             return None
-        except orjson.JSONDecodeError as error:
-            raise StoreError(
-                f"{self.path(name)}: not valid JSON ({error}); remove the file to have it made again"
-            ) from error
+        value = unsealed(content)
+        if value is None and not hint:
+            what = "is damaged or was edited, or another version of winnow wrote it: it does not hash to its checksum"
+            raise self.damaged(name, what)
+        return value
+
+    def damaged(self, name: str, what: str, strict: bool = False) -> StoreError:
+        """The error for a file that is not what was written. `strict`: only its hash tells."""
+        where = shlex.quote(self.root)
+        how = f"{where} --selection {self.selection}" if self.selection else where
+        remedy = self.remedy or f"`winnow run {how}{' --strict' if strict else ''}` makes it again"
+        if not self.remedy and name == "run.json":
+            remedy = f"give `winnow run` the declaration again: winnow run DECLARATION --folder {where}"
+        elif not self.remedy and name.startswith("selections/"):
+            chosen = name.removeprefix("selections/").removesuffix(".json")
+            remedy = f"select it again: winnow select {where} --set ... --name {chosen}"
+        error = StoreError(f"{self.path(name)}: {what}; {remedy}")
+        error.file, error.what = name, what
+        return error
 
     def exists(self, name: str) -> bool:
         """Whether a file of that name exists."""
@@ -88,9 +122,10 @@ class Store:
             self.fs.rm_file(self.path(name))
 
     def remove_all(self, pattern: str) -> None:
-        """Remove the files whose names match a pattern."""
-        for path in self.fs.glob(self.path(pattern)):
-            self.fs.rm_file(path)
+        """Remove the files of a folder whose names match the last part of a pattern."""
+        folder, _, names = pattern.rpartition("/")
+        for name in fnmatch.filter(listed(self.fs, self.path(folder)), names):
+            self.fs.rm_file(self.path(f"{folder}/{name}"))
 
     def record(self, part: str) -> dict[str, Any] | None:
         """What was recorded of a part, or None unless the part is there, with the recorded size."""
@@ -101,20 +136,65 @@ class Store:
             size = self.fs.size(self.path(f"{part}.arrow"))
         except FileNotFoundError:
             return None
-        return record if size == record["bytes"] else None
+        return dict(record) if size == record["bytes"] else None
 
-    def reader(self, part: str, columns: Sequence[str] | None = None) -> pa.ipc.RecordBatchFileReader:
-        """Opens a part; only the named columns are read."""
-        path = self.path(f"{part}.arrow")
+    @property
+    def ledger(self) -> Ledger:
+        """What this process knows of the files' hashes, one per folder."""
+        if self.root not in _LEDGERS:
+            _LEDGERS[self.root] = Ledger(*_filesystem(self.root))
+        return _LEDGERS[self.root]
+
+    def reader(
+        self, part: str, columns: Sequence[str] | None = None, recorded: tuple[int, str] | None = None
+    ) -> pa.ipc.RecordBatchFileReader:
+        """Opens a part; only the named columns are read. `recorded`: its size and hash, where no record beside it says so.
+        Raises StoreError where it is missing or not what was recorded."""
+        if recorded is None:
+            record = self.read_json(f"{part}.json")
+            if record is None:
+                raise self.damaged(f"{part}.arrow", "missing, or never finished") from FileNotFoundError(part)
+            recorded = record["bytes"], record["hash"]
+        source = self._whole(f"{part}.arrow", *recorded)
         try:
-            source = pa.memory_map(path) if self.local else pa.PythonFile(self.fs.open(path, "rb"), mode="r")
             reader = pa.ipc.open_file(source)
             if columns is None:
                 return reader
             fields = sorted(reader.schema.get_field_index(c) for c in columns)
             return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
-        except (FileNotFoundError, pa.ArrowInvalid) as error:
-            raise StoreError(f"{path}: cannot be read: {error}") from error
+        except pa.ArrowInvalid as error:
+            raise self.damaged(f"{part}.arrow", f"cannot be read: {error}", strict=True) from error
+
+    def check(self, name: str, size: int, digest: str, again: bool = True) -> None:
+        """Hashes a file; `again`: whatever is known of it. Raises StoreError where it is missing or not what was recorded."""
+        if again:
+            self.ledger.entries.pop(name, None)
+        self._whole(name, size, digest)
+
+    def _whole(self, name: str, size: int, digest: str) -> pa.NativeFile:
+        """A file opened, its bytes found to be those that were recorded. Hashes of 32 digits are xxh3_128, of 64 sha256."""
+        path = self.path(name)
+        try:
+            found, at = stamp(self.fs, path)
+            if found != size:
+                raise self.damaged(name, f"has {found:,} bytes, expected {size:,}: it was cut or replaced")
+            known = self.ledger.holds(name, size, at, digest)
+            if self.local:
+                source = pa.memory_map(path) if size else pa.BufferReader(b"")
+                content = None if known else source.read_buffer()
+            elif known:
+                return pa.PythonFile(self.fs.open(path, "rb"), mode="r")
+            else:
+                content = self.fs.cat_file(path)
+                source = pa.BufferReader(content)
+        except FileNotFoundError as error:
+            raise self.damaged(name, "missing") from error
+        if content is not None:
+            if hexdigest(content, len(digest)) != digest:
+                raise self.damaged(name, "damaged or replaced: it does not hash to what was recorded", strict=True)
+            self.ledger.add(name, size, at, digest, hashed=True)
+            source.seek(0)
+        return source
 
     def read(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a part."""
@@ -228,6 +308,29 @@ def unreachable() -> tuple[type[Exception], ...]:
     return () if library is None else (library.BotoCoreError,)
 
 
+def sealed(value: dict[str, Any]) -> bytes:
+    """JSON that begins with the hash of what follows it, so that a flipped bit anywhere is noticed."""
+    rest = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)[1:]
+    rest = b'",' + rest if value else b'"' + rest
+    return _SEAL + hexdigest(rest, 32).encode() + rest
+
+
+def unsealed(content: bytes) -> Any:
+    """The value of sealed JSON, None where it is not what was sealed."""
+    start = len(_SEAL)
+    said, rest = content[start : start + 32], content[start + 32 :]
+    if not content.startswith(_SEAL) or said != hexdigest(rest, 32).encode():
+        return None
+    value = orjson.loads(content)
+    del value["checksum"]
+    return value
+
+
+def hexdigest(content: Any, digits: int) -> str:
+    """The hash of a buffer: xxh3_128 in 32 hex digits, or sha256 in 64."""
+    return xxhash.xxh3_128_hexdigest(content) if digits == 32 else hashlib.sha256(content).hexdigest()
+
+
 def fingerprint(*parts: Any) -> str:
     """16 hex digits of the canonical JSON of `parts`."""
     return xxhash.xxh3_128_hexdigest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str))[:16]
@@ -247,6 +350,15 @@ def rebatched(batches: Iterable[pa.RecordBatch], rows: int = BATCH_ROWS) -> Iter
                 held, count = [], 0
     if held:
         yield pa.concat_batches(held)
+
+
+_LEDGERS: dict[str, Ledger] = {}
+
+
+def remember_verified() -> None:
+    """Keep what this process has hashed for later commands."""
+    for ledger in _LEDGERS.values():
+        ledger.save()
 
 
 @lru_cache(maxsize=16)

@@ -301,10 +301,10 @@ def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence
         try:
             return plan.store.read(name, columns)
         except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+            if isinstance(error.__cause__, FileNotFoundError) and not plan.measured_by(node, own):
                 raise Unmeasured(f"{node.name}: partition {partition.key} was never measured; run again") from error
             raise
-    record = plan.store.record(plan.records(partition)) or {"documents": 0}
+    record = plan.ingested(partition)
     types = {**node.stage.signals(), ERROR: pa.string(), MEASURED: pa.bool_()}
     if isinstance(node.stage, Measured):
         types |= {**node.stage.measured(), **node.stage.hidden(), **({EDITED: EDITS} if node.edits else {})}
@@ -330,5 +330,5 @@ Stretch = tuple[View, Callable[[], pa.RecordBatch]]
 def _read_told(store: Store, name: str) -> dict[str, Told]:
     saved = store.read_json(name)
     if saved is None:
-        raise StageError(f"{store.path(name)}: the statistics of a stage are missing; run again to make them")
+        raise store.damaged(name, "missing: it holds the statistics of a stage")
     return {column: Told.restore(value) for column, value in saved.items()}

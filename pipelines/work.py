@@ -167,9 +167,7 @@ def buckets(plan: Plan, stage: str) -> int:
 def unmeasured(plan: Plan, index: int, wave: int) -> dict[str, int]:
     """Stage -> documents of a partition that a stage of the wave must measure and has not. Reads signals, no text."""
     partition = plan.partitions[index]
-    record = plan.store.record(plan.records(partition))
-    assert record is not None, "selecting again follows a run, which ingests every partition"
-    view = View(replace(plan, lenient=True), partition, 0, record["documents"])
+    view = View(replace(plan, lenient=True), partition, 0, plan.ingested(partition)["documents"])
     out = {}
     for node in plan.wave(wave):
         if not plan.store.exists(plan.covered(node.name)):
@@ -192,9 +190,7 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
     """Decide on every document of a partition and account for it at every stage. Raises StageError if rows are lost."""
     started = time.perf_counter()
     partition, tally = plan.partitions[index], Tally()
-    record = plan.store.record(plan.records(partition))
-    assert record is not None, "the selection runs only after every partition is ingested"
-    view = View(plan, partition, 0, record["documents"])
+    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
     status = np.full(view.rows, KEPT, np.uint8)
     reason = np.full(view.rows, -1, np.int16)
     number = 0
@@ -251,8 +247,7 @@ def textless(plan: Plan, index: int) -> int:
     """How many documents that the selection keeps have lost their text in a partition."""
     partition = plan.partitions[index]
     empty = pc.equal(pc.binary_length(plan.store.read(plan.documents(partition), ["text"]).column(0)), 0)
-    record = plan.store.record(plan.records(partition))
-    view = View(plan, partition, 0, record["documents"] if record else 0)
+    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
     had = view.documents(["text_bytes"]).get_column("text_bytes").to_numpy() > 0
     kept = view.decided().get_column("multiplicity").to_numpy() > 0
     return int((np.asarray(empty.to_numpy(zero_copy_only=False), bool) & had & kept).sum())
@@ -319,8 +314,7 @@ def _numbers(column: pa.Array) -> pa.Array:
 def account(plan: Plan, index: int, stage: str) -> dict[str, Any]:
     """What one stage decides on a partition, where all documents together had to be known first."""
     partition, accounts = plan.partitions[index], Tally()
-    record = plan.store.record(plan.records(partition))
-    view = View(plan, partition, 0, record["documents"] if record else 0)
+    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
     _count(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]), accounts)
     return {"index": index, "stages": accounts.stages}
 

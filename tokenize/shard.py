@@ -24,7 +24,8 @@ manifest.json, one JSON object (class Manifest):
      "tokenizer": {"name": "ko-bpe", "file": "tokenizer.json", "sha256": "...", "vocab_size": 24000, "eos": 0, "bos": null},
      "shards": [{"file": "shard-00000.arrow", "bytes": 1, "tokens": 1, "documents": 1, "digest": "sha256 of the file"}],
      "bytes": 1, "tokens": 1, "documents": 1,
-     "digest": "sha256 of the canonical JSON of `shards`"}
+     "digest": "sha256 of the canonical JSON of `shards`",
+     "checksum": "sha256 of the canonical JSON of all the rest"}
 
 `digest` is the identity of the dataset: same digest, same tokens in the same order. Canonical JSON is UTF-8 with sorted
 keys and no spaces. The token stream of the dataset is the concatenation of all `input_ids`, in shard and row order.
@@ -99,6 +100,7 @@ class Manifest(_Record):
     tokens: int
     documents: int
     digest: str
+    checksum: str = ""  # older manifests have none
 
 
 def ids_of(batch: pa.RecordBatch) -> pa.ListArray[Any]:
@@ -128,14 +130,12 @@ def shard_schema(tokenizer: TokenizerIdentity) -> pa.Schema:
 
 def dataset_digest(shards: Sequence[ShardEntry]) -> str:
     """sha256 hex of the canonical JSON of the shard entries."""
-    entries = [entry.model_dump() for entry in shards]
-    text = json.dumps(entries, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _canonical_digest([entry.model_dump() for entry in shards])
 
 
 def manifest_of(tokenizer: TokenizerIdentity, shards: Sequence[ShardEntry]) -> Manifest:
-    """The manifest of these shards, in this order, with totals and digest."""
-    return Manifest(
+    """The manifest of these shards, in this order, with totals, digest and checksum."""
+    manifest = Manifest(
         tokenizer=tokenizer,
         shards=tuple(shards),
         bytes=sum(entry.bytes for entry in shards),
@@ -143,3 +143,9 @@ def manifest_of(tokenizer: TokenizerIdentity, shards: Sequence[ShardEntry]) -> M
         documents=sum(entry.documents for entry in shards),
         digest=dataset_digest(shards),
     )
+    return manifest.model_copy(update={"checksum": _canonical_digest(manifest.model_dump(exclude={"checksum"}))})
+
+
+def _canonical_digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The commands that read a finished run: inspect, why, sample, diff, report, compare, publish."""
+"""The commands that read a finished run: inspect, verify, why, sample, diff, report, compare, publish."""
 
 from __future__ import annotations
 
@@ -36,6 +36,20 @@ def inspect(
     terminal.failures(done, console())
     if done.shards and "://" not in done.shards:
         terminal.shards(done.shards, documents, verify, console())
+
+
+def verify(run: Reference) -> None:
+    """Hash every file of a run - records, documents, signals, selections, shards, tokenizer - and say which are damaged or
+    missing, and what to do. Exit code 1 where any is."""
+    from winnow.pipelines.verify import verify as check
+
+    def say(sentence: str) -> None:
+        console().print(sentence, soft_wrap=True, highlight=False, markup=False)
+
+    found = check(run, say)
+    if found:
+        raise typer.Exit(1)
+    say(f"{run}: everything is as it was recorded")
 
 
 def why(
@@ -169,7 +183,7 @@ def publish(
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    for command in (inspect, why, sample, diff, report, compare, publish):
+    for command in (inspect, verify, why, sample, diff, report, compare, publish):
         app.command()(command)
 
 

@@ -52,8 +52,7 @@ def reading(run: Run) -> Run:
 
 def whole(run: Run, partition: Partition) -> View:
     """All documents of a partition."""
-    record = run.plan.store.record(run.plan.records(partition)) or {"documents": 0}
-    return View(run.plan, partition, 0, record["documents"])
+    return View(run.plan, partition, 0, run.plan.ingested(partition)["documents"])
 
 
 def of_record(row: Mapping[str, Any]) -> Decision:

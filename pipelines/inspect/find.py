@@ -81,9 +81,7 @@ def find(run: Run, wanted: str, most: int | None = TEXT_HITS) -> Found:
     edits = run.plan.pipeline.edits()
     texts = tuple(_with_text(run, wanted, edits, most)) or (tuple(_with_text(run, wanted, (), most)) if edits else ())
     if not texts:
-        documents = sum(
-            r["documents"] for p in run.plan.partitions if (r := run.plan.store.record(run.plan.records(p)))
-        )
+        documents = sum(run.plan.ingested(p)["documents"] for p in run.plan.partitions)
         freed = "; the text of documents that are not selected was given up" if _freed(run) else ""
         raise RunError(
             f"{run.folder}: no record has the URL or id '{wanted}', and none of {documents:,} texts holds it{freed}; "
@@ -120,8 +118,7 @@ def _with_text(run: Run, fragment: str, editors: Sequence[str], most: int | None
     pattern = spaced(fragment)
     hits = 0
     for partition in run.plan.partitions:
-        record = run.plan.store.record(run.plan.records(partition))
-        if record is None or not record["documents"]:
+        if not run.plan.ingested(partition)["documents"]:
             continue
         reader = Reader(run.plan, partition, ["title", "text"], editors)
         rows: list[int] = []

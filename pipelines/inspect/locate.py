@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.pipelines.finished import Run
-from winnow.pipelines.store import Store, StoreError
+from winnow.pipelines.handoff import manifest_name, read_manifest
 from winnow.tokenize.shard import ids_of
 
 
@@ -29,31 +29,28 @@ def places(run: Run, ids: Collection[str]) -> dict[str, list[Place]]:
     out: dict[str, list[Place]] = {}
     if run.shards is None or not ids:
         return out
-    manifest = run.plan.store.read_json(f"{run.plan.shards}/manifest.json")
+    manifest = read_manifest(run.plan.store, run.plan.shards)
     if manifest is None:
-        raise StoreError(f"{run.shards}/manifest.json: missing; run again to write the shards")
+        raise run.plan.store.damaged(manifest_name(run.plan.shards), "missing")
     wanted = pa.array(sorted(ids), pa.string())
-    for entry in manifest["shards"]:
-        name = f"{run.plan.shards}/{entry['file']}"
-        if not _holds(run.plan.store, name, wanted):
+    for entry in manifest.shards:
+        part, recorded = f"{run.plan.shards}/{entry.file.removesuffix('.arrow')}", (entry.bytes, entry.digest)
+        if not _holds(run.plan.store.reader(part, ["doc_id"], recorded), wanted):
             continue
         row = offset = 0
-        reader = run.plan.store.reader(name.removesuffix(".arrow"))
+        reader = run.plan.store.reader(part, recorded=recorded)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             ends = ids_of(batch).offsets.to_numpy(zero_copy_only=False).astype(np.int64)
             column = batch.column("doc_id")
             for at in np.flatnonzero(pc.is_in(column, wanted).to_numpy(zero_copy_only=False)):
-                place = Place(
-                    entry["file"], row + int(at), offset + int(ends[at] - ends[0]), int(ends[at + 1] - ends[at])
-                )
+                place = Place(entry.file, row + int(at), offset + int(ends[at] - ends[0]), int(ends[at + 1] - ends[at]))
                 out.setdefault(column[int(at)].as_py(), []).append(place)
             row, offset = row + batch.num_rows, offset + int(ends[-1] - ends[0])
     return out
 
 
-def _holds(store: Store, name: str, wanted: pa.Array) -> bool:
-    """Whether a shard holds any of the ids; reads no tokens."""
-    reader = store.reader(name.removesuffix(".arrow"), ["doc_id"])
+def _holds(reader: pa.ipc.RecordBatchFileReader, wanted: pa.Array) -> bool:
+    """Whether a shard, opened for its ids alone, holds any of these."""
     batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
     return any(pc.any(pc.is_in(batch.column("doc_id"), wanted)).as_py() for batch in batches)

@@ -59,7 +59,9 @@ def submit(
     code: CodeOption = Code.installed,
     shared: Shared = False,
     python: Python = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Hash input files; damaged input is an error.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Hash stored files, not only their sizes; damaged input is an error.")
+    ] = False,
     manifest: Annotated[
         bool,
         typer.Option("--manifest", help="Submit nothing; print YAML for `kubectl apply`.", rich_help_panel=KUBERAY),

@@ -71,7 +71,7 @@ class State:
     """The folder. State: its store."""
 
     def __init__(self, root: str) -> None:
-        self.store = Store(root)
+        self.store = Store(root, "put back what it was, or remove it: its job may then be submitted again")
 
     def begun(self) -> Begun | None:
         """What the first look fixed, None before it."""

@@ -146,7 +146,7 @@ class Watch:
         """Whether its run is at work although no server that can be asked has the job: that of another cluster, whose
         driver still writes into the run's folder."""
         asked = record.last.state == "intended" and record.last.address == self.server.address
-        return not asked and another_runs(Store(record.folder).read_json(NAME))
+        return not asked and another_runs(Store(record.folder).read_json(NAME, hint=True))
 
     def _due(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record]) -> bool:
         """In a chain what has begun comes before what has not, late ones too: neither would know of the other."""

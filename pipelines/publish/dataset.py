@@ -86,8 +86,6 @@ def count(run: Run) -> Counts:
     kept = copies = rejects = failed = 0
     thresholds = {why.clause: {why.threshold} for why in reasons(run.plan.pipeline) if why.clause and why.threshold}
     for partition in run.plan.partitions:
-        if run.plan.store.record(run.plan.selected(partition)) is None:
-            continue
         rows = pl.DataFrame(run.plan.store.read(run.plan.selected(partition), ["multiplicity", "status"]))
         multiplicity = rows.get_column("multiplicity")
         here = int((multiplicity > 0).sum())
@@ -232,9 +230,8 @@ def _records(run: Run, columns: list[str]) -> Iterator[tuple[str, pl.DataFrame]]
     """Per partition, its source and the records that never became documents."""
     for partition in run.plan.partitions:
         part = run.plan.records(partition)
-        if run.plan.store.record(part) is not None:
-            rows = pl.DataFrame(run.plan.store.read(part, columns)).filter(pl.col("status") != KEPT)
-            yield partition.source, rows.with_columns(pl.col(c).cast(pl.String) for c in columns if c != "status")
+        rows = pl.DataFrame(run.plan.store.read(part, columns)).filter(pl.col("status") != KEPT)
+        yield partition.source, rows.with_columns(pl.col(c).cast(pl.String) for c in columns if c != "status")
 
 
 def _freed(run: Run, partition: Partition) -> bool:

@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import orjson
+
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.publish.dataset import DataFile
 from winnow.pipelines.publish.target import CARD, FORMAT, MANIFEST, OURS, is_ours
-from winnow.pipelines.store import Store, StoreError
+from winnow.pipelines.store import Store
 
 SHOWN = 3
 """Names that an error sentence lists."""
@@ -121,7 +123,7 @@ class Folder:
         for path in stale:
             self.store.remove(path)
         self._remove_empty_folders()
-        self.store.write_json(MANIFEST, dict(manifest))
+        self._write(manifest)
         removed = f", {len(stale)} of an earlier publication removed" if stale else ""
         return f"published to {self.where}: {len(files) + len(texts) + 1} files{removed}"
 
@@ -130,8 +132,8 @@ class Folder:
 
     def _manifest(self) -> Any:
         try:
-            return self.store.read_json(MANIFEST)
-        except StoreError:
+            return orjson.loads(self.store.fs.cat_file(self.store.path(MANIFEST)))
+        except (FileNotFoundError, orjson.JSONDecodeError):
             return None
 
     def _may_write(self, path: str) -> None:
@@ -143,7 +145,11 @@ class Folder:
             )
 
     def _journal(self) -> None:
-        self.store.write_json(MANIFEST, {"format": FORMAT, "complete": False, "files": self.entries})
+        self._write({"format": FORMAT, "complete": False, "files": self.entries})
+
+    def _write(self, manifest: Mapping[str, Any]) -> None:
+        content = orjson.dumps(dict(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        self.store.write_text(MANIFEST, content.decode())
 
     def _remove_empty_folders(self) -> None:
         if self.store.local:

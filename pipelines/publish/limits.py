@@ -78,11 +78,11 @@ def _duplicates(run: Run) -> list[str]:
         return ["**Near duplicates.** No stage looks for near duplicates; there may be many."]
     out = []
     for node in found:
-        settings = node.stage.settings
+        settings = node.stage.settings  # of a kind that is gone those that it had
         half = (1 - 0.5 ** (1 / settings.bands)) ** (1 / settings.rows)
         seen = f"those that {', '.join(node.over)} kept" if node.over else "all documents"
         compared = f"Only documents of this run were compared, {seen}"
-        if settings.known:
+        if getattr(settings, "known", ()):
             compared += ", and each with what the earlier runs kept whose index it was given"
         out.append(
             f"**Near duplicates** (`{node.name}`). Documents are joined where MinHash signatures of their {settings.ngram}-grams "

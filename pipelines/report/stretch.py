@@ -41,7 +41,7 @@ class Stretch(View):
         self.records = all_records.filter(pl.Series(self.became))
         self.partitions = tuple(partitions)
         super().__init__(plan, self.partitions[0], 0, len(self.records))
-        sizes = [record["documents"] if (record := plan.store.record(plan.records(p))) else 0 for p in self.partitions]
+        sizes = [plan.ingested(p)["documents"] for p in self.partitions]
         self.starts = np.concatenate([[0], np.cumsum(sizes)])
         self.filled = [p for p, size in zip(self.partitions, sizes, strict=True) if size]
 
@@ -114,6 +114,6 @@ def _grouped(plan: Plan, rows: int) -> Iterator[list[Partition]]:
             yield waiting
             waiting, records = [], 0
         waiting.append(partition)
-        records += int((plan.store.record(plan.records(partition)) or {"rows": 0})["rows"])
+        records += int(plan.ingested(partition)["rows"])
     if waiting:
         yield waiting

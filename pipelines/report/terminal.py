@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -10,12 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from winnow.pipelines.finished import Run
+from winnow.pipelines.handoff import read_manifest
 from winnow.pipelines.inputs import KeptInStore
 from winnow.pipelines.inspect.marked import visible
 from winnow.pipelines.plan import Plan, changes, pending
+from winnow.pipelines.planning import say_faults
 from winnow.pipelines.report.wording import sharing
 from winnow.pipelines.reselect import to_measure
 from winnow.pipelines.selection.verdict import FAILED
+from winnow.pipelines.stored import Fault
 
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
 """How a line with data in it is printed: as it is, whatever brackets a URL or a cause holds."""
@@ -67,8 +71,9 @@ def funnel(run: Run, console: Console) -> None:
         text += f", {accounting['tokens']:,} tokens"
     console.print(f"{text}; selection {accounting['digest']}", **PLAIN)
     if run.shards:
-        manifest = accounting.get("shards") or run.plan.store.read_json(f"{run.plan.shards}/manifest.json")
-        console.print(f"shards: {run.shards}  (digest {manifest['digest'][:16]})", **PLAIN)
+        manifest = read_manifest(run.plan.store, run.plan.shards)
+        assert manifest is not None, "where there are shards there is their manifest"
+        console.print(f"shards: {run.shards}  (digest {manifest.digest[:16]})", **PLAIN)
     if run.unmeasured:
         console.print("provisional: clauses let documents in that were never measured", **PLAIN)
     for stage, documents in run.unmeasured.items():
@@ -97,12 +102,12 @@ def speed(run: Run, console: Console) -> None:
     )
 
 
-def show_plan(plan: Plan, console: Console) -> None:
+def show_plan(plan: Plan, console: Console, found: Sequence[Fault] = ()) -> None:
     """Stages, partitions, what is cached, what will run and why, the documents that must be measured, and the work to
-    expect from earlier runs."""
+    expect from earlier runs. `found`: stored files that are not what was recorded."""
     todo, total = pending(plan), len(plan.partitions)
-    before = (plan.store.read_json("run.json") or {}).get("facts", {})
-    spent = plan.store.read_json("work.json") or {"seconds": {}, "rows": {}}
+    before = (plan.store.read_json("run.json", hint=True) or {}).get("facts", {})
+    spent = plan.store.read_json("work.json", hint=True) or {"seconds": {}, "rows": {}}
     rates = {n: spent["seconds"].get(n, 0.0) / rows for n, rows in spent["rows"].items() if rows}
     accounting = _last_accounting(plan)
     documents = to_measure(plan) if any(todo.values()) else {}
@@ -134,7 +139,8 @@ def show_plan(plan: Plan, console: Console) -> None:
     table.add_row("selection", "", "", "", f"{todo['selection']}/{total}", "", chosen, "")
     console.print(table)
     _show_expected(plan, console)
-    if not any(todo.values()):
+    say_faults(found, plan.store, lambda sentence: console.print(sentence, **PLAIN))
+    if not any(todo.values()) and not found:
         console.print("nothing to do")
 
 
@@ -147,8 +153,8 @@ def _show_expected(plan: Plan, console: Console) -> None:
 
 
 def _last_accounting(plan: Plan) -> dict[str, Any]:
-    last = plan.store.read_json("run.json")
-    accounting = plan.store.read_json(f"selection/{last['plan']['selection']}/done.json") if last else None
+    last = plan.store.read_json("run.json", hint=True)
+    accounting = plan.store.read_json(f"selection/{last['plan']['selection']}/done.json", hint=True) if last else None
     return dict(accounting["stages"]) if accounting else {}
 
 
@@ -189,8 +195,10 @@ def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
     from tokenizers import Tokenizer
 
     from winnow.tokenize.reader import ShardSet
+    from winnow.tokenize.verify import verify as verify_files
 
-    found = ShardSet.open(folder, verify=verify)
+    verify_files(folder, again=verify)
+    found = ShardSet.open(folder)
     checked = ", every digest checked" if verify else ""
     console.print(
         f"{folder}: {len(found.manifest.shards)} shards, {found.manifest.documents:,} documents, {found.total_tokens:,} tokens, "

@@ -161,6 +161,12 @@ def korean() -> Callable[..., str]:
     return prose
 
 
+@pytest.fixture(scope="session")
+def words() -> Callable[..., str]:
+    """The same, for fixtures that several tests share."""
+    return prose
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """A declaration over a corpus in the same folder, one partition per file."""

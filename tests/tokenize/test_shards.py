@@ -326,7 +326,7 @@ class TestDamage:
         content = json.loads(path.read_text())
         content["shards"][0]["tokens"] += 1
         path.write_text(json.dumps(content))
-        with pytest.raises(ShardError, match="it was edited"):
+        with pytest.raises(ShardError, match="it was edited or damaged"):
             ShardSet.open(small)
 
     @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""Stages and sources of a finished run whose kind is not there any more: what they measured can still be read and chosen by.
+
+A run keeps of each of its stages what reading its results takes (`shape`): what sort of stage it is, and the columns and
+clauses that it had. Nothing can be measured with a stage that is made of that alone.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from winnow.filters.languages import LanguagePack
+from winnow.stages.stage import (
+    Corpus,
+    CorpusTransform,
+    Extract,
+    Map,
+    Measured,
+    NoClauses,
+    Screen,
+    Source,
+    Stage,
+    StageError,
+    Terminal,
+    Transform,
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+SORTS: dict[str, type[Stage]] = {
+    sort.__name__: sort for sort in (Screen, Extract, CorpusTransform, Corpus, Terminal, Transform, Map)
+}
+COLUMNS = ("signals", "measured", "hidden")
+SAID = ("by_address", "masks", "guards", "choosing", "version")
+"""What a class says of its stages."""
+
+
+class Kept(BaseModel):
+    """Settings as a run recorded them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+def shape(stage: Stage | Source, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run keeps of a stage or source beside its facts. `tree`: its part of the declaration. JSON-able."""
+    said = {name: getattr(stage, name) for name in SAID if hasattr(stage, name)}
+    out: dict[str, Any] = {name: sorted(v) if isinstance(v, frozenset) else v for name, v in said.items()}
+    out |= {"kind": stage.kind, "settings": stage.settings.model_dump(mode="json"), "tree": dict(tree)}
+    if isinstance(stage, Source):
+        return out | {"gives": stage.gives}
+    try:
+        clauses: list[list[str]] | None = [[k, v] for k, v in stage.clauses().items()]  # their order is meant
+    except NoClauses:
+        clauses = None
+    columns = [name for name in COLUMNS if name == "signals" or isinstance(stage, Measured)]
+    reads = stage.reads() if isinstance(stage, (Corpus, Terminal)) else []
+    sort = next(name for name, sort in SORTS.items() if isinstance(stage, sort))
+    return out | {
+        "sort": sort,
+        "clauses": clauses,
+        "reads": reads,
+        "columns": {name: _packed(getattr(stage, name)()) for name in columns},
+    }
+
+
+def common_keys(model: type[M], tree: Mapping[str, Any]) -> M:
+    """The keys of a stage or source that are not its kind's own."""
+    return model.model_validate({key: value for key, value in tree.items() if key in model.model_fields})
+
+
+def is_gone(
+    kinds: Collection[str], tree: Mapping[str, Any], was: Mapping[str, Any] | None, common: type[BaseModel]
+) -> bool:
+    """Whether a stage or source of a finished run, declared as it was then, is of a kind that is not there any more."""
+
+    def own(tree: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in tree.items() if key == "use" or key not in common.model_fields}
+
+    return was is not None and tree.get("use") not in kinds and own(was["tree"]) == own(tree)
+
+
+def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:
+    """A stage of a kind that is not there, from its shape."""
+    sort = SORTS[kept["sort"]]
+    columns = {column: _unpacked(types) for column, types in kept["columns"].items()}
+
+    def clauses(self: Stage) -> dict[str, str]:
+        if kept["clauses"] is None:
+            raise NoClauses(f"{name}: kind '{kept['kind']}' is not there any more and had no clauses of its own")
+        return dict(kept["clauses"])
+
+    def refused(self: Stage, *_: Any) -> NoReturn:
+        raise StageError(_refusal(name, kept))
+
+    body: dict[str, Any] = _body(kept) | {"clauses": clauses, "reads": lambda self: list(kept["reads"])}
+    body |= {column: (lambda self, types=types: dict(types)) for column, types in columns.items()}
+    body |= dict.fromkeys((*sort.__abstractmethods__, "artifacts", "highlight"), refused)
+    made: Stage = type("Gone", (sort,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
+    return made
+
+
+def gone_source(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Source:
+    """A source of a kind that is not there, from its shape."""
+
+    def refused(self: Source, *_: Any) -> NoReturn:
+        raise StageError(_refusal(name, kept))
+
+    gives = property(lambda self: kept["gives"])
+    body = _body(kept) | {"gives": gives, "segments": refused, "inputs": refused}
+    made: Source = type("Gone", (Source,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
+    return made
+
+
+def _body(kept: Mapping[str, Any]) -> dict[str, Any]:
+    said = {name: kept[name] for name in SAID if name in kept}
+    said["guards"] = tuple(said.get("guards", ()))
+    if "choosing" in said:
+        said["choosing"] = frozenset(said["choosing"])
+    return {"__slots__": (), "kind": kept["kind"], "Settings": Kept, **said}
+
+
+def _refusal(name: str, kept: Mapping[str, Any]) -> str:
+    return (
+        f"{name}: kind '{kept['kind']}' is not there any more, so nothing can be measured or read anew with it; what is stored "
+        "can be inspected, selected and published"
+    )
+
+
+def _packed(types: Mapping[str, pa.DataType]) -> str:
+    return base64.b64encode(pa.schema(list(types.items())).serialize().to_pybytes()).decode()
+
+
+def _unpacked(packed: str) -> dict[str, pa.DataType]:
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(packed)))
+    return {field.name: field.type for field in schema}
