@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from winnow.classifiers.features import Features
-from winnow.filters.bounded_yaml import OutOfBounds, load, read_text
+from winnow.filters.bounded_yaml import OutOfBounds, Texts, load, read_text
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -29,7 +29,7 @@ class RecipeError(ValueError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class Train(_Part):
@@ -165,7 +165,7 @@ def load_recipe(recipe: str | Path) -> Recipe:
         hint = f"; nearest: '{near[0]}'" if near else ""
         raise RecipeError(f"no recipe '{recipe}': expected a YAML file or one of {', '.join(recipes())}{hint}")
     try:
-        return Recipe.model_validate(load(read_text(path)))
+        return Recipe.model_validate(load(read_text(path), Texts))
     except (ValidationError, OutOfBounds) as error:
         if isinstance(error, ValidationError):
             first = error.errors()[0]

@@ -6,6 +6,7 @@ gives bytes without end. What is read is measured as it would be with every alia
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,28 @@ class OutOfBounds(ValueError):
     def __init__(self, what: str, line: int | None = None) -> None:
         super().__init__(what)
         self.line = line
+
+
+class Texts(yaml.SafeLoader):
+    """Takes what YAML 1.2 does for something else than text, and nothing more: null, true and false, decimal numbers. A label
+    or a stop word `no` or `on`, a date and 0123 are text."""
+
+
+Texts.yaml_implicit_resolvers = {}
+for _tag, _form, _first in (
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("merge", r"<<", "<"),
+):
+    Texts.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})$"), [c.strip("\0") for c in _first]
+    )
 
 
 def read_text(path: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from winnow.filters.bounded_yaml import OutOfBounds, load, read_text
+from winnow.filters.bounded_yaml import OutOfBounds, Texts, load, read_text
 from winnow.filters.languages.bounds import problems
 from winnow.filters.languages.pack import (
     BadLanguagePack,
@@ -91,7 +91,7 @@ def _opened(name: str) -> LanguagePack:
     return pack
 
 
-class _OneOfEach(yaml.SafeLoader):
+class _OneOfEach(Texts):
     """Refuses a key that a mapping has twice, of which YAML would silently take the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:

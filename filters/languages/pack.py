@@ -30,7 +30,7 @@ class UnitRules(BaseModel):
     """What holds in one word unit only. `clauses[pack][clause]` is one comparison of a bare signal of the `rules` stage
     with a number: `word_count >= 50`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     stop_words: tuple[str, ...]
     clauses: Clauses
@@ -39,7 +39,7 @@ class UnitRules(BaseModel):
 class LanguagePack(BaseModel):
     """One language. `stop_words` and `clauses` are for `word_unit`; `units` has those for others."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     code: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # ISO 639-1 where there is one, used in declarations: ko
     iso639_3: Annotated[str, Field(pattern=r"^[a-z]{3}$")]  # kor
@@ -102,7 +102,9 @@ def _sentence(error: Any) -> str:
     where, value = ".".join(path), error["input"]
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(path[-1], _keys(path), n=1, cutoff=0.3)
-        return f"unknown key '{where}'" + (f": nearest is '{near[0]}'" if near else f": expected {_keys(path)}")
+        return f"unknown key '{where}': expected one of {', '.join(_keys(path))}" + (
+            f"; nearest: '{near[0]}'" if near else ""
+        )
     if error["type"] == "missing":
         return f"no key '{where}': expected one"
     if (path[0] == "units" and len(path) == 2) or where == "word_unit":
@@ -110,7 +112,7 @@ def _sentence(error: Any) -> str:
         hint = f"; nearest is '{near[0]}'" if near else ""
         return f"{where}: expected one of {', '.join(get_args(WordUnit))}, got {value!r}{hint}"
     if error["type"] == "string_type" and isinstance(value, bool):
-        return f"{where}: expected text, got {value}: YAML takes yes, no, on and off for it; write the word in quotes"
+        return f"{where}: expected text, got {str(value).lower()}; write the word in quotes"
     said = error["msg"][0].lower() + error["msg"][1:]
     return f"{where}: {said}, got {str(value)[:60]!r}"
 

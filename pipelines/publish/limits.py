@@ -61,8 +61,9 @@ def limits(run: Run, models: Sequence[Model]) -> list[str]:
     out.append(_failures(run))
     if accounting.get("shared_ids", {}).get("kept_documents"):
         shared = accounting["shared_ids"]
+        ids = f"{shared['kept_ids']:,} id" + ("s" if shared["kept_ids"] != 1 else "")
         out.append(
-            f"**Ids.** {shared['kept_documents']:,} of the documents have only {shared['kept_ids']:,} ids between them, so that "
+            f"**Ids.** {shared['kept_documents']:,} of the documents have only {ids} between them, so that "
             f"`id` is no key of the data; such as `{'`, `'.join(shared['examples'])}`."
         )
     if accounting["damage"]:

@@ -62,7 +62,8 @@ def funnel(run: Run, console: Console) -> None:
         run_name = run.folder if run.name is None else f"{run.folder}@{run.name}"
         example = accounting["shared_ids"]["examples"][0]
         console.print(
-            f"warning: {sharing(accounting['shared_ids'])}: winnow why {shlex.quote(run_name)} {example}", **PLAIN
+            f"warning: {sharing(accounting['shared_ids'])}; to see them: winnow why {shlex.quote(run_name)} {example}",
+            **PLAIN,
         )
     text = f"{accounting['kept']:,} documents kept"
     if accounting["copies"] != accounting["kept"]:

@@ -154,3 +154,15 @@ def test_the_command_says_how_good_it_is_and_how_to_use_it(own: Path, tmp_path: 
     assert (
         load_pipeline(declared, [assignment]).nodes["mine"].stage.artifacts()[0].path == tmp_path / "out" / "mine.ftz"
     )
+
+
+def test_labels_are_read_as_they_are_written(own: Path) -> None:
+    """YAML 1.1 takes `yes` and `no` for truth values."""
+    text = (
+        own.read_text("utf-8").replace("positive: good", "positive: yes").replace("licence: own", "licence: 2024-10-01")
+    )
+    own.write_text(text, "utf-8")
+    recipe = load_recipe(own)
+    assert (recipe.positive, recipe.licence) == ("yes", "2024-10-01")
+    own.write_text(text.replace("positive: yes", "positive: 1"), "utf-8")
+    assert load_recipe(own).positive == "1"

@@ -197,7 +197,7 @@ def test_a_pack_of_one_s_own_is_opened_by_path_and_read_anew(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("stop_words: &", "stop_word: &", "unknown key 'stop_word': nearest is 'stop_words'"),
+        ("stop_words: &", "stop_word: &", "unknown key 'stop_word': expected one of code, .*; nearest: 'stop_words'"),
         ("script: Latn", "", "no key 'script': expected one"),
         ("provenance: ", "# ", "no key 'provenance': expected one"),
         ("word_unit: whitespace", "word_unit: spaces", "word_unit: expected one of whitespace, character, segment"),
@@ -205,7 +205,7 @@ def test_a_pack_of_one_s_own_is_opened_by_path_and_read_anew(tmp_path, monkeypat
         ("  segment:", "  morpheme:", "'morpheme' is for Korean"),
         ("  segment:", "  whitespace:", "units.whitespace: the pack's own word_unit"),
         ("  segment:", "  character:", "'the' is longer than the words of unit 'character'"),
-        ("[the,", "[no,", r"stop_words.0: expected text, got False: YAML takes yes, no"),
+        ("[the,", "[false,", r"stop_words.0: expected text, got false; write the word in quotes"),
         ("[the,", "[The,", "stop_words: 'The' matches nothing: expected lower case"),
         ("language_score: 0.65", "language_score: 1.5", "language_score: input should be less than 1, got '1.5'"),
         ("code: en", "code: English", "code: string should match"),
@@ -256,3 +256,13 @@ def test_bounds_that_mean_something():
 def test_keys_fold_capitals():
     assert key("THE") == key("the") != key("thé")
     assert key("МИР") == key("мир")
+
+
+def test_stop_words_are_read_as_they_are_written(tmp_path: Path) -> None:
+    """YAML 1.1 takes `no` and `on` for truth values, and Norwegian and Spanish have them."""
+    text = (FOLDER / "es.yaml").read_text("utf-8")
+    path = tmp_path / "no.yaml"
+    pack = yaml.safe_load(text) | {"code": "no", "iso639_3": "nor", "stop_words": ["STOP"]}
+    path.write_text(yaml.safe_dump(pack).replace("- STOP", "- no\n- on\n- y\n- 12").replace("'no'", "no"), "utf-8")
+    read = language_pack(str(path))
+    assert read.code == "no" and read.stop_words == ("no", "on", "y", "12")
