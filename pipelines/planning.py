@@ -8,7 +8,7 @@ from winnow.pipelines.known_inputs import changes, found_again
 from winnow.pipelines.plan import Plan, make_plan, plan_over
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store
-from winnow.pipelines.stored import Fault, faults, unread
+from winnow.pipelines.stored import Fault, faults, shown, unread
 from winnow.pipelines.yaml_source import SpecError
 
 SHOWN = 5
@@ -30,7 +30,7 @@ def plan_run(
     plan = _planned(pipeline, store, base, name, say)
     for sentence in changes(plan):
         say(sentence)
-    found = faults(plan, strict)
+    found = faults(plan, strict) + (shown(store) if name is None else [])
     if keys := {p.key for p in plan.partitions if not p.segments} & unread(plan, found):
         plan = found_again(plan, keys)
     return plan, found

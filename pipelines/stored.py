@@ -17,7 +17,7 @@ from winnow.pipelines.store import Store, StoreError
 from winnow.stages.stage import Corpus
 from winnow.tokenize.shard import Manifest
 
-INGEST, SELECTION, SHARDS = "@ingest", "@selection", "@shards"
+INGEST, SELECTION, SHARDS, SHOWN = "@ingest", "@selection", "@shards", "@shown"
 """Steps of a run that are no stage's, as `Fault.step` names them; no stage can be named so."""
 
 THREADS = 16
@@ -41,6 +41,11 @@ def faults(plan: Plan, strict: bool = False) -> list[Fault]:
     return [*_ingest(plan, strict), *_stages(plan, strict), *_decided(plan, strict), *_handed_off(plan, strict)]
 
 
+def shown(store: Store) -> list[Fault]:
+    """The file that says what the folder shows by default, where it is damaged."""
+    return list(_json(store, SHOWN, "run.json"))
+
+
 def unread(plan: Plan, found: Sequence[Fault]) -> set[str]:
     """Keys of the partitions whose input must be read: for the first time, or because of these faults."""
     there = listed(plan.store.fs, plan.store.path(f"records/{plan.ingest}"))
@@ -61,6 +66,8 @@ def forget(plan: Plan, found: Sequence[Fault]) -> None:
                 store.write_json(plan.freed, {"keeps": []})  # texts are looked at before anything relies on them
         elif step == SELECTION:
             store.remove(plan.selection_done)
+        elif step == SHOWN:
+            store.remove("run.json")  # which the end of the run writes
         elif step == SHARDS:
             for fault in mine:
                 if fault.file == manifest_name(plan.shards):

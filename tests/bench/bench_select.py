@@ -55,6 +55,7 @@ EDITS = {
     ),
     "a repeat by quality": "stages.domain.repeat=case when quality.score > 0.9 then 2.5 else 1 end",
 }
+HASHING = "with every part hashed, as the first command after a run does"
 COUNTS = {"word_count": (0, 3000), "char_count": (0, 12000), "line_count": (0, 400), "stop_words": (0, 60)}
 DOMAINS = np.array(["news", "science", "sports", "politics", "culture", "economy", "world"])
 
@@ -71,7 +72,7 @@ def make(folder: Path, documents: int, partitions: int) -> Plan:
         for name in plan.measure:
             store.write_json(plan.covered(name), {"partitions": partitions})
         stages, by_source = added(plan, results)
-        ingested = {"stages": stages, "by_source": by_source, "damage": [], "documents": documents}
+        ingested = {"stages": stages, "by_source": by_source, "groups": {}, "damage": [], "documents": documents}
         Driver(plan, threads, Progress(quiet=True), strict=False).select(ingested)
     point_to(plan)
     return plan
@@ -143,10 +144,12 @@ started = time.perf_counter()
 from winnow.pipelines.finished import open_run
 from winnow.pipelines.progress import Progress
 from winnow.pipelines.reselect import reselect
+from winnow.pipelines.store import remember_verified
 found = reselect(open_run(sys.argv[1]), sys.argv[2:], name="bench", progress=Progress(quiet=True))
 a = found.run.accounting
 print(json.dumps({"seconds": time.perf_counter() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                   "kept": a["kept"], "copies": a["copies"], "documents": a["documents"], "unmeasured": found.unmeasured}))
+remember_verified()
 """
 POLARS = """
 import json, resource, sys, time
@@ -197,7 +200,8 @@ def main() -> None:
                 f"{sum(len(n.stage.signals()) for n in plan.pipeline.measured())} signals, {len(clauses)} clauses over "
                 f"{len({s for c in clauses for s in c.signals})} of them: {time.perf_counter() - started:.0f} s"
             )
-        for name, edit in EDITS.items():
+        (run / ".verified.json").unlink(missing_ok=True)
+        for name, edit in {f"{HASHING}: a threshold": EDITS["a threshold"], **EDITS}.items():
             for made in ("selection", "statistics", "corpus"):  # an earlier go's results would be taken
                 for old in (run / made).glob("*") if (run / made).exists() else []:
                     if old.name != open_run(run).plan.selection:

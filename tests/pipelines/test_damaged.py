@@ -189,6 +189,9 @@ def test_a_flipped_bit_anywhere_is_noticed_by_who_reads_it(
     path.write_bytes(flipped)
     if pattern in ("selections/*.json", "progress.json"):
         return
+    if pattern == "run.json":
+        code, said = command("plan", finished / "small.yaml", "--folder", run)
+        assert code == 0 and f"{path}: is damaged" in said
     before = parts(finished / "run")  # what `select` made is beside it
     code, said = command("run", finished / "small.yaml", "--folder", run, "--local", "--strict")
     assert code == 0, said
