@@ -84,7 +84,7 @@ class Urls(Screen):
     __slots__ = ("_planned",)
     _planned: tuple[str, ...]
     kind = "urls"
-    version = 1
+    version = 2
     Settings = UrlsSettings
     by_address = True
 

@@ -2,8 +2,11 @@
 
 A word of an alphabet with spaces between words (Latin, Cyrillic, Arabic ...) is found where it is a whole run of letters,
 or of letters and digits: `sex` is in `/sex/` and `sex24`, not in `essex`. A word in Hangul, Han, kana, Thai, Lao, Khmer
-or Myanmar script is found anywhere, so that particles and compounds do not hide it. A substring is looked for in each
-label of a host above the public suffix, hyphens left out (`free-porn.example` is `freeporn`), never in a path. What
+or Myanmar script is found anywhere, so that particles and compounds do not hide it; one of two Hangul syllables at the
+beginning of a word alone, or behind what such words are compounded with: `야동` is in `최신야동`, not in the quarter `가야동` nor in
+`분야동향`, `도박` not in `독도박물관`. A substring is looked for in each
+label of a host above the public suffix, hyphens left out (`free-porn.example` is `freeporn`), never in a path; romanised Korean in a label or its part under the same
+condition (`gaya-dong`). What
 overlaps an exception does not count (`porn` in `pornic`, `sexshop` in `essexshop`), unless it is that very string.
 """
 
@@ -19,6 +22,18 @@ _LATIN = re.compile("[a-z]+")
 _LETTERS = re.compile(rf"[^\W\d_{_UNSPACED}]+")
 _ALPHANUMERIC = re.compile(rf"[^\W_{_UNSPACED}]+")
 _APART = re.compile(r"[\W_]+")
+
+_HYPHEN = re.compile("-")
+_TWO_SYLLABLES = re.compile("[가-힣]{2}")
+_ROMANISED = frozenset(("yadong", "yasul"))
+_COMPOUNDED = re.compile(
+    "(?:[^가-힣]|무료|공짜|한국|일본|중국|미국|서양|동양|러시아|국산|국내|해외|성인|최신|신작|인기|추천|화질|노모|유모|백마|흑인|애니|몰카|셀카|직캠|연예인|유출|실시간"
+    "|모바일|하드코어|여대생|유부녀|레전드|자막|풀버전|근친|커플|아마추어|고전|리얼|야한|섹스|포르노|사이트|다운|보기|모음|불법|온라인|인터넷|사이버|사설|스포츠|안전|메이저"
+    "|원정|상습|억대|내기|당일|긴급|청소년)$"
+)
+_COMPOUNDED_LATIN = re.compile(
+    "(?:[^a-z]|free|best|hot|top|new|all|korean?|kor|japan|japanese|asian?|sex|porn|adult|live|real|mobile|super|jav|vip|king)$"
+)
 
 Found = tuple[tuple[str, ...], tuple[str, ...]]
 """Distinct hard and soft words, each in the order of the text where they are first found."""
@@ -53,7 +68,9 @@ class WordRules:
         if (self._parts is None or next(self._parts.iter(glued), None) is None) and not self._any(labels):
             return NONE
         hard, soft = self._sorted(self._words(_APART.sub(" ", labels)))
-        parts = [word for _, _, word in sorted(self._free(_hits(self._parts, glued), glued))]
+        hits = self._free(_hits(self._parts, glued), glued)
+        edges = _edges(labels)
+        parts = [word for start, _, word in sorted(hits) if start in edges or not _inside(glued, start, word)]
         hard = tuple(dict.fromkeys((*hard, *parts)))
         return (hard, tuple(word for word in soft if word not in hard)) if hard or soft else NONE
 
@@ -70,7 +87,8 @@ class WordRules:
     def _words(self, text: str) -> list[tuple[int, int, str]]:
         hits = [(m.start(), m.end(), m[0]) for m in _LETTERS.finditer(text) if m[0] in self._runs]
         hits += [(m.start(), m.end(), m[0]) for m in _ALPHANUMERIC.finditer(text) if m[0] in self._digits]
-        return self._free(hits + _hits(self._glued_words, text), text)
+        glued = [hit for hit in _hits(self._glued_words, text) if not _inside(text, hit[0], hit[2])]
+        return self._free(hits + glued, text)
 
     def _free(self, hits: list[tuple[int, int, str]], text: str) -> list[tuple[int, int, str]]:
         """Those that overlap no exception."""
@@ -83,6 +101,20 @@ class WordRules:
         words = list(dict.fromkeys(word for _, _, word in sorted(hits)))
         hard = tuple(word for word in words if word in self._hard)
         return hard, tuple(word for word in words if word not in hard)
+
+
+def _inside(text: str, start: int, word: str) -> bool:
+    """Whether a short word is the middle of another one, by what is in front of it."""
+    if word in _ROMANISED:
+        return start > 0 and not _COMPOUNDED_LATIN.search(text, max(0, start - 8), start)
+    if _TWO_SYLLABLES.fullmatch(word) is None:
+        return False
+    return start > 0 and not _COMPOUNDED.search(text, max(0, start - 4), start)
+
+
+def _edges(labels: str) -> set[int]:
+    """Where parts between hyphens begin, in the labels without hyphens."""
+    return {match.start() - number for number, match in enumerate(_HYPHEN.finditer(labels))}
 
 
 def _automaton(words: Iterable[str]) -> Any:

@@ -196,7 +196,7 @@ def test_old_korean_sites_encode_in_cp949(ours: UrlRules) -> None:
         ("http://a.kr/강남오피후기", ("오피후기",), ()),
         ("http://a.kr/오피스-후기", (), ()),
         ("http://a.kr/무직자-당일대출", ("당일대출",), ()),
-        ("http://a.kr/무선급전-기술", (), ("급전",)),
+        ("http://a.kr/무선급전-기술", (), ()),
         ("http://192.0.2.1/casino", (), ("casino",)),
     ],
 )
@@ -231,6 +231,77 @@ def test_kinds_of_lists(tmp_path: Path, short: int, monkeypatch: pytest.MonkeyPa
     free = ["tree.org", "a.only.com", "page.com/~ab", "page.com/", "query.com/x?id=12", "xxx.com", "x.page.com/~a"]
     assert [seen.listed for seen in made.look(listed)] == ["mine"] * len(listed)
     assert [seen.listed for seen in made.look(free)] == [None] * len(free)
+
+
+PLACES = [
+    "가야동",
+    "대야동",
+    "상야동",
+    "하야동",
+    "회야동",
+    "야동동",
+    "야동리",
+    "야동길",
+    "부산진구가야동",
+    "시흥시대야동",
+    "가야동주민센터",
+    "대야동성당",
+    "상야동마을회관",
+    "독도박물관",
+    "제주도박물관",
+    "강화도박물관",
+    "거제도박물관",
+    "도토토기마을",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_korean_places_are_no_words(place: str, ours: UrlRules) -> None:
+    forms = [
+        f"https://map.example.kr/경기도/{place}",
+        f"https://map.example.kr/search?q={quote(place)}",
+        f"https://news.example.kr/{place}-축제",
+        f"https://{place}.kr/notice",
+        f"https://xn--{place.encode('punycode').decode()}.kr/",
+    ]
+    assert [(seen.hard, seen.soft) for seen in ours.look(forms)] == [((), ())] * len(forms)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://gayadong-church.example.kr/x",
+        "https://daeya-dong.example.kr/",
+        "https://www.sangyadong.example/",
+        "https://yadong-ri.example.kr/",
+        "https://yadongdong.example.kr/",
+        "http://a.kr/심야동물병원",
+        "http://a.kr/산업분야동향",
+        "http://a.kr/분야설명",
+        "http://a.cn/特色情况",
+        "http://a.jp/ピエロ動画",
+        "http://www.shentai.example/",
+        "http://middlesexcampus.example/",
+    ],
+)
+def test_words_in_the_middle_of_others_do_not_count(url: str, ours: UrlRules) -> None:
+    assert (one(ours, url).hard, one(ours, url).soft) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("http://a.kr/최신야동", "야동"),
+        ("http://a.kr/고화질야동모음", "야동"),
+        ("http://a.kr/가야동-야동", "야동"),
+        ("http://19야동.kr/", "야동"),
+        ("http://free-yadong.example/", "yadong"),
+        ("http://koreayadong.example/", "yadong"),
+        ("http://ya-dong.example/", "yadong"),
+    ],
+)
+def test_compounds_and_parts_count(url: str, word: str, ours: UrlRules) -> None:
+    assert word in one(ours, url).hard
 
 
 def test_an_allowed_domain_has_nothing_against_it(tmp_path: Path) -> None:
