@@ -85,6 +85,7 @@ def _split(blocks: Iterable[bytes | Broken], base: int, limit: int) -> Iterator[
         while (end := block.find(b"\n", at)) >= 0:
             if end == at and not size and (blank := _BLANK.match(block, at)):  # megabytes of them are no work
                 end = block.rfind(b"\n", at, blank.end()) + 1
+                number += counted * block.count(b"\n", at, end)
                 offset, at = offset + end - at, end
                 continue
             size += end - at

@@ -79,11 +79,11 @@ def _encoding(head: bytes) -> str | None:
 
 
 def _no_lines(head: bytes, whole: bool) -> str | None:
-    lines = [line.strip() for line in _LINE.findall(head)]
-    if not lines:
+    lines = (found[0].strip() for found in _LINE.finditer(head))
+    first, second = next(lines, b""), next(lines, b"")
+    if not first:
         return None
-    first, second = lines[0], lines[1] if len(lines) > 1 else b""
-    complete = whole or len(lines) > 1
+    complete = whole or bool(second)
     if first.startswith(b"["):
         if complete and _json(first) and second.startswith(b"{"):
             return None  # one line is no object: that is a row, as any other line is
@@ -93,7 +93,7 @@ def _no_lines(head: bytes, whole: bool) -> str | None:
         if complete and second and broken and not _json(first):
             return "JSON over several lines: expected one object a line; `jq -c .` writes them"
         return None
-    if any(line.startswith(b"{") for line in lines):
+    if any(line.startswith(b"{") for line in (second, *lines)):
         return None
     shown = first[:40].decode("utf-8", "replace")
     if first.startswith(b"<"):
