@@ -84,9 +84,9 @@ def run(work: Work, items: list[tuple[object, ...]]) -> list[Outcome]:
 @pytest.mark.parametrize(
     ("order", "cause"),
     [
-        ("spin", "timeout after 1 s"),
-        ("backtrack", "timeout after 1 s"),
-        ("sleep", "timeout after 1 s"),
+        ("spin", "timeout after 3 s"),
+        ("backtrack", "timeout after 3 s"),
+        ("sleep", "timeout after 3 s"),
         ("kill", "worker killed by signal 9"),
         ("segfault", "worker killed by signal 11"),
         ("abort", "worker killed by signal 6"),
@@ -100,14 +100,14 @@ def run(work: Work, items: list[tuple[object, ...]]) -> list[Outcome]:
 )
 def test_a_bad_item_costs_itself(module: str, order: str, cause: str) -> None:
     items: list[tuple[object, ...]] = [("ok", b"x"), ("ok", b"xx"), (order,), ("ok", b"xxx"), ("ok", b"")]
-    seconds = 1 if cause.startswith("timeout") else 30  # to use memory up takes time where others work too
+    seconds = 3 if cause.startswith("timeout") else 30  # to use memory up takes time where others work too
     outcomes = run(Work(f"{module}:make", seconds=seconds, mebibytes=1024), items)
     assert [outcome.value for outcome in outcomes] == [1, 2, None, 3, 0]
     assert [outcome.error for outcome in outcomes] == [None, None, cause, None, None]
 
 
 def test_bad_items_in_a_row_at_the_ends_and_alone(module: str) -> None:
-    work = Work(f"{module}:make", seconds=1, mebibytes=1024)
+    work = Work(f"{module}:make", seconds=30, mebibytes=1024)
     orders = ["kill", "hog", "hog", "hog", "hog", "ok", "segfault", "exit", "kill"]
     outcomes = run(work, [(order,) for order in orders])
     assert [outcome.error is None for outcome in outcomes] == [order == "ok" for order in orders]
