@@ -20,6 +20,7 @@ from winnow.train_handoff.model import Trainee, weights
 from winnow.train_handoff.pretrained import COMPANIONS, checkpoint_folder, read_json
 
 FOLDER = "model"
+PAD_NAMES = ("<|pad|>", "<pad>", "[PAD]")
 
 
 def export(trainee: Trainee, shards: ShardSet, out: Path, dtype: torch.dtype, model: ModelConfig | None = None) -> Path:
@@ -70,9 +71,10 @@ def _tokenizer(shards: ShardSet, folder: Path) -> None:
     source = shards.folder / identity.file
     shutil.copyfile(source, folder / TOKENIZER)
     tokenizer = Tokenizer.from_file(str(source))
+    pad = next((number for number in map(tokenizer.token_to_id, PAD_NAMES) if number is not None), None)
     special = {
         f"{name}_token": tokenizer.id_to_token(number)
-        for name, number in (("eos", identity.eos), ("bos", identity.bos))
+        for name, number in (("eos", identity.eos), ("bos", identity.bos), ("pad", pad))
         if number is not None
     }
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, **special}

@@ -55,6 +55,8 @@ def _check_checkpoint(model: ModelConfig, plan: Plan) -> None:
     declared = read_json(checkpoint_file(model, "config.json"))
     if declared.get("model_type") not in FAMILIES:
         raise TrainError(f"{where} is of type '{declared.get('model_type')}'; the trainer knows {', '.join(FAMILIES)}")
+    if "quantization_config" in declared:
+        raise TrainError(f"{where} is quantized, as its config.json says; expected weights of full precision")
     positions = declared.get("max_position_embeddings")
     if isinstance(positions, int) and plan.length > positions:
         raise TrainError(

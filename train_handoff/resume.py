@@ -80,11 +80,16 @@ def complete_checkpoints(out: Path) -> list[Path]:
 
 
 def newest_checkpoint(out: Path) -> Checkpoint | None:
-    """The newest complete checkpoint, or None."""
+    """The newest complete checkpoint, or None. Raises TrainError where another version wrote it."""
     paths = complete_checkpoints(out)
     if not paths:
         return None
     state = read_json(paths[-1] / STATE)
+    if state.get("version") != VERSION:
+        raise TrainError(
+            f"{paths[-1] / STATE}: expected version {VERSION}, found {state.get('version')}: another version of winnow wrote "
+            "it; finish with that one, or train into another folder with train.out=..."
+        )
     return Checkpoint(paths[-1], int(state["step"]), state)
 
 
@@ -111,8 +116,6 @@ def check_resume(config: TrainConfig, plan: Plan, found: Checkpoint, world: int)
     """
     remedy = f"set it back, or train into another folder than {found.path.parent.parent} with train.out=..."
     where = f"cannot resume from {found.path.name}"
-    if found.state.get("version") != VERSION:
-        raise TrainError(f"{where}: another version of winnow wrote it; finish with that, or train into another folder")
     changed: list[str] = []
     for name, old, new in _differences(found.state["config"], json.loads(config.model_dump_json())):
         policy = ON_RESUME.get(name, "planned" if name == "phases" else "refused")

@@ -238,6 +238,7 @@ def test_what_a_checkpoint_lacks_is_refused_before_the_launch(folder: Path, tmp_
     weights = "model.safetensors"
     index = "model.safetensors.index.json"
     assert "is of type 'gpt2'; the trainer knows llama," in case("gpt2", edited("config.json", model_type="gpt2"))
+    assert "is quantized" in case("quantized", edited("config.json", quantization_config={"bits": 4}))
     assert "holds no .safetensors file" in case("no-weights", lambda c: (c / weights).rename(c / "pytorch_model.bin"))
     assert "not a whole safetensors file" in case("cut", lambda c: os.truncate(c / weights, 20_000))
     assert "holds no part-2.safetensors" in case("part", edited(index, weight_map={"a": "part-2.safetensors"}))

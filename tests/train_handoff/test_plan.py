@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -360,5 +359,7 @@ def test_what_may_resume(folders: tuple[Path, Path], corpus: Corpus, tmp_path: P
             resume(**change)
         assert sentence in str(refused.value)
         assert str(refused.value).endswith(f"into another folder than {tmp_path} with train.out=...")
-    with pytest.raises(TrainError, match="another version of winnow wrote it"):
-        check_resume(config, plan, replace(found, state=found.state | {"version": 1}), 1)
+    for older in ({"version": 1, "step": 35}, {}):
+        (found.path / STATE).write_text(json.dumps(older))
+        with pytest.raises(TrainError, match=r"step-00000035/state\.json: .*another version of winnow wrote it"):
+            newest_checkpoint(tmp_path)
