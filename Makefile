@@ -72,6 +72,7 @@ $(BIN)/python:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable .
 	$(BIN)/python -m winnow.classifiers.artifacts lid.176
+	$(BIN)/winnow compile
 	@touch $@
 
 $(VENV)/.installed-train: $(VENV)/.installed | ran

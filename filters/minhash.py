@@ -175,7 +175,8 @@ def _sign(
     values: Any,
 ) -> Any:
     """Fills `values` with the signature of data[at:end]; returns the number of its units."""
-    values[:] = _LARGEST
+    for i in range(values.size):  # `values[:] =` would have numba compile what writes an error message about shapes
+        values[i] = _LARGEST
     size = ring.size
     units = 0
     used = 0

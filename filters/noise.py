@@ -43,7 +43,7 @@ def hashes(ids: Ids, seed: int, salt: str | None = None) -> npt.NDArray[np.uint6
         _, starts, data = chunk.buffers()
         offsets = np.frombuffer(starts, width, len(chunk) + 1, chunk.offset * np.dtype(width).itemsize)
         content = np.frombuffer(data or b"", np.uint8)
-        xxh64(content, offsets, np.uint64(wanted), out[done : done + len(chunk)])
+        xxh64(content, offsets.astype(np.int64, copy=False), np.uint64(wanted), out[done : done + len(chunk)])
         done += len(chunk)
     return out
 

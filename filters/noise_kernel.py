@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 _P1 = np.uint64(0x9E3779B185EBCA87)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -55,12 +55,16 @@ def _merge(value: Any, lane: Any) -> Any:
     return (value ^ _round(np.uint64(0), lane)) * _P1 + _P4
 
 
-@njit(cache=True, nogil=True)
+def _read(kind: Any) -> Any:
+    return types.Array(kind, 1, "C", readonly=True)
+
+
+@njit(types.void(_read(types.uint8), _read(types.int64), types.uint64, types.uint64[::1]), cache=True, nogil=True)
 def xxh64(data: Any, offsets: Any, seed: Any, out: Any) -> None:
-    """out[k] = xxh64 of data[offsets[k]:offsets[k + 1]] with `seed`; uint8, int32 or int64, uint64, uint64."""
+    """out[k] = xxh64 of data[offsets[k]:offsets[k + 1]] with `seed`; uint8, int64, uint64, uint64."""
     for k in range(out.size):
-        at = np.int64(offsets[k])
-        end = np.int64(offsets[k + 1])
+        at = offsets[k]
+        end = offsets[k + 1]
         size = np.uint64(end - at)
         if end - at >= 32:
             one = seed + _P1 + _P2
@@ -109,7 +113,7 @@ def _log(x: Any) -> Any:
     return exponent * _LN2_HIGH - ((half - (s * (half + even + odd) + exponent * _LN2_LOW)) - f)
 
 
-@njit(cache=True, nogil=True)
+@njit(types.void(_read(types.uint64), types.float64[::1]), cache=True, nogil=True)
 def gumbel(hashes: Any, out: Any) -> None:
     """out[k] = -ln(-ln u), u = (top 52 bits of hashes[k] + 1/2) / 2^52."""
     for k in range(out.size):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
+from numba import njit, types
 
 _BLOCK = 64
 _HIGH = np.uint64(0x8080808080808080)
@@ -14,8 +13,11 @@ _ONES = np.uint64(0x0101010101010101)
 _AMPERSANDS = np.uint64(0x2626262626262626)
 
 
-@njit(cache=True, nogil=True)
-def scan(data: NDArray[np.uint8], table: NDArray[np.uint8]) -> Any:
+_BYTES = types.Array(types.uint8, 1, "C", readonly=True)
+
+
+@njit((_BYTES, _BYTES), cache=True, nogil=True)
+def scan(data: Any, table: Any) -> Any:
     """UTF-8 bytes -> (characters in `table`, non-ASCII characters, valid multi-byte sequences, invalid bytes).
 
     The first two include numeric character references (`&#44032;`, `&#xAC00;`); the last two tell whether the bytes

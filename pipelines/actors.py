@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from winnow.pipelines.execute import Call, RunError
+from winnow.pipelines.kernels import ensure_compiled
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.resources import Bounds
 from winnow.pipelines.tasklog import Entry, log_to_stderr, perform
@@ -33,6 +34,7 @@ class Worker:
     def __init__(self, held: Sequence[Any]) -> None:
         self.plan: Plan = import_module("ray").get(held[0])
         log_to_stderr()
+        ensure_compiled()
 
     def ready(self) -> None:
         """Returns as soon as the actor runs."""

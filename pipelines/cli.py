@@ -165,6 +165,17 @@ def train(
     raise typer.Exit(code)
 
 
+@app.command("compile")
+def compile_command() -> None:
+    """Compile the kernels of rules and filters for this machine, once; a run that finds none does it by itself."""
+    from winnow.pipelines.progress import Progress
+    from winnow.pipelines.run import compile_kernels
+
+    with Progress() as show:
+        if not compile_kernels(show):
+            console().print("nothing to do: the kernels are compiled already")
+
+
 @app.command()
 def remember(
     run: Reference,

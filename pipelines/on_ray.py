@@ -13,6 +13,7 @@ from typing import Any
 
 from winnow.pipelines.actors import Pool
 from winnow.pipelines.execute import AHEAD, Call, Local, RunError, Shared, unheard
+from winnow.pipelines.kernels import ensure_compiled, uncompiled
 from winnow.pipelines.metrics import Metrics
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.resources import ORDINARY, Machine, Resources, offered, refusal
@@ -86,7 +87,7 @@ class OnRay:
 
     def _by_tasks(self, ray: Any, task: Callable[..., Any], calls: Sequence[Call], wanted: Resources) -> Iterator[Any]:
         options = {"name": task.__name__, "max_retries": RETRIES, "retry_exceptions": False}
-        remote = ray.remote(**options, **placing(wanted))(_carried)
+        remote = ray.remote(**options, **placing(wanted))(_carried_afar if self.address else _carried)
         limit, looked = _limit(ray, wanted), time.monotonic()
         waiting = list(reversed([(call, 0) for call in calls]))
         running: dict[Any, tuple[Call, int]] = {}
@@ -219,6 +220,26 @@ class OnRay:
                 raise RunError(f"{self.where}: cannot start a worker: {first_line(error)}") from error
         if sentence is not None:
             raise RunError(sentence)
+        if self.address and self.asked:
+            self._compile(ray)
+
+    def _compile(self, ray: Any) -> None:
+        """Has every machine of the cluster compile kernels that has not yet; those that come later do it by themselves."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as At
+
+        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+
+        def on(node: str, function: Callable[[], Any]) -> Any:
+            return ray.remote(num_cpus=0, scheduling_strategy=At(node, soft=True))(function).remote()
+
+        try:
+            asked = ray.get([on(node, uncompiled) for node in nodes])
+            cold = [node for node, yet in zip(nodes, asked, strict=True) if yet]
+            if cold:
+                self.say(f"compiling kernels on {len(cold)} of {len(nodes)} machines, once on each")
+                ray.get([on(node, ensure_compiled) for node in cold])
+        except ray.exceptions.RayError as error:
+            raise RunError(f"{self.where}: kernels cannot be compiled there: {first_line(error)}") from error
 
 
 class Watch:
@@ -281,6 +302,12 @@ def _carried(plan: Plan, task: Callable[..., Any], lost: int, *call: Any) -> tup
     log_to_stderr()
     worker = importlib.import_module("ray._private.worker").global_worker
     return perform(plan, task, call, lost + int(worker.core_worker.get_current_task_attempt_number()))
+
+
+def _carried_afar(plan: Plan, task: Callable[..., Any], lost: int, *call: Any) -> tuple[Any, Entry]:
+    """The same on a cluster, which this machine may have joined a moment ago."""
+    ensure_compiled()
+    return _carried(plan, task, lost, *call)
 
 
 def _reachable(address: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from winnow.pipelines import work
+from winnow.pipelines import kernels, work
 from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, grouped, joined, reconcile
 from winnow.pipelines.audits import audits
 from winnow.pipelines.execute import Executor, Local, RunError, Shared
@@ -98,10 +99,23 @@ def carry_out(
 
             show.watcher = heartbeat
             asked = _asked(plan, pending(plan))
+            if asked and (local or not os.environ.get("RAY_ADDRESS")):  # the machines of a cluster compile their own
+                compile_kernels(show)
             with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say) as executor:
                 accounting = Driver(plan, executor, show, strict, shards).run()
             point_to(plan, name)
             return Run(plan, accounting, False, name)
+
+
+def compile_kernels(show: Progress) -> bool:
+    """Compiles kernels where this machine has not yet, and says so: it is no part of what the stages take. Returns
+    whether there was anything to do."""
+    cold = kernels.uncompiled()
+    if cold:
+        show.say(f"compiling the kernels of {len(kernels.KERNELS)} files, once on this machine")
+        for _ in show.track("compiling", kernels.compile_kernels(), len(kernels.KERNELS)):
+            pass
+    return cold
 
 
 def _asked(plan: Plan, waiting: Mapping[str, int]) -> dict[str, Resources]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
 _DOT, _HASH, _HYPHEN, _UNDERSCORE = 46, 35, 45, 95
 
 
-@njit(cache=True, nogil=True)
+_BYTES = types.uint8[::1]
+_LONGS = types.int64[::1]
+_READ = types.Array(types.uint8, 1, "C", readonly=True)
+
+
+@njit((_READ, _BYTES, _LONGS, _BYTES, _LONGS, _LONGS, types.int64[:, ::1], _LONGS), cache=True, nogil=True)
 def plain_names(
     data: Any, names: Any, name_offsets: Any, parents: Any, parent_offsets: Any, plain: Any, starts: Any, ends: Any
 ) -> Any:

@@ -155,7 +155,7 @@ def write_corpus(folder: Path, files: int = 4, rows: int = 60) -> None:
         (folder / f"docs-{number}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def korean() -> Callable[..., str]:
     """Invented Korean prose from a seed and a number of words."""
     return prose
