@@ -240,10 +240,11 @@ class Driver:
 
     def _reduce(self, name: str) -> None:
         buckets = work.buckets(self.plan, name)
-        calls = [(name, b, buckets) for b in range(buckets)]
+        each = max(buckets, 1) if self.light else 1  # few documents: what a stage sees of them is the greater work
+        calls = [(name, first, min(first + each, buckets), buckets) for first in range(0, buckets, each)]
         takes = replace(self.plan.pipeline.nodes[name].resources, actors=None)
         exchanged = self.executor.run(work.exchange, calls, self.light, takes)
-        for result in self.show.track(f"{name}: exchange", exchanged, buckets):
+        for result in self.show.track(f"{name}: exchange", exchanged, len(calls)):
             self._took(result)
         reduced = self.executor.run(work.reduce, [(name, buckets)], self.light, takes)
         for result in self.show.track(f"{name}: reduce", reduced, 1):

@@ -119,15 +119,16 @@ def uncovered(plan: Plan, index: int, wave: int) -> bool:
     return False
 
 
-def exchange(plan: Plan, stage: str, bucket: int, buckets: int) -> dict[str, Any]:
-    """One bucket of a corpus stage's exchange."""
+def exchange(plan: Plan, stage: str, first: int, stop: int, buckets: int) -> dict[str, Any]:
+    """The buckets `first` to `stop - 1` of a corpus stage's exchange."""
     started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
     assert isinstance(node.stage, Corpus)
-    part = _exchanged(plan, stage, bucket)
-    if plan.store.record(part) is None:
-        table = node.stage.exchange(bucket, buckets, _parts(plan, node))
-        plan.store.write(part, table)
+    parts = _parts(plan, node)
+    for bucket in range(first, stop):
+        part = _exchanged(plan, stage, bucket)
+        if plan.store.record(part) is None:
+            plan.store.write(part, node.stage.exchange(bucket, buckets, parts))
     wall = time.perf_counter() - started
     return {"seconds": {stage: wall}, "measured": {}, "wall": wall, "rows": {}}
 

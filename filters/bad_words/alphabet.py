@@ -35,6 +35,9 @@ _ALIKE = {
     **dict(zip("αορνικυ", "aopviku", strict=True)),
 }
 
+# Ideographs, syllables, surrogates and private use: each its own normal form (a test asks every one of them).
+_UNCHANGED = (range(0x3400, 0xA000), range(0xAC00, 0xF900), range(0x20000, 0x2F800), range(0x30000, TABLE_SIZE))
+
 
 def symbol(character: str) -> int:
     """The normal form of one character; IGNORED for one that is skipped."""
@@ -58,7 +61,11 @@ def symbol(character: str) -> int:
 @cache
 def symbols() -> npt.NDArray[np.int32]:
     """[TABLE_SIZE]: `symbol` of every code point; those beyond stand for themselves."""
-    table = np.fromiter((symbol(chr(code)) for code in range(TABLE_SIZE)), np.int32, TABLE_SIZE)
+    table = np.arange(TABLE_SIZE, dtype=np.int32)
+    start = 0
+    for same in (*_UNCHANGED, range(TABLE_SIZE, TABLE_SIZE)):
+        table[start : same.start] = [symbol(chr(code)) for code in range(start, same.start)]
+        start = same.stop
     table.setflags(write=False)
     return table
 

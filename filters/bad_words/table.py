@@ -124,7 +124,8 @@ def _compiled(listed: tuple[str, ...]) -> BadWords:
 def _that_matter(listed: tuple[str, ...]) -> list[str]:
     """The exceptions that ship and hold an entry of the list: no other can take one back, and each costs time."""
     entries = {_letters(item.text) for item in map(entry, listed) if not item.exception}
-    return [line for line in exceptions() if any(word in _letters(entry(line).text) for word in entries)]
+    held = ((line, _letters(entry(line).text)) for line in exceptions())
+    return [line for line, letters in held if any(word in letters for word in entries)]
 
 
 def _letters(text: str) -> str:

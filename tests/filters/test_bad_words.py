@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from winnow.filters.bad_words import COLUMNS, MEASURES, BadWords, BadWordsError, bad_words, read, spans, table
+from winnow.filters.bad_words.alphabet import symbol, symbols
 from winnow.filters.bad_words.entries import exceptions, particles
 from winnow.filters.languages import language_pack
 from winnow.filters.rules.words import Words, split
@@ -494,3 +495,8 @@ def test_precision_on_labelled_comments(data: Path) -> None:
     hits = np.array(found)[:, 0] > 0
     assert (hits & labels).sum() / hits.sum() > 0.9
     assert (hits & labels).sum() / labels.sum() > 0.35
+
+
+def test_the_table_of_symbols_holds_the_normal_form_of_every_code_point() -> None:
+    table = symbols().tolist()
+    assert table == [symbol(chr(code)) for code in range(len(table))]
