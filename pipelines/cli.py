@@ -168,11 +168,11 @@ def train(
 @app.command("compile")
 def compile_command() -> None:
     """Compile the kernels of rules and filters for this machine, once; a run that finds none does it by itself."""
+    from winnow.pipelines.kernels import announce
     from winnow.pipelines.progress import Progress
-    from winnow.pipelines.run import compile_kernels
 
     with Progress() as show:
-        if not compile_kernels(show):
+        if not announce(show):
             console().print("nothing to do: the kernels are compiled already")
 
 

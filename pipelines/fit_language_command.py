@@ -67,12 +67,12 @@ def fit_language_command(
     from winnow.filters.fitting.clauses import Limits
     from winnow.pipelines.fit_language import Request, fit_language, refuse_existing, write_pack
     from winnow.pipelines.fit_texts import Reading
+    from winnow.pipelines.kernels import announce
     from winnow.pipelines.progress import Progress
-    from winnow.pipelines.run import compile_kernels
 
     refuse_existing(out, force)
     with Progress() as progress:
-        compile_kernels(progress)
+        announce(progress)
     fitted = fit_language(
         Request(
             lang=lang,

@@ -19,10 +19,13 @@ import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import winnow
 from winnow.stages.stage import StageError
+
+if TYPE_CHECKING:
+    from winnow.pipelines.progress import Progress
 
 KERNELS = (
     "winnow.filters.bad_words.match_kernel",
@@ -62,6 +65,16 @@ def compile_kernels() -> Iterator[str]:
             mark.touch()
             return
     yield from KERNELS
+
+
+def announce(show: Progress) -> bool:
+    """Compiles them where need be and says so: it is no part of what stages take. Returns whether there was a need."""
+    cold = uncompiled()
+    if cold:
+        show.say(f"compiling the kernels of {len(KERNELS)} files, once on this machine")
+        for _ in show.track("compiling", compile_kernels(), len(KERNELS)):
+            pass
+    return cold
 
 
 def uncompiled() -> bool:

@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from winnow.pipelines import kernels, work
+from winnow.pipelines import work
 from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, grouped, joined, reconcile
 from winnow.pipelines.audits import audits
 from winnow.pipelines.execute import Executor, Local, RunError, Shared
 from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
 from winnow.pipelines.handoff import read_manifest
 from winnow.pipelines.heartbeat import Heartbeat
+from winnow.pipelines.kernels import announce
 from winnow.pipelines.known_inputs import remember
 from winnow.pipelines.on_ray import OnRay
 from winnow.pipelines.plan import Plan, pending
@@ -100,22 +101,11 @@ def carry_out(
             show.watcher = heartbeat
             asked = _asked(plan, pending(plan))
             if asked and (local or not os.environ.get("RAY_ADDRESS")):  # the machines of a cluster compile their own
-                compile_kernels(show)
+                announce(show)
             with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say) as executor:
                 accounting = Driver(plan, executor, show, strict, shards).run()
             point_to(plan, name)
             return Run(plan, accounting, False, name)
-
-
-def compile_kernels(show: Progress) -> bool:
-    """Compiles kernels where this machine has not yet, and says so: it is no part of what the stages take. Returns
-    whether there was anything to do."""
-    cold = kernels.uncompiled()
-    if cold:
-        show.say(f"compiling the kernels of {len(kernels.KERNELS)} files, once on this machine")
-        for _ in show.track("compiling", kernels.compile_kernels(), len(kernels.KERNELS)):
-            pass
-    return cold
 
 
 def _asked(plan: Plan, waiting: Mapping[str, int]) -> dict[str, Resources]:
