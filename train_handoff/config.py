@@ -259,7 +259,7 @@ def _refusal(error: ValidationError, where: str) -> TrainError:
         near = get_close_matches(keys[-1], known, n=1)
         same = [f"{where}.{key}" for key in leaves() if key.rpartition(".")[2] == keys[-1]]
         meant = [*sorted(same, key=lambda key: key.count(".")), *near]
-        hint = f"did you mean '{meant[0]}'?" if meant else f"known keys: {', '.join(known)}"
+        hint = (f"did you mean '{meant[0]}'? " if meant else "") + f"known keys: {', '.join(known)}"
         return TrainError(f"{path}: unknown key; {hint}", *keys)
     if problem["type"] == "missing":
         return TrainError(f"{path}: required, but not given", *keys)
