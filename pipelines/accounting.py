@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.guards import Guard, figures
 from winnow.pipelines.plan import Plan
-from winnow.pipelines.selection.verdict import FAILED, reasons
+from winnow.pipelines.selection.verdict import FAILED
 from winnow.pipelines.view import ERROR
 from winnow.stages.stage import unplaced
 
@@ -20,6 +21,8 @@ WIPE_OUT_ROWS = 20
 
 WORST = 3
 """Sources and inputs that the sentence about a broken guard names."""
+
+_NUMBER = re.compile(r"\d[\d,.]*")
 
 Accounts = dict[str, Any]
 """Stage or source name -> in, kept, failed, dropped (clause -> rows), and pending where a selection measured nothing."""
@@ -98,9 +101,11 @@ def check_guards(
         ends = (
             f"; the selection holds {now['kept_documents']:,} documents, {now['kept_tokens']:,} tokens" if final else ""
         )
+        causes = "; ".join(_causes(plan, stage=name)) if account["failed"] else ""
+        failed = f"failed {account['failed']:,}" + (f": {causes}" if causes else "")
         raise RunError(
             f"stage '{name}' keeps {account['kept']:,} of {account['in']:,} rows ({what}; dropped by "
-            f"{clauses or 'nothing'}; failed {account['failed']:,}){ends}; worst: {_worst(plan, name, by_source, parts, _lost(broken))}; "
+            f"{clauses or 'nothing'}; {failed}){ends}; worst: {_worst(plan, name, by_source, parts, _lost(broken))}; "
             "nothing was selected"
         )
 
@@ -154,35 +159,39 @@ def _worst(
     return "; ".join(chosen) or "unknown"
 
 
-def _causes(plan: Plan, most: int = 3) -> list[str]:
-    """The most frequent causes of failure, with their rows and the first place that is known."""
+def _causes(plan: Plan, most: int = 3, stage: str | None = None) -> list[str]:
+    """The most frequent causes of failure, with their rows and the first place that is known; of one stage or source, or of
+    all. Causes that differ in their numbers alone are one."""
     counts: Counter[str] = Counter()
+    shown: dict[str, str] = {}
     first: dict[str, str] = {}
-
-    def seen(stage: str, error: str) -> None:
+    for name, error, rows in _failures(plan):
+        if stage is not None and name != stage:
+            continue
         cause, place = unplaced(error)
-        cause = f"{stage}: {cause}"
-        counts[cause] += 1
+        kind = f"{name} {_NUMBER.sub('#', cause)}"
+        counts[kind] += rows
+        shown.setdefault(kind, cause if stage else f"{name}: {cause}")
         if place is not None:
-            first.setdefault(cause, place)
-
-    named = reasons(plan.pipeline)
-    for partition in plan.partitions:
-        if plan.store.record(plan.records(partition)):
-            rows = pl.DataFrame(plan.store.read(plan.records(partition), ["status", "stage", "value"]))
-            for stage, error in rows.filter(pl.col("status") == FAILED).select("stage", "value").iter_rows():
-                seen(stage, str(error))
-        if plan.store.record(plan.selected(partition)):
-            decided = pl.DataFrame(plan.store.read(plan.selected(partition), ["status", "reason"])).with_row_index(
-                "row"
-            )
-            failed = decided.filter(pl.col("status") == FAILED)
-            for (number,), rows in failed.group_by("reason"):
-                stage = named[number].stage
-                causes = plan.store.read(plan.signals(stage, partition), [ERROR]).column(0)
-                for error in causes.take(rows.get_column("row").to_arrow()).to_pylist():
-                    seen(stage, str(error))
+            first.setdefault(kind, place)
     return [
-        f"{cause} ({rows:,}; the first: {first[cause]})" if cause in first else f"{cause} ({rows:,})"
-        for cause, rows in counts.most_common(most)
+        f"{shown[kind]} ({rows:,}; the first: {first[kind]})" if kind in first else f"{shown[kind]} ({rows:,})"
+        for kind, rows in counts.most_common(most)
     ]
+
+
+def _failures(plan: Plan) -> Iterator[tuple[str, str, int]]:
+    """Stage or source, cause and rows: from the records, and from what each stage measured."""
+    for partition in plan.partitions:
+        if plan.store.record(plan.records(partition)) is None:
+            continue
+        rows = pl.DataFrame(plan.store.read(plan.records(partition), ["status", "stage", "value"]))
+        failed = rows.filter(pl.col("status") == FAILED).group_by("stage", "value", maintain_order=True).len()
+        yield from ((stage, cause or "no cause is known", count) for stage, cause, count in failed.iter_rows())
+        for name in plan.measure:
+            part = plan.signals(name, partition)
+            if plan.store.record(part) is not None:
+                errors = pl.DataFrame(plan.store.read(part, [ERROR])).drop_nulls()
+                yield from (
+                    (name, cause, n) for cause, n in errors.group_by(ERROR, maintain_order=True).len().iter_rows()
+                )

@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -62,13 +63,19 @@ def run(
     ] = False,
 ) -> None:
     """Carry out a declaration, or continue where an earlier run stopped; measure what a selection lacks."""
+    from winnow.pipelines.heartbeat import STOPPED
     from winnow.pipelines.report import terminal
     from winnow.pipelines.run import carry_out
 
     asked = _declared(declaration, set_, folder, selection)
-    done = carry_out(
-        asked.pipeline, asked.store, name=asked.name, base=asked.base, local=local, workers=workers, strict=strict
-    )
+    os.umask(0o077)  # texts and addresses are nobody else's, wherever they are written
+    try:
+        done = carry_out(
+            asked.pipeline, asked.store, name=asked.name, base=asked.base, local=local, workers=workers, strict=strict
+        )
+    except KeyboardInterrupt:
+        print(f"error: {STOPPED}", file=sys.stderr)
+        raise typer.Exit(130) from None
     if done.did_nothing:
         console().print("nothing to do: everything is there already")
     terminal.funnel(done, console())
@@ -268,9 +275,12 @@ def guarded(command: Callable[[], object]) -> None:
     try:
         command()
     except Exception as error:
-        if not isinstance(error, _known()):
+        from winnow.pipelines.failures import sentence
+        from winnow.stages.sources.planned import server_errors
+
+        if not isinstance(error, (*_known(), *server_errors())):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {sentence(error)}", file=sys.stderr)
         sys.exit(1)
     finally:
         store = sys.modules.get("winnow.pipelines.store")  # unloaded, there is nothing that it has verified

@@ -26,6 +26,7 @@ from winnow.pipelines.spec import resolve_pipeline
 from winnow.pipelines.store import Store
 from winnow.pipelines.texts import handed_off, hidden
 from winnow.pipelines.view import ERROR, View, read_signals
+from winnow.stages.sources.public import public_tree
 
 SELECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*\Z")
 
@@ -200,9 +201,10 @@ def shown_selections(plan: Plan) -> list[str]:
 
 def point_to(plan: Plan, name: str | None = None, **facts: Any) -> None:
     """Make this what the folder shows: one file, replaced at once, so that it never names half of two runs."""
-    declaration = yaml.safe_dump(plan.pipeline.tree, allow_unicode=True, sort_keys=False)  # its order is meant
-    now = {"declaration": declaration, "shards": plan.shards, "facts": plan.facts, "plan": plan.saved(), **facts}
-    now["shapes"] = plan.pipeline.shapes()
+    tree, facts_ = public_tree(plan.pipeline.tree), public_tree(plan.facts)
+    declaration = yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)  # its order is meant
+    now = {"declaration": declaration, "shards": plan.shards, "facts": facts_, "plan": plan.saved(), **facts}
+    now["shapes"] = public_tree(plan.pipeline.shapes())
     if name is None:
         plan.store.write_text("pipeline.yaml", declaration)
         plan.store.write_json("run.json", now)

@@ -18,6 +18,7 @@ from copy import deepcopy
 from types import TracebackType
 from typing import Any
 
+from winnow.pipelines.failures import sentence
 from winnow.pipelines.metrics import RowCount
 from winnow.pipelines.store import Store
 from winnow.pipelines.tasklog import Entry
@@ -90,7 +91,7 @@ class Heartbeat:
         try:
             yield
         except BaseException as error:
-            self._end("failed", _sentence(error))
+            self._end(_state(error), _sentence(error))
             raise
         self._end("done", "finished")
 
@@ -109,7 +110,7 @@ class Heartbeat:
         self.stop.set()
         self.thread.join()
         if error is not None and self.ours and self.said["state"] == "planning":
-            self._end("failed", _sentence(error))
+            self._end(_state(error), _sentence(error))
 
     def _beat(self) -> None:
         last = time.monotonic()
@@ -173,10 +174,20 @@ def _alive(pid: int) -> bool:
     return True
 
 
+STOPPED = "stopped from the keyboard; run again to continue"
+
+
+def _state(error: BaseException) -> str:
+    """How a run ended that a person or the system stopped, or that an error did."""
+    return "stopped" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
+
+
 def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "stopped from the keyboard; run again to continue"
-    return str(error) or type(error).__name__
+        return STOPPED
+    if isinstance(error, SystemExit):
+        return "stopped by a signal; run again to continue"
+    return sentence(error)
 
 
 def _job() -> str | None:

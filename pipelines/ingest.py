@@ -20,6 +20,7 @@ from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, explain, holds, verdict
 from winnow.pipelines.store import rebatched
 from winnow.pipelines.view import ERROR, MEASURED, Stretch, View
+from winnow.stages.sources.public import public
 from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen, StageError
 
 CHUNK_PAGES = 64
@@ -152,7 +153,7 @@ class Ingest:
             yield item
 
     def _damaged(self, damage: Damage) -> None:
-        self.tally.damage.append({"file": damage.file, "offset": damage.offset, "cause": damage.cause})
+        self.tally.damage.append({"file": public(damage.file), "offset": damage.offset, "cause": public(damage.cause)})
 
     def _texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Rows that enter after extraction. Those that the source could not read are failures; screens that look at the

@@ -18,7 +18,8 @@ from winnow.pipelines.matching import below, matches
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
-from winnow.stages.sources.planned import look, stamp_of
+from winnow.stages.sources.planned import look, server_errors, stamp_of, told
+from winnow.stages.sources.public import ACCOUNT, filed, public
 from winnow.stages.stage import InputFile, Segment, Source, StageError
 
 SMALL_FILE = 2**20
@@ -135,7 +136,7 @@ def _piece(segment: Segment) -> tuple[str | int, ...]:
     file = segment.file
     if file.identity and (segment.start, segment.end) == (0, file.size):
         return (file.identity,)  # its size is how it is fetched, not what is read
-    what = (file.identity,) if file.identity else (file.url, file.key, file.size, file.modified)
+    what = (file.identity,) if file.identity else (ACCOUNT.sub("", file.url), file.key, file.size, file.modified)
     return (*what, segment.start, segment.end)
 
 
@@ -152,7 +153,7 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
             raise SpecError(f"{where}: '{pattern}' cannot be opened: {error}") from error
         matched = matches(fs, path)
         if not matched:
-            raise SpecError(f"{where}: no file matches '{pattern}'")
+            raise SpecError(f"{where}: no file matches '{public(pattern)}'{_cause(fs, path)}")
         if len(matched) == 1 and fs.isdir(matched[0]):
             matched = _in_folder(source, fs, matched[0], say)
         infos = {match: fs.info(match) for match in matched}
@@ -166,11 +167,28 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
             if not _encodable(url):
                 raise SpecError(f"{where}: the name {url!r} is not valid UTF-8; expected one that is: rename the file")
             info = infos[match]
+            if info.get("size") is None:
+                raise SpecError(
+                    f"{where}: the server of '{public(url)}' does not say how long it is; copy it to this machine and name "
+                    "the copy"
+                )
             stamp = look(fs, match).stamp if isinstance(fs, LocalFileSystem) else stamp_of(info)
-            modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(url))
+            modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(filed(url)))
             found[url] = InputFile(url, int(info["size"]), modified, stamp=stamp)
     shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
     return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
+
+
+def _cause(fs: Any, path: str) -> str:
+    """Why a server gives nothing at a path."""
+    if isinstance(fs, LocalFileSystem) or any(c in path for c in "*["):
+        return ""
+    foreseen: tuple[type[Exception], ...] = (OSError, *server_errors())
+    try:
+        fs.info(path)
+    except foreseen as failure:
+        return f": {told(failure)}"
+    return ""
 
 
 def _in_folder(source: Source, fs: Any, folder: str, say: Callable[[str], None]) -> list[str]:

@@ -11,6 +11,7 @@ from winnow.pipelines.ledger import stamp
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.yaml_source import SpecError
 from winnow.stages.sources.planned import filesystem
+from winnow.stages.sources.public import filed
 from winnow.stages.stage import InputFile
 
 SHOWN = 5
@@ -20,8 +21,8 @@ SHOWN = 5
 def remember(plan: Plan) -> None:
     """Keep the input files of a plan: size, what identifies the content, and the stamp that it had. Only the holder of the
     run's lock calls this."""
-    found = {f.url: [f.size, f.modified, _stamp(f) if _by_content(plan, p) else ""] for p, f in _files(plan)}
-    parts = {p.key: [s.file.url for s in p.segments] for p in plan.partitions}
+    found = {filed(f.url): [f.size, f.modified, _stamp(f) if _by_content(plan, p) else ""] for p, f in _files(plan)}
+    parts = {p.key: [filed(s.file.url) for s in p.segments] for p in plan.partitions}
     if found:
         plan.store.write_json(INPUTS, {"files": found, "partitions": parts})
 
@@ -31,7 +32,7 @@ def changes(plan: Plan) -> list[str]:
     before = kept_inputs(plan.store)["files"]
     if not before or not any(p.segments for p in plan.partitions):
         return []
-    now = {f.url: [f.size, f.modified] for _, f in _files(plan)}
+    now = {filed(f.url): [f.size, f.modified] for _, f in _files(plan)}
     said = [f"input changed: {url}" for url, what in now.items() if url in before and before[url][:2] != what]
     said += [f"input gone: {url}" for url in before if url not in now]
     more = len(said) - SHOWN

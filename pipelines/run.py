@@ -15,6 +15,7 @@ from winnow.pipelines import work
 from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, grouped, joined, reconcile
 from winnow.pipelines.audits import audits
 from winnow.pipelines.execute import Executor, Local, RunError, Shared
+from winnow.pipelines.failures import in_folder
 from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
 from winnow.pipelines.handoff import read_manifest
 from winnow.pipelines.heartbeat import Heartbeat
@@ -77,7 +78,7 @@ def carry_out(
     plan of the finished run that is continued, if it was its folder that was given."""
     show = progress or Progress()
     order = [*pipeline.sources, *pipeline.nodes]
-    with Heartbeat(store, pipeline.name, show.say, order) as heartbeat:
+    with in_folder(store.root), Heartbeat(store, pipeline.name, show.say, order) as heartbeat:
         plan, found = plan_run(pipeline, store, base, name, strict, show.say)
         if not found and not any(pending(plan).values()):
             accounting = store.read_json(plan.selection_done)
@@ -87,8 +88,14 @@ def carry_out(
             point_to(plan, name)
             heartbeat.found_done()
             return Run(plan, accounting, True, name)
-        with locked(store), heartbeat.of_run(), TaskLog(store, show.say) as log, show:
-            store.sweep()
+        with (
+            locked(store),
+            heartbeat.of_run(),
+            in_folder(store.root),
+            swept(store),
+            TaskLog(store, show.say) as log,
+            show,
+        ):
             say_faults(found, store, show.say)
             forget(plan, found)
             remember(plan)
@@ -375,12 +382,24 @@ def _totals(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
+def swept(store: Store) -> Iterator[None]:
+    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one."""
+    store.sweep()
+    try:
+        yield
+    finally:
+        store.sweep()
+
+
+@contextmanager
 def locked(store: Store) -> Iterator[None]:
     """One run at a time in a local folder; the lock goes with the process that holds it."""
     if not store.local:
         yield
         return
-    store.fs.makedirs(store.path(""), exist_ok=True)
+    Path(store.path("")).mkdir(
+        mode=0o700, parents=True, exist_ok=True
+    )  # texts are in it, and what a source is opened with
     with Path(store.path(".lock")).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,7 +14,13 @@ from winnow.pipelines.inspect.commands import Json, as_lines, console
 if TYPE_CHECKING:
     from rich.console import Console
 
-WORDS = {"planning": "looking for its inputs", "running": "at work", "done": "done", "failed": "failed"}
+WORDS = {
+    "planning": "looking for its inputs",
+    "running": "at work",
+    "done": "done",
+    "failed": "failed",
+    "stopped": "stopped",
+}
 
 
 def status(
@@ -23,14 +29,16 @@ def status(
 ) -> None:
     """Show how far a run is, wherever it is at work: what its driver last wrote into the folder.
 
-    Exit code 0 where the run is at work or done, 1 where it failed, its driver is gone, or no run ever began there.
+    Exit code 0 where the run is at work or done, 1 where it failed or was stopped, its driver is gone, or no run ever began there.
     """
     said = read_status(run)
     if as_json:
         as_lines([said])
     else:
         show(said, console())
-    raise typer.Exit(0 if said["state"] == "done" or (said["state"] != "failed" and not said["stale"]) else 1)
+    raise typer.Exit(
+        0 if said["state"] == "done" or (said["state"] not in ("failed", "stopped") and not said["stale"]) else 1
+    )
 
 
 def read_status(folder: str) -> dict[str, Any]:
@@ -64,7 +72,7 @@ def show(said: Mapping[str, Any], console: Console) -> None:
     )
     if said["stale"]:
         line("nothing has been heard of it since: run the same command again, and it goes on where it stopped")
-    if said["state"] == "failed":
+    if said["state"] in ("failed", "stopped"):
         line(str(said["sentence"]))
     if said["step"] and said["state"] != "done":
         wave = f"wave {said['wave'] + 1} of {said['waves']}, " if said["wave"] is not None else ""

@@ -25,6 +25,7 @@ from winnow.pipelines.inputs import Partition
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.store import Store
 from winnow.stages.commoncrawl.fetching import PROCESS
+from winnow.stages.sources.public import public
 
 LOGGER = logging.getLogger("winnow")
 LOGGER.addHandler(logging.NullHandler())  # or Python itself would print what fails, for which a run has its own words
@@ -48,7 +49,7 @@ def perform(plan: Plan, task: Task, call: tuple[Any, ...], attempt: int = 0) -> 
     except BaseException as error:
         entry |= {
             "wall": round(time.perf_counter() - begun, 4),
-            "error": f"{type(error).__name__}: {first_line(error)}",
+            "error": public(f"{type(error).__name__}: {first_line(error)}"),
         }
         LOGGER.error("%s", orjson.dumps(entry).decode())
         raise
@@ -77,7 +78,7 @@ def described(
             entry[name] = value
     where = {"host": socket.gethostname() if here else None, "pid": os.getpid() if here else None}
     done = {"wall": 0.0, "seconds": {}, "rows": {}, "fetched": {}}
-    said = None if error is None else f"{type(error).__name__}: {first_line(error)}"
+    said = None if error is None else public(f"{type(error).__name__}: {first_line(error)}")
     return entry | {"started": _now()} | done | where | {"attempt": attempt, "error": said}
 
 

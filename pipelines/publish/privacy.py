@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from winnow.stages.sources.public import public
+
 _LOCAL = re.compile(r"(?:file:/|/|~|[A-Za-z]:[\\/])")
 _INSIDE = re.compile(r"(?:(?<![\w:/.<])/|\b[A-Za-z]:\\)(?:[^\s/\\:'\",;()<>]+[/\\])+(?P<last>[^\s/\\:'\",;()<>]*)")
-_ACCOUNT = re.compile(r"(?<=://)[^/@\s]+@")
-_QUERY = re.compile(r"(?<=\w)\?[^\s*?]*=\S*")
 
 
 def shown(path: str) -> str:
     """A path or URL of the declaration as a publication shows it: an absolute local path is cut to its last component
     (a file name or pattern), a URL loses account, password and query."""
     if "://" in path and not path.startswith("file:"):
-        return _QUERY.sub("", _ACCOUNT.sub("", path))
+        return public(path)
     return re.split(r"[\\/]", path.rstrip("\\/"))[-1] if _LOCAL.match(path) else path
 
 
@@ -30,4 +30,4 @@ def cut(tree: Any) -> Any:
 
 def scrubbed(message: str) -> str:
     """An error message with the folders of absolute local paths left out."""
-    return _INSIDE.sub(lambda match: match["last"] or "...", _ACCOUNT.sub("", message))
+    return _INSIDE.sub(lambda match: match["last"] or "...", public(message))

@@ -35,6 +35,7 @@ from winnow.pipelines.report.records import Records
 from winnow.pipelines.report.sample import Drawing, samples
 from winnow.pipelines.report.stretch import stretches
 from winnow.pipelines.selection.verdict import KEPT
+from winnow.stages.sources.public import public_tree
 from winnow.stages.stage import Corpus, Terminal
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _figures(
         other_failures=counts.rare,
         rate=read.tokens / measured if measured else None,
         wall=work.get("wall"),
-        declaration=yaml.safe_dump(pipeline.tree, allow_unicode=True, sort_keys=False, width=110),
+        declaration=yaml.safe_dump(public_tree(pipeline.tree), allow_unicode=True, sort_keys=False, width=110),
         facts=facts(run),
         versions=versions(),
     )

@@ -24,6 +24,7 @@ from winnow.pipelines.report.sketch import Ints
 from winnow.pipelines.report.stretch import Stretch, stretches
 from winnow.pipelines.report.tally import Tally
 from winnow.pipelines.selection.verdict import KEPT, reasons
+from winnow.stages.sources.public import public_tree
 from winnow.stages.stage import Map
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class _Side:
             sum(account.get("pending", 0) for account in accounting["stages"].values()),
             {name: accounting["stages"][name] for name in order if name in accounting["stages"]},
             {clause.name: clause.text for node in plan.pipeline.nodes.values() for clause in node.clauses},
-            dict(_flat(plan.pipeline.tree)),
+            dict(_flat(public_tree(plan.pipeline.tree))),
             labels,
         )
 

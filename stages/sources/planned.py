@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,28 @@ from typing import Any, NamedTuple
 import fsspec.core
 from fsspec.implementations.local import LocalFileSystem
 
+from winnow.stages.sources.public import public
 from winnow.stages.stage import InputFile, StageError
 
 STAMPS = ("ETag", "etag", "generation", "md5Hash", "LastModified", "Last-Modified", "mtime", "last_modified", "Content-MD5", "created")  # fmt: skip
 """What filesystems call what changes with a file's content, the surest first."""
+
+
+def server_errors() -> tuple[type[Exception], ...]:
+    """Errors of servers that are no OSError: those of the libraries behind http://, hf:// and s3://, if they are loaded."""
+    names = {
+        "aiohttp": "ClientError",
+        "httpx": "HTTPError",
+        "urllib3.exceptions": "HTTPError",
+        "botocore.exceptions": "BotoCoreError",
+    }
+    return tuple(getattr(sys.modules[module], name) for module, name in names.items() if module in sys.modules)
+
+
+def told(failure: BaseException) -> str:
+    """What a server or a filesystem said, in a line; the cause that a library gives of it, where there is one."""
+    cause = failure.__cause__ if isinstance(failure, FileNotFoundError) and failure.__cause__ else failure
+    return public(" ".join(str(cause).split())[:300]) or type(cause).__name__
 
 
 class Look(NamedTuple):
@@ -59,10 +78,12 @@ def as_planned(file: InputFile) -> Iterator[tuple[Any, str]]:
         before = look(fs, path)
     except FileNotFoundError as failure:
         raise StageError(
-            f"cannot open {file.url}: it is not there (any more): put it back, or run again without it"
+            f"cannot open {public(file.url)}: it is not there (any more): put it back, or run again without it"
         ) from failure
     except OSError as failure:
-        raise StageError(f"cannot open {file.url}: {failure}") from failure
+        raise StageError(f"cannot open {public(file.url)}: {told(failure)}") from failure
+    except server_errors() as failure:
+        raise StageError(f"cannot open {public(file.url)}: its server cannot be reached: {told(failure)}") from failure
     if (before.size, before.stamp) != (file.size if before.size is not None else None, file.stamp or before.stamp):
         raise StageError(_changed(file, before, "since the run was planned"))
     try:
@@ -70,6 +91,11 @@ def as_planned(file: InputFile) -> Iterator[tuple[Any, str]]:
     except Exception as failure:  # of whatever kind a reader raises over bytes that change under it
         if (sentence := _difference(file, fs, path, before)) is not None:
             raise StageError(sentence) from failure
+        if "://" in file.url and isinstance(failure, (OSError, ValueError, *server_errors())):
+            ranges = "range" in str(failure).lower() or "seek" in str(failure).lower()
+            why = "its server gives no ranges of bytes" if ranges else f"it cannot be read any more: {told(failure)}"
+            then = "copy it to this machine and name the copy" if ranges else "run again to continue"
+            raise StageError(f"{public(file.url)}: {why}; {then}") from failure
         raise
     if (sentence := _difference(file, fs, path, before)) is not None:
         raise StageError(sentence)

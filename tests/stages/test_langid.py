@@ -165,7 +165,7 @@ def test_an_unknown_model_is_refused_before_anything_runs(model: str, message: s
 def test_a_file_that_is_no_model_is_one_clear_error(tmp_path: Path) -> None:
     file = tmp_path / "broken.ftz"
     file.write_bytes(b"this is no model")
-    with pytest.raises(StageError, match=r"language: model .*broken\.ftz.* is (no|not a) fastText model"):
+    with pytest.raises(StageError, match=r"language: .*broken\.ftz.* is not a fastText model"):
         measure(["text"], model=str(file))
 
 
