@@ -98,6 +98,7 @@ _FILES = frozenset(
 )
 _MEMBERS = frozenset(("bar", "call", "data", "dot", "fit", "foo", "mov", "new", "select"))
 """Top-level domains that are the names of members of objects and of nobody's mail."""
+_NO_TOPS = _FILES | _MEMBERS
 _ORDINARY = frozenset(
     (
         "com",
@@ -155,7 +156,7 @@ def _domain(text: str) -> str | None:
     """The domain that the text is or begins with; None where it is or begins with none that can have mail."""
     while "." in text:
         above, _, top = text.rpartition(".")
-        if top.lower() in _FILES | _MEMBERS or _RESERVED.search(text.lower()):
+        if top.lower() in _NO_TOPS or _RESERVED.search(text.lower()):
             return None
         if not top.isascii() or (top.lower() in top_levels() and (top.islower() or top.isupper() or top.istitle())):
             return text

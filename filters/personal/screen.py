@@ -165,7 +165,8 @@ def _windows(offsets, data, written):  # type: ignore[no-untyped-def]
                     if gap > 3 or letters > 1:
                         close = True
                 if c == 64 or (
-                    at + 2 < end
+                    (c == 0xEF or c == 37)
+                    and at + 2 < end
                     and (
                         (c == 0xEF and data[at + 1] == 0xBC and data[at + 2] == 0xA0)
                         or (c == 37 and data[at + 1] == 52 and data[at + 2] == 48)  # %40
