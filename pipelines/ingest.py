@@ -26,6 +26,9 @@ from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen, StageErro
 CHUNK_PAGES = 64
 CHUNK_BYTES = 32 * 2**20
 
+URL_CHARS = 1 << 16
+"""Longest address of a row, in characters; so many of a longer one are recorded."""
+
 RECORD_SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -228,7 +231,7 @@ class Ingest:
         text_bytes: list[int | None] = [None] * len(pages)
         for i, size in zip(live, sizes, strict=True):
             text_bytes[i] = size
-        names = [[p.id for p in pages], [p.url for p in pages], [p.date for p in pages]]
+        names = [[p.id for p in pages], [p.url and p.url[:URL_CHARS] for p in pages], [p.date for p in pages]]
         columns = [*names, *rows.values(), page_bytes, text_bytes]
         self.records.append(
             pa.RecordBatch.from_pydict(dict(zip(RECORD_SCHEMA.names, columns, strict=True)), RECORD_SCHEMA)
@@ -237,9 +240,10 @@ class Ingest:
     def _source_verdict(self, pages: Sequence[Page], rows: dict[str, list[Any]]) -> list[int]:
         live, dropped, failed = [], dict[str, int](), 0
         for i, page in enumerate(pages):
-            if page.error is not None:
+            error = page.error or _too_long(page.url)
+            if error is not None:
                 failed += 1
-                rows["status"][i], rows["stage"][i], rows["value"][i] = FAILED, self.source.name, page.error
+                rows["status"][i], rows["stage"][i], rows["value"][i] = FAILED, self.source.name, error
             elif page.drop is not None:
                 clause = f"{self.source.name}.{page.drop.clause}"
                 dropped[clause] = dropped.get(clause, 0) + 1
@@ -299,6 +303,13 @@ class Ingest:
                 else:
                     columns[name] = measured[name].cast(f.type)
         return pa.RecordBatch.from_pydict(columns)
+
+
+def _too_long(url: str | None) -> str | None:
+    """What is wrong with an address that no server would be asked for."""
+    if url is None or len(url) <= URL_CHARS:
+        return None
+    return f"its URL has {len(url):,} characters: expected at most {URL_CHARS:,} ({url[:60]}...)"
 
 
 def _undecided(rows: int) -> dict[str, list[Any]]:

@@ -24,6 +24,8 @@ RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
 
 CONNECT_SECONDS = 10
+ANSWER_SECONDS = 20.0
+"""How long whoever listens at RAY_ADDRESS may take to say a first word."""
 
 LOOK_SECONDS = 10.0
 """While no task ends, the machines are counted so often."""
@@ -152,7 +154,12 @@ class OnRay:
         about = ", ".join(str(argument) for argument in call if isinstance(argument, (int, str)))
         if isinstance(error, ray.exceptions.RuntimeEnvSetupError):
             raise RunError(f"{self.where}: cannot prepare its workers: {first_line(error)}") from error
-        then = "run with --local to see where"
+        then = (
+            "if its machine ran short of memory, use fewer --workers or give its stages `memory:`; run with --local to see "
+            "where it ends otherwise"
+        )
+        if isinstance(error, (ray.exceptions.LocalRayletDiedError, ray.exceptions.NodeDiedError)):
+            then = "Ray itself ended there; run again: it goes on where it stopped"
         if isinstance(error, ray.exceptions.OutOfMemoryError):
             then = "its machine ran out of memory: give its stages `memory:`, so that fewer tasks run side by side"
         raise RunError(
@@ -311,7 +318,22 @@ def _carried_afar(plan: Plan, task: Callable[..., Any], lost: int, *call: Any) -
 
 
 def _reachable(address: str | None) -> None:
-    """Raises OSError at once where nobody listens at host:port; Ray itself would try for minutes."""
+    """Raises OSError where nobody listens at host:port, or nobody who speaks HTTP/2, as Ray does; Ray itself would try for
+    minutes without a word."""
     host, colon, port = (address or "").rpartition("/")[2].rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    if not (colon and port.isdigit()):
+        return
+    with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        try:
+            connection.sendall(
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+            )  # RFC 9113, 3.4
+            answer = connection.recv(9)
+        except TimeoutError:
+            raise OSError(
+                f"something there accepts connections and did not answer for {ANSWER_SECONDS:g} s; expected the head of a "
+                "Ray cluster (host:6379), or ray://host:10001"
+            ) from None
+    if answer[3:4] != b"\4":  # its SETTINGS
+        raise OSError("what answers there is not Ray; expected the head of a cluster (host:6379), or ray://host:10001")
