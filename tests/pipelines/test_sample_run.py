@@ -132,7 +132,7 @@ def test_another_language_is_data(sample_run: Path, language: str) -> None:
             "-m",
             "winnow.pipelines.cli",
             "run",
-            str(ROOT / "pipelines" / f"{language}.yaml"),
+            f"pipelines/{language}.yaml",
             "--set",
             "stages.extract.engine=resiliparse",
             "--local",
