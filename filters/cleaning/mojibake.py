@@ -28,7 +28,7 @@ from winnow.filters.cleaning.invisible import LINE_END
 from winnow.filters.cleaning.korean_mojibake import KOREAN_SUSPECT, reread
 from winnow.filters.cleaning.lines import narrowed
 from winnow.filters.cleaning.terminal import C1_SEQUENCE
-from winnow.filters.edits import Edit
+from winnow.filters.edits import Edit, apply
 
 # The end of a Portuguese word in capitals and the mark after it (`“MANHÃ”`, `MAÇÃ™`) have the bytes of one letter in
 # UTF-8, too: what ftfy makes of them alone is a guess, and mostly a wrong one.
@@ -106,9 +106,12 @@ def _edits(text: str) -> list[Edit]:
     repairs = {number: read for number, line in enumerate(lines) if (read := _repaired(line)) != line}
     for number in discussed(lines, repairs) if repairs else ():
         del repairs[number]
-    return [
+    edits = [
         edit for number, read in repairs.items() for edit in narrowed(lines[number], read, parts[number][0], "mojibake")
     ]
+    if "\x85" in text and len(_lines(apply(text, edits))) < len(parts):
+        return []  # a letter put in front of U+0085 makes it look like a byte: it is to be a line feed first
+    return edits
 
 
 def _lines(text: str) -> list[tuple[int, int]]:

@@ -146,6 +146,7 @@ def test_ends_of_lines_are_no_damage(end: str) -> None:
 def test_the_byte_85_is_no_end_of_a_line() -> None:
     assert cleaned("Åland, Århus".encode().decode("latin-1")) == "Åland, Århus"
     assert cleaned("He said \x93wait\x85\x94") == "He said “wait…”"
+    assert cleaned("Ãˆ\x85") == "Ãˆ\x85"
     korean = "셅은 드물고 안녕은 흔하다".encode().decode("latin-1")
     assert cleaned(f"{korean}\x85{korean}") == "셅은 드물고 안녕은 흔하다\x85셅은 드물고 안녕은 흔하다"
 
