@@ -44,7 +44,7 @@ class Rules(Map):
     _entries: tuple[str, ...]
     kind = "rules"
     choosing = frozenset({"packs"})
-    version = 2
+    version = 3
     Settings = RulesSettings
 
     def signals(self) -> dict[str, pa.DataType]:

@@ -15,6 +15,10 @@ _RANGES: dict[tuple[str, Side], tuple[float, float]] = {
     ("mean_word_length", "least"): (1.0, 5.0),
     ("mean_word_length", "most"): (2.0, 30.0),
     ("alpha_word_share", "least"): (0.3, 0.9),
+    ("lettered_words", "least"): (0.3, 0.9),
+    ("running_lines", "least"): (0.02, 0.4),
+    ("running_share", "least"): (0.02, 0.5),
+    ("label_ratio", "most"): (0.02, 0.5),
     ("stop_words", "least"): (1.0, 4.0),
     ("word_count", "least"): (10.0, 200.0),
     ("word_count", "most"): (10_000.0, 1_000_000.0),
@@ -26,10 +30,10 @@ _RANGES: dict[tuple[str, Side], tuple[float, float]] = {
     ("top_word_share", "most"): (0.05, 0.5),
 }
 _PATTERNS: tuple[tuple[str, Side, tuple[float, float]], ...] = (
-    (r"top_\d+gram_share", "most", (0.03, 0.5)),
+    (r"(top|spare)_\d+gram_share", "most", (0.03, 0.5)),
     (r"dup_\d+gram_share", "most", (0.05, 0.6)),
     (r"dup_(lines|paragraphs|paragraph_chars)", "most", (0.1, 0.7)),
-    (r"(hash|ellipsis)_ratio", "most", (0.02, 0.5)),
+    (r"(hash|hashtag|ellipsis)_ratio", "most", (0.02, 0.5)),
     (r"(bullet|ellipsis)_lines", "most", (0.1, 0.95)),
 )
 _BY_UNIT: dict[str, tuple[float, float]] = {
@@ -40,8 +44,8 @@ _BY_UNIT: dict[str, tuple[float, float]] = {
 }
 
 LAYOUT = re.compile(
-    r".*lines?(_|$).*|dup_paragraph.*|newline_ratio|(char|word)_count|(top|dup)_\d+gram_share|unique_words|top_word_share|"
-    r".*_run_.*|(hash|ellipsis|compression)_ratio|mtld|word_entropy|single_use_words"
+    r".*lines?(_|$).*|dup_paragraph.*|newline_ratio|(char|word)_count|(top|dup|spare)_\d+gram_share|unique_words|top_word_share|"
+    r".*_run_.*|running_share|(hash|hashtag|label|ellipsis|compression)_ratio|mtld|word_entropy|single_use_words"
 )
 """Measures of lines, lengths, repetition and marks, which say nothing of a language where a fit joined the rows of its
 reference: sentences that do not belong together repeat nothing."""

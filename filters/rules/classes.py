@@ -14,7 +14,7 @@ SPACE = 1  # str.isspace
 LETTER = 2  # Unicode categories L*, str.isalpha
 CONTENT = 4  # letters, marks and numbers (L*, M*, N*): what makes a word more than a symbol
 HANGUL = 8  # precomposed syllables U+AC00-D7A3
-JAMO = 16  # Hangul letters that stand alone: U+1100-11FF, 3131-318E, A960-A97C, D7B0-D7FB
+JAMO = 16  # Hangul letters that stand alone: U+1100-11FF, 3131-318E, A960-A97C, D7B0-D7FB, but for _NO_JAMO
 SENTENCE_END = 32  # Unicode property Sentence_Terminal
 CLOSER = 64  # closing brackets and quotation marks (Pe, Pf, and the straight ones): may follow a sentence end
 SINGLE = 128  # letters of scripts written without spaces: Han, kana, Bopomofo, Thai, Lao, Khmer, Myanmar, Tibetan, Yi
@@ -23,6 +23,8 @@ TABLE_SIZE = 0x34000
 """Code points from here on (tags, variation selectors, private planes) are neither letters nor spaces: class 0."""
 
 _JAMO = ((0x1100, 0x11FF), (0x3131, 0x318E), (0xA960, 0xA97C), (0xD7B0, 0xD7FB))
+# ㆍ and ᆞ, by which laws and offices write the middle dot, ㅡ, a dash, and the fillers, which nobody sees.
+_NO_JAMO = (0x318D, 0x119E, 0x3161, 0x3164, 0x115F, 0x1160)
 _SINGLE = (
     *((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2FD5), (0x3005, 0x3007)),
     *((0x3021, 0x3029), (0x3031, 0x3035), (0x3038, 0x303C), (0x3041, 0x312F), (0x31A0, 0x31BF), (0x31F0, 0x31FF)),
@@ -52,6 +54,7 @@ def class_table() -> npt.NDArray[np.uint8]:
     for bit, ranges in ((JAMO, _JAMO), (SINGLE, _SINGLE)):
         for first, last in ranges:
             table[first : last + 1] |= np.where(table[first : last + 1] & CONTENT, bit, 0).astype(np.uint8)
+    table[list(_NO_JAMO)] &= 0xFF ^ JAMO
     for character in _SENTENCE_END:
         table[ord(character)] |= SENTENCE_END
     table.setflags(write=False)

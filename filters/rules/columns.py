@@ -22,6 +22,7 @@ from winnow.filters.rules import (
     diversity,
     korean,
     phrases,
+    prose,
     quality,
     repetition,
     running_text,
@@ -80,6 +81,7 @@ def measure(
             diversity.diversity(words),
             compression.compression(piece, data),
             bad_words.bad_words(words, rude),
+            prose.prose(words, ended, pack),
         )
         rows.append(np.hstack(groups))
     return _batch(np.concatenate(rows), *(_strings(column, len(texts)) for column in (urls, dates)))

@@ -160,7 +160,7 @@ def korean(  # type: ignore[no-untyped-def]
                         spelled += 1
                 else:
                     lone = 0
-                if hangul >= 2 and not ended[w]:
+                if hangul >= 2 and not ended[w] & 1:
                     wanted = word_hash[w] | one
                     at = slot_of(keys, size - 1, wanted)
                     keys[at] = wanted
@@ -171,7 +171,7 @@ def korean(  # type: ignore[no-untyped-def]
                 place = False
                 while next_found < len(found_start) and found_end[next_found] <= word_end[w]:
                     begun = found_start[next_found]
-                    if found_kind[next_found] == PLACE and begun >= word_start[w] and not place and not ended[w]:
+                    if found_kind[next_found] == PLACE and begun >= word_start[w] and not place and not ended[w] & 1:
                         clean = True
                         for c in range(word_start[w], begun):
                             clean &= not classes[c] & CONTENT

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable
 from itertools import groupby
 
 import numpy as np
 
 from winnow.filters.passages import Span
-from winnow.filters.rules import c4, web_lines
+from winnow.filters.rules import c4, prose, web_lines
 from winnow.filters.rules.cut_text import Cut
 from winnow.filters.rules.korean import phone_numbers
 from winnow.filters.rules.phrases import find, phrases
 from winnow.filters.rules.quality import BULLETS
+from winnow.filters.rules.running_text import running_text
 from winnow.filters.rules.word_spans import repeated
 from winnow.filters.rules.words import CLOSER, HANGUL, JAMO, SENTENCE_END, SINGLE
 
@@ -52,6 +54,39 @@ def unended_lines(cut: Cut) -> list[Span]:
 
 def repeated_lines(cut: Cut) -> list[Span]:
     return repeated(zip(cut.lines, cut.line_keys, strict=True))
+
+
+def spare_lines(cut: Cut) -> list[Span]:
+    """The lines that three earlier ones are equal to."""
+    seen: Counter[int] = Counter()
+    found = []
+    for line, key in zip(cut.lines, cut.line_keys, strict=True):
+        seen[key] += 1
+        if seen[key] > 3:
+            found.append(line)
+    return found
+
+
+def lines_that_do_not_run(cut: Cut) -> list[Span]:
+    return [line for line, flags in zip(cut.lines, _prose(cut), strict=True) if not flags & prose.RUNS]
+
+
+def labels(cut: Cut) -> list[Span]:
+    """Entries, and labels with others above or below them."""
+    found: list[Span] = []
+    for flag, held in groupby(zip(cut.lines, _prose(cut), strict=True), lambda pair: pair[1]):
+        group = [line for line, _ in held]
+        if flag == prose.ENTRY or (flag == prose.LABEL and len(group) >= prose.LABELS_IN_A_ROW):
+            found += group
+    return found
+
+
+def _prose(cut: Cut) -> list[int]:
+    from winnow.filters.rules.columns import word_lists
+
+    _, ended = running_text(cut.held, word_lists(cut.pack, cut.pack.word_unit))
+    flags: list[int] = prose.line_flags(cut.held, ended, cut.pack)[:, 0].tolist()
+    return flags
 
 
 def repeated_paragraphs(cut: Cut) -> list[Span]:

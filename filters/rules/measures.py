@@ -10,6 +10,7 @@ from winnow.filters.rules import (
     density,
     diversity,
     korean,
+    prose,
     quality,
     repetition,
     running_text,
@@ -32,6 +33,7 @@ MEASURES: tuple[Measure, ...] = (
     *diversity.MEASURES,
     *compression.MEASURES,
     *bad_words.MEASURES,
+    *prose.MEASURES,
     *url_shape.MEASURES,
 )
 """The last ones, those of `url_shape`, are of the document's address and date, and null where it has none."""

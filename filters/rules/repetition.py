@@ -29,6 +29,10 @@ COLUMNS = (
     "dup_8gram_share",
     "dup_9gram_share",
     "dup_10gram_share",
+    "spare_2gram_share",
+    "spare_3gram_share",
+    "spare_4gram_share",
+    "spare_lines",
 )
 """The kernel's columns, in its order."""
 
@@ -89,5 +93,17 @@ MEASURES = (
             f"characters of {n}-grams that occurred before, none counted twice / char_count; as datatrove",
         )
         for n in range(5, 11)
+    ),
+    *(
+        Measure(
+            f"spare_{n}gram_share",
+            "share",
+            OWN,
+            f"as top_{n}gram_share, but for the first two occurrences: in a short text a term and a refrain come twice",
+        )
+        for n in (2, 3, 4)
+    ),
+    Measure(
+        "spare_lines", "share", OWN, "lines that three earlier lines are equal to / lines: a refrain comes three times"
     ),
 )

@@ -25,6 +25,12 @@ def room(entries):  # type: ignore[no-untyped-def]
     return size
 
 
+NATURAL = 2
+"""Occurrences of an n-gram that `spare_*gram_share` does not count: a title and its text share a term."""
+
+REFRAIN = 3
+"""Occurrences of a line that `spare_lines` does not count."""
+
 _LONGS = types.int64[::1]
 _HASHES = types.uint64[::1]
 
@@ -42,10 +48,10 @@ def repetition(  # type: ignore[no-untyped-def]
     line_offsets, line_start, line_end, line_hash, line_block,
 ):  # fmt: skip
     texts = len(word_offsets) - 1
-    out = np.zeros((texts, 15), np.float64)
+    out = np.zeros((texts, 19), np.float64)
     most = 1
     for row in range(texts):
-        most = max(most, word_offsets[row + 1] - word_offsets[row])
+        most = max(most, word_offsets[row + 1] - word_offsets[row], line_offsets[row + 1] - line_offsets[row])
     keys = np.empty(room(most), np.uint64)
     counts = np.empty(room(most), np.int32)
     slots = np.empty(most, np.int64)
@@ -65,6 +71,8 @@ def repetition(  # type: ignore[no-untyped-def]
         lines = line_offsets[row + 1] - first
         size = room(lines)
         keys[:size] = 0
+        counts[:size] = 0
+        spare = 0
         repeated = 0
         repeated_chars = 0
         letters = 0
@@ -77,9 +85,12 @@ def repetition(  # type: ignore[no-untyped-def]
                 repeated += 1
                 repeated_chars += length
             keys[slot] = wanted
+            counts[slot] += 1
+            spare += counts[slot] > REFRAIN
         whole = letters + lines - 1
         out[row, 0] = repeated / lines
         out[row, 1] = repeated_chars / letters
+        out[row, 18] = spare / lines
 
         keys[:size] = 0
         repeated = 0
@@ -144,6 +155,7 @@ def repetition(  # type: ignore[no-untyped-def]
                 for w in range(base + leader + 1, base + leader + n):
                     span -= word_start[w] == word_end[w - 1]
                 out[row, 4 + n] = min(1.0, span * top / whole)
+                out[row, 13 + n] = min(1.0, span * max(0, top - NATURAL) / whole)
             elif n >= 5:
                 free = 0
                 repeated_chars = 0

@@ -25,7 +25,7 @@ COLUMNS = (
 """The kernel's columns, in its order."""
 
 RUN = 4
-"""Equal characters in a row from which on they are a run: `ㅋㅋㅋㅋ`, `!!!!`, `----`."""
+"""Equal characters in a row from which on they are a run: `ㅋㅋㅋㅋ`, `!!!!`."""
 
 
 def running_text(words: Words, lexicon: Lexicon) -> tuple[npt.NDArray[np.float64], Bytes]:
@@ -65,7 +65,13 @@ MEASURES = (
         "distinct stop words that stand in small letters with nothing attached; as datatrove, for lists in small letters",
     ),
     Measure("hangul_ratio", "share", OWN, "Hangul syllables and jamo / letters"),
-    Measure("jamo_ratio", "share", OWN, "jamo that stand alone, as in 'ㅋㅋㅋ' / letters"),
+    Measure(
+        "jamo_ratio",
+        "share",
+        OWN,
+        "jamo that stand alone, as in 'ㅋㅋㅋ' / letters; the middle dot ㆍ, the dash ㅡ and the mark of a list's item at "
+        "the start of a line (ㅇ, ㄱ.) are none",
+    ),
     Measure(
         "ending_share",
         "share",
@@ -79,6 +85,10 @@ MEASURES = (
         "words with a sentence ending of the language pack before sentence punctuation or a line's end / word_count",
     ),
     Measure(
-        "char_run_share", "share", OWN, "characters in runs of four or more equal ones / characters but white space"
+        "char_run_share",
+        "share",
+        OWN,
+        "letters, marks of exclamation and question, hearts, stars and emoji in runs of four or more equal ones / "
+        "characters but white space; rules, boxes, leaders and numbers are no runs",
     ),
 )

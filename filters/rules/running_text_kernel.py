@@ -24,6 +24,22 @@ def value(keys, values, h):  # type: ignore[no-untyped-def]
 fold = njit(inline="always")(fold_code)
 
 
+@njit(inline="always")
+def counts_in_runs(code, bits):  # type: ignore[no-untyped-def]
+    """Whether a run of a character is a sign of typed emotion: letters but the dash ㅡ, marks of exclamation and
+    question, hearts, stars and emoji. Rules, boxes, leaders of dots, code and numbers are drawn with the others."""
+    if bits & LETTER:
+        return code != 0x3161
+    return (
+        code == 0x21
+        or code == 0x3F
+        or code == 0xFF01
+        or code == 0xFF1F
+        or (0x2600 <= code < 0x27C0)
+        or (0x1F300 <= code < 0x1FB00)
+    )
+
+
 _LONGS = types.int64[::1]
 
 
@@ -64,6 +80,7 @@ def running_text(  # type: ignore[no-untyped-def]
         jamo = 0
         visible = 0
         in_runs = 0
+        marks = 0
         for line in range(line_offsets[row], line_offsets[row + 1]):
             run = 0
             last = -1
@@ -75,8 +92,14 @@ def running_text(  # type: ignore[no-untyped-def]
                 visible += 1
                 letters += (bits & LETTER) != 0
                 hangul += (bits & HANGUL) != 0
-                jamo += (bits & JAMO) != 0
-                if codes[c] == last:
+                if bits & JAMO:
+                    first = c == line_start[line]
+                    after = codes[c + 1] if c + 1 < line_end[line] else np.int32(0)
+                    jamo += 1
+                    marks += first and (after == 0x20 or after == 0x2E or after == 0x29)
+                if not (bits & (HANGUL | JAMO) or counts_in_runs(codes[c], bits)):
+                    last = -1
+                elif codes[c] == last:
                     run += 1
                     if run == 4:
                         in_runs += 4
@@ -120,22 +143,39 @@ def running_text(  # type: ignore[no-untyped-def]
                     plain += 1
             h = basis
             open_end = True
+            unclosed = True
             open_sentence = (end < word_end[w] and (classes[end] & SENTENCE_END) != 0) or word_end[w] == line_end[line]
             deepest = min(length - 1, max(longest[1], longest[2]))
             for k in range(deepest):
                 h = (h ^ np.uint64(fold(codes[end - 1 - k]))) * prime
                 if open_end and k < longest[1] and value(keys[1], values[1], h):
                     ended += 1
-                    endings[w] = 1
+                    endings[w] |= 1
                     open_end = False
                 if open_sentence and k < longest[2] and value(keys[2], values[2], h):
                     closed += 1
+                    endings[w] |= 2
                     open_sentence = False
+                    unclosed = False
+            if unclosed and longest[2]:
+                # A full stop without a space behind it ends a sentence too: 했다.그러나
+                for at in range(start + 2, end - 1):
+                    if (classes[at] & SENTENCE_END) == 0 or (classes[at + 1] & LETTER) == 0:
+                        continue
+                    h = basis
+                    for k in range(min(at - start - 1, longest[2])):
+                        h = (h ^ np.uint64(fold(codes[at - 1 - k]))) * prime
+                        if value(keys[2], values[2], h):
+                            unclosed = False
+                    if not unclosed:
+                        closed += 1
+                        endings[w] |= 2
+                        break
         out[row, 0] = stops
         out[row, 1] = plain
         if letters:
             out[row, 2] = (hangul + jamo) / letters
-            out[row, 3] = jamo / letters
+            out[row, 3] = (jamo - marks) / letters
         out[row, 4] = ended / real if real else 0.0
         out[row, 5] = closed / real if real else 0.0
         out[row, 6] = in_runs / visible

@@ -27,7 +27,7 @@ def spans(
     `pack` gives the word lists, `unit` is the word unit (the pack's own unless given), `more_bad_words` are entries
     beside the pack's, all as the value was measured with. Shares that
     are high in good text are shown by what lowers them: `line_punctuation` by lines that do not end a sentence,
-    `alpha_word_share` by words without a letter, `hangul_ratio` by other letters, `unique_words` by repeated words;
+    `running_lines` by lines that do not run on, `alpha_word_share` by words without a letter, `hangul_ratio` by other letters, `unique_words` by repeated words;
     `stop_words`, `ending_share` and `sentence_end_share` by what was found. Raises ValueError for an unknown measure.
     """
     if measure not in _FINDERS:
@@ -99,6 +99,14 @@ _FINDERS: Mapping[str, Callable[[Cut], list[Span]]] = {
         if name != "link_density"
     },
     "link_density": line_spans.links,
+    "lettered_words": word_spans.numbers_alone,
+    "hashtag_ratio": word_spans.hashtags,
+    "running_lines": line_spans.lines_that_do_not_run,
+    "running_share": line_spans.lines_that_do_not_run,
+    "label_ratio": line_spans.labels,
+    "tag_share": word_spans.tags,
+    "spare_lines": line_spans.spare_lines,
+    **{f"spare_{n}gram_share": partial(word_spans.spare_grams, n=n) for n in (2, 3, 4)},
     "mtld": word_spans.repeated_words,
     "word_entropy": word_spans.repeated_words,
     "single_use_words": word_spans.single_words,

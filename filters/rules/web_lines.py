@@ -56,7 +56,12 @@ MEASURES = (
         REFINEDWEB,
         "words of the lines that the four measures before or number_lines count / words",
     ),
-    Measure("boilerplate_lines", "share", OWN, "lines with a phrase on rights, terms or the publisher / lines"),
+    Measure(
+        "boilerplate_lines",
+        "share",
+        OWN,
+        "lines of at most fifteen words with a phrase on rights, terms or the publisher / lines",
+    ),
 )
 
 

@@ -13,6 +13,8 @@ from winnow.filters.rules.running_text_kernel import fold
 
 MOST_WORDS = 10
 """Words of the longest line that a phrase of the page marks."""
+BOILERPLATE_WORDS = 15
+"""Words of the longest line on rights and terms: a paragraph that names them is prose about them."""
 COUNTER_WORDS = 6
 """Words of the longest line that only counts something."""
 
@@ -115,7 +117,7 @@ def lines(  # type: ignore[no-untyped-def]
                 begun > start and classes[begun - 1] & LETTER and not classes[begun] & (HANGUL | SINGLE)
             )
             if kind == BOILERPLATE:
-                bits_of_line |= 32
+                bits_of_line |= 32 if spaced + single // 2 <= BOILERPLATE_WORDS else 0
             elif (
                 short
                 and whole

@@ -23,6 +23,7 @@ LONG_WORD = 2.0
 """`mean_word_length` is shown by the words more than this many times as long as the mean: what pulls it up."""
 
 _ELLIPSIS = re.compile(r"\.\.\.|…")
+_TAG = re.compile(r"<[A-Za-z/!][^<>]*(?:<(?![A-Za-z/!])[^<>]*)*>")
 _RUN = re.compile(rf"(\S)\1{{{RUN - 1},}}")
 
 
@@ -58,6 +59,37 @@ def words_without_letter(cut: Cut) -> list[Span]:
     return [word for word, bits in zip(cut.words, cut.word_bits, strict=True) if not bits & LETTER]
 
 
+def numbers_alone(cut: Cut) -> list[Span]:
+    """Words with a mark or number and no letter."""
+    return [word for word in cut.content if not _bits(cut, word) & LETTER]
+
+
+def hashtags(cut: Cut) -> list[Span]:
+    """The '#' of hashtags, as `hashtag_ratio` counts them."""
+    found: list[Span] = []
+    words = iter(cut.words)
+    word = next(words, None)
+    for start, end in cut.lines:
+        opening: list[Span] = []
+        inside: list[Span] = []
+        others = False
+        while word is not None and word[0] < end:
+            marks = [
+                (at, at + 1)
+                for at in range(word[0], word[1] - 1)
+                if cut.text[word[0]] == cut.text[at] == "#" and cut.bits[at + 1] & CONTENT
+            ]
+            (opening if word[0] == start else inside).extend(marks)
+            others |= not marks
+            word = next(words, None)
+        found += inside if others else opening + inside
+    return found
+
+
+def tags(cut: Cut) -> list[Span]:
+    return [at.span() for start, end in cut.lines for at in _TAG.finditer(cut.text, start, end)]
+
+
 def hashes(cut: Cut) -> list[Span]:
     return [(at, at + 1) for at, character in enumerate(cut.text) if character == "#"]
 
@@ -90,6 +122,11 @@ def grams(cut: Cut, n: int) -> list[tuple[Span, Hashable]]:
 
 def top_grams(cut: Cut, n: int) -> list[Span]:
     return apart(most_frequent(grams(cut, n)))
+
+
+def spare_grams(cut: Cut, n: int) -> list[Span]:
+    """The occurrences of the most frequent n-gram but for the first two."""
+    return apart(most_frequent(grams(cut, n)))[2:]
 
 
 def repeated_grams(cut: Cut, n: int) -> list[Span]:
@@ -136,10 +173,14 @@ def words_that_end_sentences(cut: Cut) -> list[Span]:
     line_ends = {end for _, end in cut.lines}
 
     def closes(word: Span) -> bool:
-        end = cut.core(word)[1]
-        return word[1] in line_ends or (end < word[1] and bool(cut.bits[end] & SENTENCE_END))
+        start, end = cut.core(word)
+        last = word[1] in line_ends or (end < word[1] and bool(cut.bits[end] & SENTENCE_END))
+        return (last and ends_in(cut, (start, end), endings)) or any(
+            cut.bits[at] & SENTENCE_END and cut.bits[at + 1] & LETTER and ends_in(cut, (start, at), endings)
+            for at in range(start + 2, end - 1)
+        )
 
-    return [word for word in cut.content if closes(word) and ends_in(cut, cut.core(word), endings)]
+    return [word for word in cut.content if closes(word)]
 
 
 def letters_of_other_scripts(cut: Cut) -> list[Span]:
@@ -147,11 +188,15 @@ def letters_of_other_scripts(cut: Cut) -> list[Span]:
 
 
 def jamo(cut: Cut) -> list[Span]:
-    return cut.runs(lambda at: bool(cut.bits[at] & JAMO))
+    items = {start for start, end in cut.lines if end > start + 1 and cut.text[start + 1] in " .)"}
+    return cut.runs(lambda at: bool(cut.bits[at] & JAMO) and at not in items)
 
 
 def character_runs(cut: Cut) -> list[Span]:
-    return [found.span() for found in _RUN.finditer(cut.text)]
+    from winnow.filters.rules.running_text_kernel import counts_in_runs
+
+    found = [run.span() for run in _RUN.finditer(cut.text)]
+    return [run for run in found if counts_in_runs.py_func(ord(cut.text[run[0]]), cut.bits[run[0]])]
 
 
 def listed_bad_words(cut: Cut) -> list[Span]:
@@ -238,7 +283,7 @@ def _bare(cut: Cut) -> list[Span]:
     _, ended = running_text(
         cut.held, word_lists(cut.pack.model_copy(update={"stop_words": cut.stop_words}), cut.pack.word_unit)
     )
-    return [word for word, end in zip(cut.words, ended.tolist(), strict=True) if not end]
+    return [word for word, end in zip(cut.words, ended.tolist(), strict=True) if not end & 1]
 
 
 def bare_repeats(cut: Cut) -> list[Span]:

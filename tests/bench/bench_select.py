@@ -126,7 +126,10 @@ def _write(plan: Plan, index: int, rows: int) -> dict[str, object]:
 
 
 LOW = {"jamo_ratio", "bad_word_share"}
-HIGH = {"alpha_word_share", "unique_words", "line_punctuation", "hangul_ratio", "ending_share", "sentence_end_share"}
+HIGH = {
+    *("alpha_word_share", "unique_words", "line_punctuation", "hangul_ratio", "ending_share", "sentence_end_share"),
+    *("lettered_words", "running_lines", "running_share"),
+}
 
 
 def _labels(dice: np.random.Generator, rows: int, names: list[str], second: float) -> pa.Array:

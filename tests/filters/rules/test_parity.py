@@ -1,7 +1,7 @@
 """Our decisions against datatrove's on the English pages of the crawl set, given the same words.
 
 Both see the text as this pipeline holds it: lines without outer white space, none blank. datatrove's filters run with
-their defaults, ours are the clauses of the English pack. Words are white-space words once, and once those of datatrove's
+their defaults, ours are the published clauses below; the English pack's own were found on pages and genres. Words are white-space words once, and once those of datatrove's
 default tokenizer, whose places in the text are handed to our kernels. Two kinds of difference are left, in both of which
 datatrove is wrong; a third is what outer white space and blank lines change in datatrove's answer alone.
 """
@@ -35,16 +35,36 @@ def trimmed(text: str) -> str:
     return "\n".join(line.strip() for line in text.split("\n") if line.strip())
 
 
-def clauses() -> dict[str, dict[str, str]]:
-    """Our clauses by the filter of datatrove that decides the same."""
-    gopher = EN.clauses["gopher"]
-    repetition = {name: clause for name, clause in gopher.items() if clause.startswith(("dup_", "top_"))}
-    return {
-        "gopher_quality": {name: clause for name, clause in gopher.items() if name not in repetition},
-        "gopher_repetition": repetition,
-        "fineweb": EN.clauses["fineweb"],
-        "c4": EN.clauses["c4"],
-    }
+PUBLISHED = {
+    "gopher_quality": {
+        "too_short": "word_count >= 50",
+        "too_long": "word_count <= 100000",
+        "short_words": "mean_word_length >= 3",
+        "long_words": "mean_word_length <= 10",
+        "few_alphabetic_words": "alpha_word_share >= 0.8",
+        "hashes": "hash_ratio <= 0.1",
+        "ellipses": "ellipsis_ratio <= 0.1",
+        "bullets": "bullet_lines <= 0.9",
+        "ellipsis_lines": "ellipsis_lines <= 0.3",
+        "few_stop_words": "plain_stop_words >= 2",
+    },
+    "gopher_repetition": {
+        "duplicate_lines": "dup_lines <= 0.3",
+        "duplicate_line_characters": "dup_line_chars <= 0.2",
+        "duplicate_paragraphs": "dup_paragraphs <= 0.3",
+        "duplicate_paragraph_characters": "dup_paragraph_chars <= 0.2",
+        **{f"top_{n}gram": f"top_{n}gram_share <= {most}" for n, most in ((2, 0.2), (3, 0.18), (4, 0.16))},
+        **{f"duplicate_{n}grams": f"dup_{n}gram_share <= {(20 - n) / 100:g}" for n in range(5, 11)},
+    },
+    "fineweb": {
+        "little_punctuation": "bare_line_punctuation >= 0.12",
+        "short_lines": "short_lines <= 0.67",
+        "repeated_line_characters": "dup_line_chars <= 0.01",
+        "list": "newline_ratio <= 0.3",
+    },
+    "c4": EN.clauses["c4"],
+}
+"""The published clauses by the filter of datatrove that decides the same."""
 
 
 class Given:
@@ -150,7 +170,7 @@ def ours(texts, unit) -> tuple[pl.DataFrame, dict[str, list[list[str]]]]:
     frame = pl.from_arrow(rules.measure(pa.array(texts, pa.large_string()), EN, unit))
     assert isinstance(frame, pl.DataFrame)
     dropped = {}
-    for name, group in clauses().items():
+    for name, group in PUBLISHED.items():
         held = frame.select(pl.sql_expr(clause).alias(clause_name) for clause_name, clause in group.items())
         dropped[name] = [[clause for clause, holds in row.items() if not holds] for row in held.to_dicts()]
     return frame, dropped

@@ -104,6 +104,16 @@ def top_grams(m: Measured, found: Found, n: int) -> float:
     return min(1.0, length * len(found) / m.characters)
 
 
+def spare_grams(m: Measured, found: Found, n: int) -> float:
+    """Of the share of the most frequent n-gram, which comes twice more, unless that is all there can be."""
+    top = m.row[f"top_{n}gram_share"]
+    return top * len(found) / (len(found) + 2) if top < 1 else m.row[f"spare_{n}gram_share"]
+
+
+def visible(m: Measured, found: Found) -> int:
+    return sum(len("".join(m.text[a:b].split())) for a, b in found)
+
+
 def top_word(m: Measured, found: Found) -> float:
     assert len(found) != 1
     return max(len(found), 1) / m.row["word_count"] if m.row["word_count"] else 0.0
@@ -119,7 +129,7 @@ VALUES: dict[str, Callable[[Measured, Found], float]] = {
     "ellipsis_ratio": lambda m, found: len(found) / len(m.words),
     **{
         name: lambda m, found: len(found) / m.row["line_count"]
-        for name in ("bullet_lines", "ellipsis_lines", "dup_lines", "short_lines")
+        for name in ("bullet_lines", "ellipsis_lines", "dup_lines", "short_lines", "spare_lines")
     },
     "line_punctuation": lambda m, found: 1 - len(found) / m.row["line_count"],
     "stop_words": lambda m, found: len({m.text[a:b].lower() for a, b in found}),
@@ -129,6 +139,7 @@ VALUES: dict[str, Callable[[Measured, Found], float]] = {
     "unique_words": lambda m, found: 1 - len(found) / m.row["word_count"] if m.row["word_count"] else 0.0,
     "top_word_share": top_word,
     **{f"top_{n}gram_share": lambda m, found, n=n: top_grams(m, found, n) for n in (2, 3, 4)},
+    **{f"spare_{n}gram_share": lambda m, found, n=n: spare_grams(m, found, n) for n in (2, 3, 4)},
     **{f"dup_{n}gram_share": lambda m, found: covered(found) / m.characters for n in range(5, 11)},
     "hangul_ratio": lambda m, found: 1 - covered(found) / m.letters if m.letters else 0.0,
     "jamo_ratio": lambda m, found: covered(found) / max(1, m.letters),
@@ -165,6 +176,12 @@ VALUES: dict[str, Callable[[Measured, Found], float]] = {
     "all_caps_words": lambda m, found: len(found) / len(m.words),
     "single_use_words": lambda m, found: len(found) / max(1, sum(any(map(str.isalpha, word)) for word in m.words)),
     "char_run_share": lambda m, found: covered(found) / len("".join(m.text.split())),
+    "lettered_words": lambda m, found: 1 - len(found) / m.row["word_count"] if m.row["word_count"] else 0.0,
+    "hashtag_ratio": lambda m, found: len(found) / len(m.words),
+    "label_ratio": lambda m, found: len(found) / len(m.words),
+    "running_lines": lambda m, found: 1 - len(found) / m.row["line_count"],
+    "running_share": lambda m, found: 1 - visible(m, found) / len("".join(m.text.split())),
+    "tag_share": lambda m, found: visible(m, found) / len("".join(m.text.split())),
 }
 """The value that the stretches of each measure say."""
 
@@ -205,6 +222,7 @@ FRAGMENTS = (
     *("-", "•", "※ 참고", "#", "##", "....", "......", "…", "!!!!", "----", "「", "」", "１", "👍🏽", "\u0301", "\x00", "\U000e0041", "한"),
     *("서울", "강남구", "강남맛집", "02-123-4567", "010.1234.5678", "1588-1234", "大韓", "띄어쓰기를전혀하지않은긴문장이라서", "안", "내", "ㅋㅋ", "더보기"),
     *("This line, it ends here.[1]", "[edit]", "javascript on.", "use cookies a b.", "lorem ipsum a.", "{ a b.", "3 likes", "SIGN", "Read more", "12,3"),
+    *("#맛집", "#a#b", "key = 값", "<p>", "</a>", "< b", "ㅇ 항목", "이다.그러나", "했다.", "메뉴", "some small words here"),
     *("| a | b |", "f(x);", "https://a.kr/b?c=1", "[a](b/c)", "\x1c", "\ufffd", "Mr. A. B. said so.", "무단전재 및 재배포 금지", "★", "①"),
 )  # fmt: skip
 SPACES = (" ", " ", " ", "", "\n", "\n", "  ", "\t", "\n\n", "\n \n", "\r\n", "\u3000", " \n\t")
@@ -314,9 +332,10 @@ def test_words_of_the_pack() -> None:
 def test_characters() -> None:
     assert shown("파이썬 Python3 은 日本", "hangul_ratio") == ["Python", "日本"]
     assert shown("재밌다 ㅋㅋㅋㅋㅋ 진짜ㅠ", "jamo_ratio") == ["ㅋㅋㅋㅋㅋ", "ㅠ"]
-    assert shown("와!!!!! ---- 가가가 가", "char_run_share") == ["!!!!!", "----"]
+    assert shown("와!!!!! ---- 가가가 가가가가 1000000", "char_run_share") == ["!!!!!", "가가가가"]
     assert shown("가 -- 1 나", "alpha_word_share") == ["--", "1"]
     assert shown("C# ## 그래.....", "hash_ratio") == ["#", "#", "#"]
+    assert shown("C# ## 그래 #가 #나#다 a#b\n# 제목\n#라 #마", "hashtag_ratio") == ["#"] * 5
     assert shown("C# 그래..... 음……", "ellipsis_ratio") == ["...", "…", "…"]
     assert shown("가 나 다 라마바사아자차카타파하", "mean_word_length") == ["라마바사아자차카타파하"]
 
