@@ -86,16 +86,16 @@ def lines(  # type: ignore[no-untyped-def]
         seen = np.uint8(0)
         visible = 0
         tagged = 0
-        opened = np.int64(-1)
+        opened = -1
         for c in range(start, stop):
             if codes[c] == 0x3C:
                 follows = codes[c + 1] if c + 1 < stop else np.int32(0)
                 tag = follows == 0x2F or follows == 0x21 or 0x61 <= (follows | 32) <= 0x7A
-                opened = visible if tag else np.int64(-1)
+                opened = visible if tag else -1
             visible += (classes[c] & SPACE) == 0
             if codes[c] == 0x3E and opened >= 0:
                 tagged += visible - opened
-                opened = np.int64(-1)
+                opened = -1
             code |= codes[c] < 128 and _CODE[codes[c]]
             seen |= classes[c]
             call |= codes[c] == 0x28 or codes[c] == 0x5B

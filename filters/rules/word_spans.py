@@ -196,7 +196,8 @@ def character_runs(cut: Cut) -> list[Span]:
     from winnow.filters.rules.running_text_kernel import counts_in_runs
 
     found = [run.span() for run in _RUN.finditer(cut.text)]
-    return [run for run in found if counts_in_runs.py_func(ord(cut.text[run[0]]), cut.bits[run[0]])]
+    counts = getattr(counts_in_runs, "py_func")  # noqa: B009
+    return [run for run in found if counts(ord(cut.text[run[0]]), cut.bits[run[0]])]
 
 
 def listed_bad_words(cut: Cut) -> list[Span]:
