@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from winnow.pipelines.execute import RunError
-from winnow.pipelines.store import StoreError
+from winnow.pipelines.store import Store, StoreError
 from winnow.stages.sources.planned import server_errors, told
 from winnow.stages.sources.public import public
 
@@ -49,6 +49,16 @@ def in_folder(folder: str) -> Iterator[None]:
         if said is None:
             raise
         raise RunError(said) from error
+
+
+@contextmanager
+def swept(store: Store) -> Iterator[None]:
+    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one."""
+    store.sweep()
+    try:
+        yield
+    finally:
+        store.sweep()
 
 
 def sentence(error: BaseException) -> str:

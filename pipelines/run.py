@@ -15,7 +15,7 @@ from winnow.pipelines import work
 from winnow.pipelines.accounting import added, check_damage, check_failures, check_guards, grouped, joined, reconcile
 from winnow.pipelines.audits import audits
 from winnow.pipelines.execute import Executor, Local, RunError, Shared
-from winnow.pipelines.failures import in_folder
+from winnow.pipelines.failures import in_folder, swept
 from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
 from winnow.pipelines.handoff import read_manifest
 from winnow.pipelines.heartbeat import Heartbeat
@@ -379,16 +379,6 @@ class Driver:
 
 def _totals(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {key: sum(r[key] for r in results) for key in ("kept", "failed", "pending", "copies", "tokens", "documents")}
-
-
-@contextmanager
-def swept(store: Store) -> Iterator[None]:
-    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one."""
-    store.sweep()
-    try:
-        yield
-    finally:
-        store.sweep()
 
 
 @contextmanager
