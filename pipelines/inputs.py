@@ -18,7 +18,7 @@ from winnow.pipelines.matching import below, matches
 from winnow.pipelines.spec import Pipeline
 from winnow.pipelines.store import Store, fingerprint
 from winnow.pipelines.yaml_source import SpecError
-from winnow.stages.sources.planned import look, server_errors, stamp_of, told
+from winnow.stages.sources.planned import filesystem, look, server_errors, stamp_of, told
 from winnow.stages.sources.public import ACCOUNT, filed, public
 from winnow.stages.stage import InputFile, Segment, Source, StageError
 
@@ -147,7 +147,7 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
     where = f"sources.{source.name}.paths"
     for pattern in source.settings.paths:
         try:
-            fs, path = fsspec.core.url_to_fs(pattern)
+            fs, path = filesystem(pattern, listed=True)
             fs.invalidate_cache()  # what is listed now tells of each file, without a request for each
         except (ValueError, ImportError) as error:
             raise SpecError(f"{where}: '{pattern}' cannot be opened: {error}") from error

@@ -44,12 +44,12 @@ class Look(NamedTuple):
     inode: int
 
 
-def filesystem(url: str) -> tuple[Any, str]:
-    """The fsspec filesystem of a URL, which asks its server anew each time, and the path there. What has no scheme is a local
+def filesystem(url: str, listed: bool = False) -> tuple[Any, str]:
+    """The fsspec filesystem of a URL, which asks its server anew each time unless `listed`, and the path there. What has no scheme is a local
     path, whatever characters it holds: fsspec would take `a::b` for a file in an archive."""
     if "://" not in url:
         return LocalFileSystem(), str(Path(url).expanduser().absolute())
-    found: tuple[Any, str] = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    found: tuple[Any, str] = fsspec.core.url_to_fs(url, **({} if listed else {"use_listings_cache": False}))
     return found
 
 
