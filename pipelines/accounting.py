@@ -14,7 +14,7 @@ from winnow.pipelines.guards import Guard, figures
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.verdict import FAILED
 from winnow.pipelines.view import ERROR
-from winnow.stages.stage import unplaced
+from winnow.stages.sources.place import unplaced
 
 WIPE_OUT_ROWS = 20
 """A stage that keeps none of at least so many rows stops the run, whatever its guards."""

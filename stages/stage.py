@@ -18,7 +18,6 @@ Shapes, by what they see:
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,20 +49,6 @@ EDITED, RETITLED = "_edits", "_title"
 
 class StageError(Exception):
     """A stage cannot do what it was asked: one sentence that names what is wrong, where, and what was expected."""
-
-
-_PLACED = re.compile(r"(?P<place>.+?: (?:line [\d,]+ \(byte \d+\)|byte \d+|row \d+)): (?P<cause>.+)", re.DOTALL)
-
-
-def placed(file: str, place: str, cause: str) -> str:
-    """Why a row of a file could not be read. `place`: a line, a byte or a row of it."""
-    return f"{file}: {place}: {cause}"
-
-
-def unplaced(error: str) -> tuple[str, str | None]:
-    """The cause of an error that `placed` made, so that equal ones can be counted, and file and place; None for others."""
-    found = _PLACED.fullmatch(error)
-    return (error, None) if found is None else (found["cause"], found["place"])
 
 
 class NoClauses(StageError):

@@ -9,9 +9,10 @@ import pyarrow as pa
 from winnow.stages.sources.archives import read_range
 from winnow.stages.sources.batches import Batch
 from winnow.stages.sources.members import Broken
+from winnow.stages.sources.place import placed
 from winnow.stages.sources.responses import record_id
 from winnow.stages.sources.window import Window
-from winnow.stages.stage import Damage, placed
+from winnow.stages.stage import Damage
 
 
 def conversion_texts(

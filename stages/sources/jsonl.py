@@ -21,10 +21,11 @@ from winnow.stages.sources.members import (
     gzip_codec,
     zstd_codec,
 )
+from winnow.stages.sources.place import placed
 from winnow.stages.sources.shape import HEAD, unreadable
 from winnow.stages.sources.values import NotJson, Number, exact, kind, unsound, written
 from winnow.stages.sources.window import Window, basename, opened, pieces
-from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError, placed
+from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError
 from winnow.stages.stage import Settings as BaseSettings
 
 KEYS = 20

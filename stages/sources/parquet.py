@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from winnow.stages.sources.batches import ROWS, Batch, identity
+from winnow.stages.sources.place import placed
 from winnow.stages.sources.planned import as_planned
 from winnow.stages.sources.window import basename
-from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError, placed
+from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError
 from winnow.stages.stage import Settings as BaseSettings
 
 _GROUP_BYTES = 64 << 20

@@ -12,9 +12,10 @@ from winnow.stages.sources.archives import read_range
 from winnow.stages.sources.heads import Fields
 from winnow.stages.sources.http import HEAD_LIMIT, Response, Undecodable, decode_body, is_html, parse_response
 from winnow.stages.sources.members import Broken
+from winnow.stages.sources.place import placed
 from winnow.stages.sources.records import Record
 from winnow.stages.sources.window import Window
-from winnow.stages.stage import Damage, Drop, Page, placed
+from winnow.stages.stage import Damage, Drop, Page
 
 
 @dataclass(frozen=True, slots=True)
