@@ -28,18 +28,23 @@ from winnow.pipelines.texts import handed_off, hidden
 from winnow.pipelines.view import ERROR, View, read_signals
 from winnow.stages.sources.public import public_tree
 
+PLANNED = "planned.json"
+"""What a run that has begun will show: as `run.json`, which supersedes it when the run finishes."""
+
 SELECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run: where it is, what it kept, how it got there. `name`: of its selection, None for the default."""
+    """A finished run: where it is, what it kept, how it got there. `name`: of its selection, None for the default.
+    `unfinished`: of a run that did not finish the line that says so, and of what part of the input the rest speaks."""
 
     plan: Plan
     accounting: dict[str, Any]
     did_nothing: bool
     name: str | None = None
     unmeasured: dict[str, int] = field(default_factory=dict)  # of a provisional selection: what each stage must measure
+    unfinished: str = ""
 
     @property
     def folder(self) -> str:
@@ -152,18 +157,21 @@ def open_run(reference: str | Path) -> Run:
 def open_plan(reference: str | Path) -> tuple[Plan, str | None, dict[str, int]]:
     """The plan of such a run, whatever of its results is still there, the name of the selection that is meant, and what
     each stage must measure for it first. Raises RunError where there is none."""
-    root, name = parse_reference(str(reference))
-    store = Store(root if "://" in root else str(Path(root).expanduser().resolve()))
-    if "://" not in root and Path(root).is_file():
-        raise RunError(f"{root}: is a file; expected the folder of a finished run, such as runs/ko")
+    root, store, name = located(reference)
     file = "run.json" if name is None else f"selections/{name}.json"
     last = store.read_json(file)
     if last is None and name is not None and store.exists("run.json"):
         raise RunError(f"{root}: no selection '{name}' there; {nearest(name, selections(store))}")
     if last is None and store.exists("records"):
-        raise RunError(f"{root}: a run began there and did not finish; give `winnow run` its declaration again")
+        look = f"; what there is of it: winnow inspect {shlex.quote(root)}" if store.exists(PLANNED) else ""
+        raise RunError(f"{root}: a run began there and did not finish; give `winnow run` its declaration again{look}")
     if last is None:
         raise RunError(f"{root}: no finished run there; expected a folder that `winnow run` has written, with run.json")
+    return restored(root, replace(store, selection=name), file, last), name, last.get("unmeasured") or {}
+
+
+def restored(root: str, store: Store, file: str, last: Any) -> Plan:
+    """The plan that a file of a run's folder holds. Raises RunError where another version of winnow wrote it."""
     missing = [key for key in ("declaration", "plan") if key not in last] if isinstance(last, dict) else ["declaration"]
     missing = missing or [f"plan.{key}" for key in (*SAVED, "partitions") if key not in last["plan"]]
     if missing:
@@ -171,10 +179,17 @@ def open_plan(reference: str | Path) -> tuple[Plan, str | None, dict[str, int]]:
         raise RunError(
             f"{store.path(file)}: lacks '{missing[0]}', so another version of winnow made it; make it anew: {again}"
         )
-    pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/run.json", last.get("shapes"))
-    unmeasured = last.get("unmeasured") or {}
-    plan = Plan.restore(pipeline, replace(store, selection=name), last["plan"])
-    return replace(plan, lenient=bool(unmeasured), facts=last.get("facts") or {}), name, unmeasured
+    pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/{file}", last.get("shapes"))
+    plan = Plan.restore(pipeline, store, last["plan"])
+    return replace(plan, lenient=bool(last.get("unmeasured")), facts=last.get("facts") or {})
+
+
+def located(reference: str | Path) -> tuple[str, Store, str | None]:
+    """Folder of a run as it was written, its store, and the name of the selection that is meant. Raises RunError for a file."""
+    root, name = parse_reference(str(reference))
+    if "://" not in root and Path(root).is_file():
+        raise RunError(f"{root}: is a file; expected the folder of a finished run, such as runs/ko")
+    return root, Store(root if "://" in root else str(Path(root).expanduser().resolve())), name
 
 
 def parse_reference(reference: str) -> tuple[str, str | None]:
@@ -201,15 +216,28 @@ def shown_selections(plan: Plan) -> list[str]:
 
 def point_to(plan: Plan, name: str | None = None, **facts: Any) -> None:
     """Make this what the folder shows: one file, replaced at once, so that it never names half of two runs."""
-    tree, facts_ = public_tree(plan.pipeline.tree), public_tree(plan.facts)
-    declaration = yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)  # its order is meant
-    now = {"declaration": declaration, "shards": plan.shards, "facts": facts_, "plan": plan.saved(), **facts}
-    now["shapes"] = public_tree(plan.pipeline.shapes())
+    now = {**_described(plan), **facts}
     if name is None:
-        plan.store.write_text("pipeline.yaml", declaration)
+        plan.store.write_text("pipeline.yaml", now["declaration"])
         plan.store.write_json("run.json", now)
+        plan.store.remove(PLANNED)
     else:
         plan.store.write_json(f"selections/{name}.json", now)
+
+
+def begin(plan: Plan, name: str | None) -> None:
+    """Say what the folder will show, so that what there is of it can be read if the run does not finish. A named selection
+    is there already, a provisional one."""
+    if name is None:
+        plan.store.write_json(PLANNED, _described(plan))
+
+
+def _described(plan: Plan) -> dict[str, Any]:
+    """What `restored` needs."""
+    tree, facts = public_tree(plan.pipeline.tree), public_tree(plan.facts)
+    declaration = yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)  # its order is meant
+    shapes = public_tree(plan.pipeline.shapes())
+    return {"declaration": declaration, "shards": plan.shards, "facts": facts, "plan": plan.saved(), "shapes": shapes}
 
 
 def _scan(plan: Plan, part: str, prefix: str, columns: Sequence[str] | None = None) -> pl.LazyFrame:

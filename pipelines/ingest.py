@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 from winnow.pipelines.graph import Node
 from winnow.pipelines.inputs import Partition
 from winnow.pipelines.plan import Plan
-from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, explain, holds, verdict
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, explain, holds, verdict
 from winnow.pipelines.store import rebatched
 from winnow.pipelines.view import ERROR, MEASURED, Stretch, View
 from winnow.stages.sources.public import public
@@ -73,6 +74,17 @@ class Tally:
             account["pending"] = account.get("pending", 0) + pending
         for clause, n in (dropped or {}).items():
             account["dropped"][clause] = account["dropped"].get(clause, 0) + n
+
+    def verdict(self, node: Node, status: npt.NDArray[np.uint8], first: npt.NDArray[np.int16]) -> None:
+        """Add a stage's verdict to its account."""
+        by_status = np.bincount(status, minlength=5)
+        by_clause = np.bincount(first[first >= 0], minlength=len(node.clauses))
+        dropped = {c.name: int(n) for c, n in zip(node.clauses, by_clause, strict=True) if n}
+        seen, (kept, failed, pending) = (
+            len(status) - int(by_status[UNSEEN]),
+            map(int, by_status[[KEPT, FAILED, PENDING]]),
+        )
+        self.count(node.name, seen, kept, failed, dropped, pending)
 
 
 class Ingest:

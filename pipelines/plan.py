@@ -60,6 +60,7 @@ class Plan:
     resolves: dict[str, int]  # after which wave a stage's statistics can be told
     facts: dict[str, dict[str, Any]]
     lenient: bool = False  # decides without measuring: rows that a stage never measured are pending there
+    unfinished: bool = False  # lenient, and what all documents together decide may be missing, too
 
     def saved(self) -> dict[str, Any]:
         """What a later `restore` needs, JSON-able; the inputs' bytes are left out."""

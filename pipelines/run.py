@@ -16,7 +16,7 @@ from winnow.pipelines.accounting import added, check_damage, check_failures, che
 from winnow.pipelines.audits import audits
 from winnow.pipelines.execute import Executor, Local, RunError, Shared
 from winnow.pipelines.failures import in_folder, swept
-from winnow.pipelines.finished import Run, open_run, point_to, shown_selections
+from winnow.pipelines.finished import Run, begin, open_run, point_to, shown_selections
 from winnow.pipelines.handoff import read_manifest
 from winnow.pipelines.heartbeat import Heartbeat
 from winnow.pipelines.kernels import announce
@@ -99,6 +99,7 @@ def carry_out(
             say_faults(found, store, show.say)
             forget(plan, found)
             remember(plan)
+            begin(plan, name)
             shards = frozenset(f.file.rpartition("/")[2] for f in found if f.step == SHARDS)
 
             def took(entry: Entry) -> None:
@@ -322,8 +323,7 @@ class Driver:
         return accounting
 
     def _shards(self) -> dict[str, Any]:
-        plan = self.plan
-        manifest = read_manifest(plan.store, plan.shards)
+        plan, manifest = self.plan, read_manifest(self.plan.store, self.plan.shards)
         if manifest is None or self.shards:
             shards = work.plan_shards(plan)
             there = [] if manifest is None else [entry.model_dump() for entry in manifest.shards]

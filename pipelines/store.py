@@ -103,7 +103,7 @@ class Store:
         where = shlex.quote(self.root)
         how = f"{where} --selection {self.selection}" if self.selection else where
         remedy = self.remedy or f"`winnow run {how}{' --strict' if strict else ''}` makes it again"
-        if not self.remedy and name == "run.json":
+        if not self.remedy and name in ("run.json", "planned.json"):
             remedy = f"give `winnow run` the declaration again: winnow run DECLARATION --folder {where}"
         elif not self.remedy and name.startswith("selections/"):
             chosen = name.removeprefix("selections/").removesuffix(".json")

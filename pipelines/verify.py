@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from winnow.pipelines.execute import RunError
-from winnow.pipelines.finished import open_plan, parse_reference, selections
+from winnow.pipelines.finished import PLANNED, open_plan, parse_reference, selections
 from winnow.pipelines.handoff import manifest_name
 from winnow.pipelines.inputs import INPUTS
 from winnow.pipelines.ledger import listed
@@ -14,7 +14,7 @@ from winnow.pipelines.plan import Plan
 from winnow.pipelines.store import Store, StoreError
 from winnow.pipelines.stored import faults
 
-ALONE = ("work.json", "progress.json", INPUTS)
+ALONE = ("work.json", "progress.json", PLANNED, INPUTS)
 """Files beside the selections' own that a run keeps in its folder."""
 
 

@@ -21,7 +21,7 @@ from winnow.pipelines.inputs import Partition
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, compiled
 from winnow.pipelines.selection.statistics import Told, apply
-from winnow.pipelines.selection.verdict import KEPT, holds, verdict
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, holds, verdict
 from winnow.pipelines.store import Store, StoreError
 from winnow.stages.stage import EDITED, Corpus, Measured, StageError, Terminal
 
@@ -178,7 +178,8 @@ class View:
                 self.check_read(node, seen & ~failed)
             for other in self._read(node) if self.plan.lenient else ():
                 measured &= self.flag(other.name, MEASURED) | self.flag(other.name, ERROR)
-            self.verdicts[node.name] = verdict(self.holds(node), seen, failed, measured)
+            told = self.tells(node)
+            self.verdicts[node.name] = verdict(self.holds(node) if told else [], seen, failed, measured & told)
         return self.verdicts[node.name]
 
     def multiplicity(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64] | None:
@@ -196,10 +197,29 @@ class View:
                 out = factor if out is None else out * factor
         return out
 
+    def tells(self, node: Node) -> bool:
+        """Whether what a stage's clauses compare with is there: of a run that did not finish, statistics may not be."""
+        return not (self.plan.unfinished and node.statistics) or self.plan.store.exists(self.plan.told(node.name))
+
     def decided(self) -> pl.DataFrame:
-        """The finished selection of the rows: status, multiplicity, reason."""
+        """The finished selection of the rows: status, multiplicity, reason; of a run that did not finish what its stages
+        decided so far."""
+        if self.plan.unfinished and self.plan.store.record(self.plan.selected(self.partition)) is None:
+            return self._so_far()
         table = self.plan.store.read(self.plan.selected(self.partition)).slice(self.start, self.rows)
         return pl.DataFrame({c: pl.from_arrow(table.column(c)) for c in table.schema.names})
+
+    def _so_far(self) -> pl.DataFrame:
+        """The first stage that dropped a row or failed on it, else PENDING at the first that has not decided, if any."""
+        status, reason = np.full(self.rows, PENDING, np.uint8), np.full(self.rows, -1, np.int16)
+        number = 0
+        for node in self.plan.pipeline.measured():
+            at, first = self.verdict(node)
+            lost = (status == PENDING) & ((at == DROPPED) | (at == FAILED))
+            reason[lost], status[lost] = number + 1 + first[lost], at[lost]
+            reason[(status == PENDING) & (at == PENDING) & (reason < 0)] = number
+            number += len(node.clauses) + 2
+        return pl.DataFrame({"status": status, "multiplicity": np.zeros(self.rows, np.uint16), "reason": reason})
 
     def check_measured(self, node: Node, seen: Mask, measured: Mask) -> None:
         """Refuses to decide on rows that were never measured, and takes back the claim that they were.

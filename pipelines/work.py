@@ -22,7 +22,7 @@ from winnow.pipelines.inputs import Partition
 from winnow.pipelines.parts import PartView
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.selection.statistics import Counts, Question, count
-from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
 from winnow.pipelines.store import BATCH_ROWS
 from winnow.pipelines.texts import Stretches
 from winnow.pipelines.view import ERROR, MEASURED, Stretch, View, read_signals
@@ -89,16 +89,7 @@ def _account(plan: Plan, view: View, wave: int, accounts: Tally) -> None:
         gates = plan.pipeline.gates(node)
         open_ = [g for g in gates if max(plan.resolves.get(g.name, -1), plan.reduces.get(g.name, -1)) >= wave]
         if isinstance(node.stage, Map) and not (node.statistics or later or open_):
-            _count(node, *view.verdict(node), accounts)
-
-
-def _count(node: Node, status: npt.NDArray[np.uint8], first: npt.NDArray[np.int16], tally: Tally) -> None:
-    """Add a stage's verdict to its account."""
-    by_status = np.bincount(status, minlength=5)
-    by_clause = np.bincount(first[first >= 0], minlength=len(node.clauses))
-    dropped = {c.name: int(n) for c, n in zip(node.clauses, by_clause, strict=True) if n}
-    seen = len(status) - int(by_status[UNSEEN])
-    tally.count(node.name, seen, int(by_status[KEPT]), int(by_status[FAILED]), dropped, int(by_status[PENDING]))
+            accounts.verdict(node, *view.verdict(node))
 
 
 def uncovered(plan: Plan, index: int, wave: int) -> bool:
@@ -198,7 +189,7 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
     repeating: dict[int, Node] = {}
     for node in plan.pipeline.measured():
         at, first = view.verdict(node)
-        _count(node, at, first, tally)
+        tally.verdict(node, at, first)
         decided = (at >= DROPPED) & (status == KEPT)
         reason[decided] = number + 1 + first[decided]
         status[decided] = at[decided]
@@ -316,7 +307,7 @@ def account(plan: Plan, index: int, stage: str) -> dict[str, Any]:
     """What one stage decides on a partition, where all documents together had to be known first."""
     partition, accounts = plan.partitions[index], Tally()
     view = View(plan, partition, 0, plan.ingested(partition)["documents"])
-    _count(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]), accounts)
+    accounts.verdict(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]))
     return {"index": index, "stages": accounts.stages}
 
 

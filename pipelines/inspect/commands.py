@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from winnow.pipelines.finished import Run
+
 Reference = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder of a finished run, such as runs/ko, or runs/ko@looser.")
 ]
@@ -25,13 +27,16 @@ def inspect(
     verify: Annotated[bool, typer.Option("--verify", help="Check every shard against its digest.")] = False,
 ) -> None:
     """Show what is in a run or in a folder of shards."""
-    from winnow.pipelines.finished import open_run
     from winnow.pipelines.report import terminal
+    from winnow.pipelines.unfinished import open_last
 
     if (Path(folder) / "manifest.json").exists():
         terminal.shards(folder, documents, verify, console())
         return
-    done = open_run(folder)
+    done = open_last(folder)
+    if done.unfinished:
+        terminal.so_far(done, folder, console())
+        return
     terminal.funnel(done, console())
     terminal.failures(done, console())
     if done.shards and "://" not in done.shards:
@@ -62,14 +67,15 @@ def why(
 ) -> None:
     """Say what was decided about a document: every stage and clause with value and threshold, its duplicates, its copies
     and where they lie, and the models. Where several are meant, list them."""
-    from winnow.pipelines.finished import open_run
     from winnow.pipelines.inspect.candidates import candidates, chosen
     from winnow.pipelines.inspect.decision import reading
     from winnow.pipelines.inspect.find import CANDIDATES, TEXT_HITS, find
     from winnow.pipelines.inspect.terminal import show_candidates, show_why
     from winnow.pipelines.inspect.why import explained
+    from winnow.pipelines.unfinished import open_last
 
-    opened = reading(open_run(run))
+    opened = reading(open_last(run))
+    _unfinished(opened, as_json)
     most = None if all_ else TEXT_HITS if as_json and number is None else CANDIDATES
     found = find(opened, document, most)
     if number is not None:
@@ -114,13 +120,15 @@ def sample(
 ) -> None:
     """Show some documents, the same ones every time: kept, dropped by a clause, near a threshold; what triggered it is
     marked."""
-    from winnow.pipelines.finished import open_run
     from winnow.pipelines.inspect.sample import Question, parse_near
     from winnow.pipelines.inspect.sample import sample as draw
     from winnow.pipelines.inspect.terminal import show_sample
+    from winnow.pipelines.unfinished import open_last
 
     question = Question(kept, dropped_by, stage, failed, pending, parse_near(near) if near else None, source, where)
-    found = draw(open_run(run), question, n, seed)
+    opened = open_last(run)
+    _unfinished(opened, as_json)
+    found = draw(opened, question, n, seed)
     if as_json:
         as_lines(found.records)
     else:
@@ -201,6 +209,14 @@ def as_lines(objects: Any) -> None:
     for found in objects:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY))
     sys.stdout.buffer.flush()
+
+
+def _unfinished(run: Run, as_json: bool) -> None:
+    """Says that a run did not finish; among lines of JSON beside them."""
+    if run.unfinished and as_json:
+        print(f"note: {run.unfinished}", file=sys.stderr)
+    elif run.unfinished:
+        _say(run.unfinished)
 
 
 def _say(text: str) -> None:

@@ -22,7 +22,7 @@ WORDS = {UNSEEN: "not reached", KEPT: "kept", DROPPED: "dropped", FAILED: "faile
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`status`: kept, dropped, failed or pending. `multiplicity`: copies in the corpus. For what failed `value` is the
-    cause, for what is pending stage is the one that has not measured it."""
+    cause, for what is pending stage is the first that has not decided on it, None where all have that did their work."""
 
     status: str
     multiplicity: int
@@ -41,7 +41,9 @@ class Decision:
             )
         if self.status == "failed":
             return f"failed at {self.stage}: {self.value}"
-        return f"pending: {self.stage} has never measured it"
+        if self.stage is None:
+            return "pending: no stage so far drops it, and the run did not finish"
+        return f"pending: {self.stage} has not decided on it"
 
 
 def reading(run: Run) -> Run:

@@ -264,7 +264,7 @@ def _stage(run: Run, view: View, node: Node, decision: Decision) -> StageCheck:
     table = view.table(node.name).to_pylist()[0]
     measured = bool(table[MEASURED]) and table[ERROR] is None
     word = "passed" if status[0] == KEPT else WORDS[int(status[0])]
-    known = measured and status[0] != PENDING
+    known = measured and status[0] != PENDING and view.tells(node)
     checks = []
     for number, clause in enumerate(node.clauses):
         frame = view.frame(clause.signals)

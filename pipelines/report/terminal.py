@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,7 @@ from winnow.pipelines.report.wording import sharing
 from winnow.pipelines.reselect import to_measure
 from winnow.pipelines.selection.verdict import FAILED
 from winnow.pipelines.stored import Fault
+from winnow.pipelines.unfinished import accounts
 
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
 """How a line with data in it is printed: as it is, whatever brackets a URL or a cause holds."""
@@ -28,33 +30,7 @@ PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
 def funnel(run: Run, console: Console) -> None:
     """Rows in, kept, dropped by clause and failed at every stage, then the totals and where the shards are."""
     accounting, pipeline = run.accounting, run.plan.pipeline
-    table = Table(
-        "stage", "over", "in", "kept", "dropped by", "failed", title=f"{pipeline.name}: what was kept, and why not"
-    )
-    for column in table.columns[2:4]:
-        column.justify = "right"
-    if run.unmeasured:
-        table.add_column("not measured")
-    order = [*pipeline.sources, *pipeline.nodes]
-    for name in sorted(accounting["stages"], key=order.index):
-        account = accounting["stages"][name]
-        dropped = sorted(account["dropped"].items(), key=lambda item: (-item[1], item[0]))
-        reasons = "\n".join(f"{clause.removeprefix(name + '.')} {rows:,}" for clause, rows in dropped[:6])
-        if len(dropped) > 6:
-            reasons += f"\n{len(dropped) - 6} other clauses {sum(rows for _, rows in dropped[6:]):,}"
-        over = ", ".join(pipeline.nodes[name].over[-2:]) if name in pipeline.nodes else ""
-        if name in pipeline.nodes and len(pipeline.nodes[name].over) > 2:
-            over = "all before"
-        table.add_row(
-            name,
-            over,
-            f"{account['in']:,}",
-            f"{account['kept']:,}",
-            reasons,
-            f"{account['failed']:,}" if account["failed"] else "",
-            *([f"{account.get('pending', 0):,}" if account.get("pending") else ""] if run.unmeasured else []),
-        )
-    console.print(table)
+    _stages(run, console)
     for name, report in accounting.get("reports", {}).items():
         _report(name, report, console)
     print_damage(accounting, console)
@@ -79,6 +55,49 @@ def funnel(run: Run, console: Console) -> None:
         console.print("provisional: clauses let documents in that were never measured", **PLAIN)
     for stage, documents in run.unmeasured.items():
         console.print(f"  {stage}: {documents:,} documents to measure", **PLAIN)
+
+
+def so_far(run: Run, reference: str, console: Console) -> None:
+    """Of a run that did not finish: that it did not, what its stages decided so far, and what failed."""
+    console.print(run.unfinished, **PLAIN)
+    accounting = accounts(run)
+    _stages(replace(run, accounting=accounting), console)
+    print_damage(accounting, console)
+    failures(run, console)
+    if any(account["failed"] for account in accounting["stages"].values()):
+        console.print(f"what failed, with its text: winnow sample {shlex.quote(reference)} --failed", **PLAIN)
+
+
+def _stages(run: Run, console: Console) -> None:
+    accounting, pipeline = run.accounting, run.plan.pipeline
+    table = Table(
+        "stage", "over", "in", "kept", "dropped by", "failed", title=f"{pipeline.name}: what was kept, and why not"
+    )
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    undecided = "not measured" if run.unmeasured else "not decided" if run.unfinished else ""
+    if undecided:
+        table.add_column(undecided, justify="right")
+    order = [*pipeline.sources, *pipeline.nodes]
+    for name in sorted(accounting["stages"], key=order.index):
+        account = accounting["stages"][name]
+        dropped = sorted(account["dropped"].items(), key=lambda item: (-item[1], item[0]))
+        reasons = "\n".join(f"{clause.removeprefix(name + '.')} {rows:,}" for clause, rows in dropped[:6])
+        if len(dropped) > 6:
+            reasons += f"\n{len(dropped) - 6} other clauses {sum(rows for _, rows in dropped[6:]):,}"
+        over = ", ".join(pipeline.nodes[name].over[-2:]) if name in pipeline.nodes else ""
+        if name in pipeline.nodes and len(pipeline.nodes[name].over) > 2:
+            over = "all before"
+        table.add_row(
+            name,
+            over,
+            f"{account['in']:,}",
+            f"{account['kept']:,}",
+            reasons,
+            f"{account['failed']:,}" if account["failed"] else "",
+            *([f"{account.get('pending', 0):,}" if account.get("pending") else ""] if undecided else []),
+        )
+    console.print(table)
 
 
 def print_damage(accounting: dict[str, Any], console: Console) -> None:
