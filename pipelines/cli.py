@@ -295,7 +295,7 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.classifiers.recipe import RecipeError
     from winnow.filters.fitting import FitError
     from winnow.pipelines.execute import RunError
-    from winnow.pipelines.store import unreachable
+    from winnow.pipelines.ledger import unreachable
     from winnow.pipelines.yaml_source import SpecError
     from winnow.stages.stage import StageError
     from winnow.tokenize.shard import ShardError

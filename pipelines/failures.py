@@ -26,6 +26,8 @@ def disk_sentence(error: OSError, folder: str | None = None) -> str | None:
     if isinstance(error, StoreError) or not (unmade or error.errno in FULL | CLOSED):
         return None
     place = folder if named is None or (folder and named.startswith(folder)) else str(Path(named).parent)
+    if place is None and error.errno in FULL:
+        return f"{error.strerror}: what this command writes or prints has no room there"
     where = f"{place}: " if place else ""
     if error.errno in FULL:
         why = (

@@ -39,6 +39,7 @@ KERNELS = (
     "winnow.filters.rules.url_shape_kernel",
     "winnow.filters.rules.diversity_kernel",
     "winnow.filters.rules.c4_kernel",
+    "winnow.filters.rules.prose_kernel",
     "winnow.filters.rules.korean_kernel",
     "winnow.filters.script_kernel",
     "winnow.filters.rules.web_lines_kernel",

@@ -6,6 +6,7 @@ hash, and where it is lost or cannot be written, files are hashed anew.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,27 @@ class Ledger:
             temporary = Path(f"{self.path}.tmp-{uuid.uuid4().hex}")
             temporary.write_bytes(content)
             temporary.replace(self.path)
-        except OSError:
+        except (OSError, *unreachable()):
             return
 
     def _kept(self) -> dict[str, Entry]:
         try:
             found = orjson.loads(self.fs.cat_file(self.path))
             return {name: (int(size), str(at), str(digest), bool(h)) for name, (size, at, digest, h) in found.items()}
-        except (OSError, ValueError, TypeError, AttributeError):  # none yet, cut off or damaged: everything is hashed
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            *unreachable(),
+        ):  # none yet, cut off or damaged: everything is hashed
             return {}
+
+
+def unreachable() -> tuple[type[Exception], ...]:
+    """Errors of storage that cannot be reached and that are no OSError: those of the library behind s3://, if it is loaded."""
+    library = sys.modules.get("botocore.exceptions")
+    return () if library is None else (library.BotoCoreError,)
 
 
 def stamp(fs: Any, path: str) -> tuple[int, str]:

@@ -52,6 +52,9 @@ EXPECTED = {
 }
 """What may be written for the keys that take several forms."""
 
+EXPRESSIONS = frozenset(["keep", "repeat", "guard"])
+"""Keys that take no name, so that a number or a boolean that is none of their forms is a mistake and not meant as a text."""
+
 
 class Header(BaseModel):
     """The top level of a declaration, apart from `extends`."""
@@ -263,7 +266,8 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        if any(as_written(mistake, tree, marked, key) for mistake in error.errors()):
+        names = [mistake for mistake in error.errors() if not EXPRESSIONS.intersection(mistake["loc"][:1])]
+        if any(as_written(mistake, tree, marked, key) for mistake in names):
             return _validated(model, tree, marked, key, problems)
         said: set[str] = set()
         for mistake in error.errors():

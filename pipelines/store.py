@@ -13,7 +13,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import shlex
-import sys
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -300,12 +299,6 @@ class _Hashed:
 
     def tell(self) -> int:
         return self.bytes
-
-
-def unreachable() -> tuple[type[Exception], ...]:
-    """Errors of storage that cannot be reached and that are no OSError: those of the library behind s3://, if it is loaded."""
-    library = sys.modules.get("botocore.exceptions")
-    return () if library is None else (library.BotoCoreError,)
 
 
 def sealed(value: dict[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from winnow.pipelines.execute import RunError
 from winnow.pipelines.jobs.watch import Row, Watch
-from winnow.pipelines.store import unreachable
+from winnow.pipelines.ledger import unreachable
 from winnow.stages.stage import StageError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

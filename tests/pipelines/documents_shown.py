@@ -80,10 +80,10 @@ def lay_out(folder: Path, prefix: Path) -> None:
         if not path.name.startswith(".installed"):
             (folder / ".venv" / path.name).symlink_to(path)
     sources = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
-    latest = max(path.stat().st_mtime for path in sources)
+    latest = max(path.stat().st_mtime_ns for path in sources)
     for name in (".installed", ".installed-train", ".installed-dev"):
         (folder / ".venv" / name).touch()
-        os.utime(folder / ".venv" / name, (latest, latest))
+        os.utime(folder / ".venv" / name, ns=(latest, latest))
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

@@ -221,14 +221,14 @@ def test_storage_that_is_away_is_one_sentence(
     watch = looking()
     words = ("watch", "ko.yaml", "--once", "--folder", "s3://away/runs/ko", "--address", watch.server.address)
     done = winnow_command(*words, cwd=Path(watch.orders.pipeline.path).parent)
-    assert done.returncode == 1 and done.stderr.startswith("error: Could not connect to the endpoint URL"), done.stderr
+    assert done.returncode == 1 and done.stderr.startswith("error: a server cannot be reached: "), done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_the_state_may_lie_in_object_storage(s3: None) -> None:
     import fsspec
 
-    fsspec.filesystem("s3").mkdir("bucket")
+    fsspec.filesystem("s3").makedirs("bucket", exist_ok=True)
     state = State("s3://bucket/runs/ko/watch")
     with state.locked():
         assert state.begun() is None and state.records() == {}
@@ -257,7 +257,6 @@ def test_what_cannot_be_watched_is_refused(recipe: Path, declared: Path, looking
         parse_every("6x")
     assert (parse_every("90s"), parse_every("1.5h")) == (90, 5400)
     watch = looking(wanted="2026-43")
-    (Path(watch.state.store.root) / "snapshots").mkdir(parents=True)
-    (Path(watch.state.store.root) / "snapshots" / f"{FIRST}.json").write_text('{"snapshot": 1}')
+    watch.state.store.write_json(f"snapshots/{FIRST}.json", {"snapshot": 1})
     with pytest.raises(RunError, match=r"is not the state of a watch \(snapshot: "):
         watch.state.records()

@@ -163,9 +163,10 @@ def test_a_run_of_a_cluster_that_cannot_be_asked_is_at_work_while_its_driver_wri
 def test_a_snapshot_is_never_compared_with_itself(looking: Looking) -> None:
     base = looking().orders.base
     for place in (f"{base}/known/*", "runs/ko/known", f"{base}/known/{FIRST}"):
-        watch = looking(sets=[f'stages.dedup.known=["{place}"]'])
-        with contextlib.chdir(Path(base).parents[1]), pytest.raises(RunError, match="is made from the snapshot itself"):
-            watch.look()
+        with contextlib.chdir(Path(base).parents[1]):
+            watch = looking(sets=[f'stages.dedup.known=["{place}"]'])
+            with pytest.raises(RunError, match="is made from the snapshot itself"):
+                watch.look()
         assert not watch.state.records()
     Listing(watch.orders.pipeline).check_known(f"{base}/known/{SECOND}")
 
