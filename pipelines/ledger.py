@@ -58,20 +58,16 @@ class Ledger:
             temporary = Path(f"{self.path}.tmp-{uuid.uuid4().hex}")
             temporary.write_bytes(content)
             temporary.replace(self.path)
-        except (OSError, *unreachable()):
+        except failing():
             return
 
     def _kept(self) -> dict[str, Entry]:
         try:
             found = orjson.loads(self.fs.cat_file(self.path))
             return {name: (int(size), str(at), str(digest), bool(h)) for name, (size, at, digest, h) in found.items()}
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            *unreachable(),
-        ):  # none yet, cut off or damaged: everything is hashed
+        except failing():  # none yet
+            return {}
+        except (ValueError, TypeError, AttributeError):  # cut off or damaged: everything is hashed
             return {}
 
 
@@ -79,6 +75,11 @@ def unreachable() -> tuple[type[Exception], ...]:
     """Errors of storage that cannot be reached and that are no OSError: those of the library behind s3://, if it is loaded."""
     library = sys.modules.get("botocore.exceptions")
     return () if library is None else (library.BotoCoreError,)
+
+
+def failing() -> tuple[type[Exception], ...]:
+    """Errors of any storage."""
+    return (OSError, *unreachable())
 
 
 def stamp(fs: Any, path: str) -> tuple[int, str]:
