@@ -17,6 +17,7 @@ from typing import Any
 
 from winnow.pipelines.execute import Call, RunError
 from winnow.pipelines.kernels import ensure_compiled
+from winnow.pipelines.own_ray import first_ended
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.resources import Bounds
 from winnow.pipelines.tasklog import Entry, log_to_stderr, perform
@@ -53,8 +54,13 @@ class _Actor:
     idle_since: float = 0.0
 
 
+def unheeded() -> None:
+    """For a Ray that somebody else looks after."""
+
+
 class Pool:
-    """State: the actors, and which of them does what. `look` is called while nothing ends, `sized` when the size changes."""
+    """State: the actors, and which of them does what. `look` is called while nothing ends, `check`
+    more often, `sized` when the size changes."""
 
     def __init__(
         self,
@@ -66,9 +72,10 @@ class Pool:
         look_seconds: float,
         look: Callable[[], None],
         sized: Callable[[int], None] | None = None,
+        check: Callable[[], None] = unheeded,
     ) -> None:
         self.ray, self.plan, self.bounds, self.retries = ray, plan, bounds, retries
-        self.look_seconds, self.look, self.sized = look_seconds, look, sized
+        self.look_seconds, self.look, self.sized, self.check = look_seconds, look, sized, check
         self.kind = ray.remote(**options, max_restarts=retries, max_task_retries=0)(Worker)
         self.actors: list[_Actor] = []
         self.expected: dict[Any, _Actor] = {}
@@ -91,7 +98,7 @@ class Pool:
                 self.expected[doing.remote(task, attempts[actor.doing], *calls[actor.doing])] = actor
             self._resize(len(waiting))
             seconds = IDLE_SECONDS if len(self.actors) > self.bounds.least and not waiting else self.look_seconds
-            ended, _ = self.ray.wait(list(self.expected), num_returns=1, timeout=seconds)
+            ended = first_ended(self.ray, list(self.expected), seconds, self.check)
             if not ended:
                 self.look()
             for reference in ended:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from winnow.pipelines.execute import RunError
+from winnow.pipelines.own_ray import end_left
 from winnow.pipelines.store import Store, StoreError
 from winnow.stages.sources.planned import server_errors, told
 from winnow.stages.sources.public import public
@@ -55,7 +56,9 @@ def in_folder(folder: str) -> Iterator[None]:
 
 @contextmanager
 def swept(store: Store) -> Iterator[None]:
-    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one."""
+    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one.
+    What is left of the Ray of a killed run might still write some."""
+    end_left(store)
     store.sweep()
     try:
         yield

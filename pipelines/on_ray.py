@@ -15,6 +15,7 @@ from winnow.pipelines.actors import Pool
 from winnow.pipelines.execute import AHEAD, Call, Local, RunError, Shared, unheard
 from winnow.pipelines.kernels import ensure_compiled, uncompiled
 from winnow.pipelines.metrics import Metrics
+from winnow.pipelines.own_ray import OwnRay, first_ended
 from winnow.pipelines.plan import Plan
 from winnow.pipelines.resources import ORDINARY, Machine, Resources, offered, refusal
 from winnow.pipelines.same_code import difference
@@ -54,6 +55,7 @@ class OnRay:
         self.plan, self.workers, self.asked = plan, workers, asked or {}
         self.took, self.say = took, say
         self.started = self.mine = False
+        self.own: OwnRay | None = None
         self.reference: Any = None
         self.metrics: Metrics | None = None
         self.cpus = 1.0  # of the largest machine
@@ -99,7 +101,7 @@ class OnRay:
                 while waiting and len(running) < limit:
                     call, lost = waiting.pop()
                     running[remote.remote(self.reference, task, lost, *call)] = call, lost
-                done, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_SECONDS)
+                done = first_ended(ray, list(running), LOOK_SECONDS, self._check_alive)
                 if not done:
                     watch.look()
                 if time.monotonic() - looked >= LOOK_SECONDS:  # machines come and go
@@ -122,7 +124,17 @@ class OnRay:
         assert wanted.actors is not None
         sized = self.metrics.pool if self.metrics else None
         watch = Watch(ray, wanted, self.where)
-        pool = Pool(ray, self.reference, placing(wanted), wanted.actors, RETRIES, LOOK_SECONDS, watch.look, sized)
+        pool = Pool(
+            ray,
+            self.reference,
+            placing(wanted),
+            wanted.actors,
+            RETRIES,
+            LOOK_SECONDS,
+            watch.look,
+            sized,
+            self._check_alive,
+        )
         with pool:
             for call, attempt, done, error in pool.run(task, calls):
                 if error is None:
@@ -173,7 +185,16 @@ class OnRay:
         if self.mine:
             import ray
 
-            ray.shutdown()
+            if self.own is None:
+                ray.shutdown()
+            else:
+                self.own.close(ray.shutdown)
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._check_alive()
+
+    def _check_alive(self) -> None:
+        if self.own is not None:
+            self.own.check()
 
     def _capped(self, wanted: Resources) -> Resources:
         """On this machine alone a task takes no more CPUs than there are."""
@@ -193,15 +214,20 @@ class OnRay:
             if self.address is None:
                 # Ray 2.60 asks for a token by default; a cluster of one process tree on this machine has none.
                 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+                # By its pipe, an agent would print the raylet's log here at once where that was killed: before we notice.
+                os.environ.setdefault("RAY_enable_pipe_based_agent_to_parent_health_check", "0")
                 options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
                 options |= {"object_store_memory": 256 * 2**20}
             else:  # workers there do not inherit this environment
                 options["runtime_env"] = {"env_vars": dict.fromkeys(unset, "1")}
             try:
                 _reachable(self.address)
-                ray.init(**options)
+                context: Any = ray.init(**options)
             except (OSError, RuntimeError, ValueError) as error:
                 raise RunError(f"cannot start {self.where}: {first_line(error)}") from error
+            if self.address is None:
+                self.own = OwnRay(self.plan.store, context.address_info["session_dir"])
+                self.own.note()
         self._check(ray)
         self.reference = ray.put(self.plan)
         self.metrics = Metrics(self.plan.pipeline.name)

@@ -57,6 +57,7 @@ LONGEST = (
     "pipelines/test_sample_run.py",
     "pipelines/jobs/test_watch.py",
     "pipelines/test_common_crawl.py",
+    "pipelines/test_ray_dies.py",
     "pipelines/test_crash.py",
     "filters/rules/test_parity.py",
     "pipelines/test_run.py",

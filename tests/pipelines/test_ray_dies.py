@@ -1,0 +1,121 @@
+"""Ray's own processes and the driver killed in a run: one sentence, nothing left, and running again goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .in_process import command
+from .test_crash import workers_of
+
+MINUTES = 600.0
+
+DECLARATION = """
+name: dies
+language: en
+sources: {docs: {use: jsonl, paths: ["*.jsonl"]}}
+stages: {language: {use: langid}}
+"""
+
+
+def until(true: Callable[[], bool], child: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + MINUTES
+    while not true():
+        assert child.poll() is None, f"ended with {child.returncode}: {child.communicate()}"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def of_session(session: str) -> dict[int, str]:
+    """Processes with a file of a session open, and how each is called."""
+    there = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if any(str(fd.readlink()).startswith(f"{session}/") for fd in (entry / "fd").iterdir()):
+                    there[int(entry.name)] = (entry / "comm").read_text().strip()
+    return there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes of Ray")
+def test_a_killed_process_of_ray_is_one_sentence_and_no_stray_outlives_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / "dies.yaml").write_text(DECLARATION, "utf-8")
+    for name in ("a", "b"):
+        text = "The letters of the second box were opened in the evening, and nobody had read them. " * 20
+        lines = [json.dumps({"text": f"Box {name}, letter {n}. {text}"}) for n in range(8000)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    folder = tmp_path / "run"
+    words = ["run", str(tmp_path / "dies.yaml"), "--folder", str(folder)]
+    session = ""
+    for victim in ("gcs_server", "raylet", "driver"):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "winnow.pipelines.cli", *words, "--workers", "1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        until(lambda child=child: bool((folder / "ray.json").exists() and workers_of(child.pid)), child)
+        for worker in workers_of(child.pid):
+            os.kill(worker, signal.SIGSTOP)  # so that its task does not end, and it does not end itself
+        session = json.loads((folder / "ray.json").read_text("utf-8"))["session"]
+        pid = next((pid for pid, name in of_session(session).items() if name == victim), child.pid)
+        assert (pid == child.pid) == (victim == "driver")
+        os.kill(pid, signal.SIGKILL)
+        out, err = child.communicate(timeout=MINUTES)
+        if victim == "driver":
+            assert child.returncode == -signal.SIGKILL
+            continue
+        assert child.returncode == 1
+        said = [line for line in err.splitlines() if not line.startswith("note: ") and "compiling" not in line]
+        assert len(said) == 1 and said[0].startswith("error: ") and victim in said[0] and "run again" in said[0], err
+        assert "Raylet is terminated" not in out
+        assert not of_session(session) and not (folder / "ray.json").exists()
+        assert not list(folder.rglob("*.tmp-*"))
+        status = command("status", str(folder))
+        assert ": failed" in status.stdout and f"process {victim}" in status.stdout
+    assert of_session(session)
+    done = command(*words, "--local")
+    assert done.returncode == 0, done.stderr
+    assert not of_session(session) and not (folder / "ray.json").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes of Ray")
+def test_who_looks_into_the_logs_of_a_session_is_left_alone(tmp_path: Path) -> None:
+    from winnow.pipelines.own_ray import end_left
+    from winnow.pipelines.store import Store
+
+    log = tmp_path / "session" / "logs" / "raylet.out"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    store = Store(str(tmp_path / "run"))
+    note = {"host": os.uname().nodename, "pid": 0, "session": str(tmp_path / "session")}
+    waits = "import sys, time; f = open(sys.argv[1], sys.argv[2]); print('open', flush=True); time.sleep(600)"
+    there = {
+        mode: subprocess.Popen([sys.executable, "-c", waits, str(log), mode], stdout=subprocess.PIPE, text=True)
+        for mode in ("r", "a")
+    }
+    try:
+        for child in there.values():
+            assert child.stdout is not None and child.stdout.readline() == "open\n"
+        store.write_json("ray.json", note | {"host": "elsewhere"})
+        end_left(store)
+        assert [child.poll() for child in there.values()] == [None, None]
+        store.write_json("ray.json", note)
+        end_left(store)
+        there["a"].wait(timeout=MINUTES)
+        assert there["r"].poll() is None
+        assert not store.exists("ray.json")
+    finally:
+        for child in there.values():
+            child.kill()
+            child.communicate()
