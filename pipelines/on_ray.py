@@ -189,7 +189,7 @@ class OnRay:
                 ray.shutdown()
             else:
                 self.own.close(ray.shutdown)
-        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+        if isinstance(error, Exception):  # whatever it says, this is why
             self._check_alive()
 
     def _check_alive(self) -> None:
