@@ -7,6 +7,7 @@ behind lives about as long. What belongs to a Ray is known by its session folder
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 import time
@@ -74,7 +75,10 @@ class OwnRay:
         self.store.remove(NOTE)
 
     def _watch(self) -> None:
-        while not self.stopped.wait(LOOK_SECONDS):
+        # Where the system can wake us it does, at once.
+        opened = [os.pidfd_open(p.pid) for p, _ in self.needed] if hasattr(os, "pidfd_open") else []
+        while not self.stopped.is_set():
+            select.select(opened, [], [], LOOK_SECONDS)
             for process, name in self.needed:
                 if self._gone(process):
                     self._died(name, process.pid)
@@ -97,6 +101,7 @@ class OwnRay:
             os.write(self.standard_error, f"error: {self.sentence}\n".encode())
             end_session(self.session)
             self.store.sweep()
+            self.store.remove(NOTE)
             os._exit(1)
 
 
