@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from winnow.pipelines.run import Run, run
+    from winnow.pipelines.engine.run import Run, run
 
 __all__ = ["Run", "run"]
 
@@ -19,6 +19,6 @@ def __getattr__(name: str) -> Any:
     """`winnow.run` and `winnow.Run` load the machine when first asked for: rooms import without it."""
     if name not in __all__:
         raise AttributeError(f"module 'winnow' has no attribute '{name}'")
-    from winnow.pipelines import run as machine
+    from winnow.pipelines.engine import run as machine
 
     return getattr(machine, name)

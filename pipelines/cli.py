@@ -1,4 +1,4 @@
-"""The `winnow` command. Here: what builds a corpus (run, select, plan, train, fit); `inspect/commands.py` has what reads one.
+"""The `winnow` command. Here: what builds a corpus (run, select, plan, train, fit); `results/commands.py` has what reads one.
 
 Everything heavy is imported by the command that needs it.
 """
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from winnow.pipelines.cluster.commands import register_jobs
+from winnow.pipelines.engine.status import register_status
 from winnow.pipelines.fit_language_command import fit_language_command
-from winnow.pipelines.inspect.commands import Reference, console, register
-from winnow.pipelines.jobs.commands import register_jobs
-from winnow.pipelines.status import register_status
+from winnow.pipelines.results.commands import Reference, console, register
 from winnow.pipelines.streams import close_streams, in_utf8, open_streams
 
 if TYPE_CHECKING:
-    from winnow.pipelines.finished import Run
-    from winnow.pipelines.plan import Plan
-    from winnow.pipelines.spec import Pipeline
-    from winnow.pipelines.store import Store
+    from winnow.pipelines.engine.declaration import Pipeline
+    from winnow.pipelines.engine.plan import Plan
+    from winnow.pipelines.engine.store import Store
+    from winnow.pipelines.results.finished import Run
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -63,9 +63,9 @@ def run(
     ] = False,
 ) -> None:
     """Carry out a declaration, or continue where an earlier run stopped; measure what a selection lacks."""
-    from winnow.pipelines.heartbeat import STOPPED
-    from winnow.pipelines.report import terminal
-    from winnow.pipelines.run import carry_out
+    from winnow.pipelines.engine.heartbeat import STOPPED
+    from winnow.pipelines.engine.run import carry_out
+    from winnow.pipelines.results.report import terminal
 
     asked = _declared(declaration, set_, folder, selection)
     os.umask(0o077)  # texts and addresses are nobody else's, wherever they are written
@@ -92,9 +92,9 @@ def select(
     workers: Workers = None,
 ) -> None:
     """Select again from what a run has measured: other thresholds in seconds, no text read."""
-    from winnow.pipelines.finished import open_run, parse_reference
-    from winnow.pipelines.report import terminal
-    from winnow.pipelines.reselect import reselect
+    from winnow.pipelines.engine.reselect import reselect
+    from winnow.pipelines.results.finished import open_run, parse_reference
+    from winnow.pipelines.results.report import terminal
 
     found = reselect(open_run(run), set_ or [], name=name, workers=workers)
     terminal.funnel(found.run, console())
@@ -120,8 +120,8 @@ def plan(
     strict: Annotated[bool, typer.Option("--strict", help="Hash stored files, not only their sizes.")] = False,
 ) -> None:
     """Show the stages, what is cached, what would run and why, and the work to expect."""
-    from winnow.pipelines.planning import plan_run
-    from winnow.pipelines.report import terminal
+    from winnow.pipelines.engine.planning import plan_run
+    from winnow.pipelines.results.report import terminal
 
     asked = _declared(declaration, set_, folder, selection)
 
@@ -143,9 +143,9 @@ def train(
     ] = None,
 ) -> None:
     """Train on the shards of a finished run, as the declaration's `train:` section says."""
-    from winnow.pipelines.execute import RunError
-    from winnow.pipelines.finished import open_run
-    from winnow.pipelines.resources import without_resources
+    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.resources import without_resources
+    from winnow.pipelines.results.finished import open_run
     from winnow.train_handoff.config import TrainError, parse_config
     from winnow.train_handoff.launch import launch
 
@@ -175,8 +175,8 @@ def train(
 @app.command("compile")
 def compile_command() -> None:
     """Compile the kernels of rules and filters for this machine, once; a run that finds none does it by itself."""
-    from winnow.pipelines.kernels import announce
-    from winnow.pipelines.progress import Progress
+    from winnow.pipelines.engine.kernels import announce
+    from winnow.pipelines.engine.progress import Progress
 
     with Progress() as show:
         if not announce(show):
@@ -190,7 +190,7 @@ def remember(
     stage: Annotated[str | None, typer.Option(help="The minhash stage, where the run has several.")] = None,
 ) -> None:
     """Write what a run keeps as a generation, which later runs deduplicate against: `known:` of a minhash stage."""
-    from winnow.pipelines.remember import remember as write
+    from winnow.pipelines.results.remember import remember as write
 
     made = write(run, out, stage)
     before = "nothing to do: it is there already: " if made.did_nothing else ""
@@ -240,7 +240,7 @@ def fit_tokenizer_command(
     vocabulary: Annotated[int, typer.Option(help="Number of tokens.", min=300)] = 16_000,
 ) -> None:
     """Fit a byte-level BPE tokenizer on the corpus that a run selected."""
-    from winnow.pipelines.finished import open_run
+    from winnow.pipelines.results.finished import open_run
     from winnow.tokenize.fit import fit_tokenizer
 
     fitted = fit_tokenizer(_texts(open_run(run)), vocabulary, out, out.name)
@@ -275,7 +275,7 @@ def guarded(command: Callable[[], object]) -> None:
     try:
         command()
     except Exception as error:
-        from winnow.pipelines.failures import sentence
+        from winnow.pipelines.engine.failures import sentence
         from winnow.stages.sources.planned import server_errors
 
         if not isinstance(error, (*_known(), *server_errors())):
@@ -283,7 +283,7 @@ def guarded(command: Callable[[], object]) -> None:
         print(f"error: {sentence(error)}", file=sys.stderr)
         sys.exit(1)
     finally:
-        store = sys.modules.get("winnow.pipelines.store")  # unloaded, there is nothing that it has verified
+        store = sys.modules.get("winnow.pipelines.engine.store")  # unloaded, there is nothing that it has verified
         if store is not None:
             store.remember_verified()
         close_streams()
@@ -294,9 +294,9 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.classifiers.artifacts import ModelError
     from winnow.classifiers.recipe import RecipeError
     from winnow.filters.fitting import FitError
-    from winnow.pipelines.execute import RunError
-    from winnow.pipelines.ledger import unreachable
-    from winnow.pipelines.yaml_source import SpecError
+    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.ledger import unreachable
+    from winnow.pipelines.engine.yaml_source import SpecError
     from winnow.stages.stage import StageError
     from winnow.tokenize.shard import ShardError
     from winnow.tokenize.tokenizer import TokenizerError
@@ -328,10 +328,10 @@ def _declared(
     was made with, or for a named selection's. For `training` the `train:` section of a declaration is taken as it is now, and
     a selection may be given other training settings.
     """
-    from winnow.pipelines.execute import RunError
-    from winnow.pipelines.finished import open_plan, parse_reference
-    from winnow.pipelines.spec import load_pipeline, override_pipeline
-    from winnow.pipelines.store import Store
+    from winnow.pipelines.engine.declaration import load_pipeline, override_pipeline
+    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.store import Store
+    from winnow.pipelines.results.finished import open_plan, parse_reference
 
     assignments = assignments or []
     now: dict[str, Any] | None = None

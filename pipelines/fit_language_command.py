@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winnow.pipelines.inspect.commands import console
+from winnow.pipelines.results.commands import console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,10 +65,10 @@ def fit_language_command(
 ) -> None:
     """Fit a language pack - stop words, thresholds, language cut-off - from good text and crawl."""
     from winnow.filters.fitting.clauses import Limits
+    from winnow.pipelines.engine.kernels import announce
+    from winnow.pipelines.engine.progress import Progress
     from winnow.pipelines.fit_language import Request, fit_language, refuse_existing, write_pack
     from winnow.pipelines.fit_texts import Reading
-    from winnow.pipelines.kernels import announce
-    from winnow.pipelines.progress import Progress
 
     refuse_existing(out, force)
     with Progress() as progress:
@@ -101,7 +101,7 @@ def show(fitted: LanguageFit, console: Console) -> None:
     """The thresholds as a table, then stop words and what the clauses of the default packs together drop."""
     from rich.table import Table
 
-    from winnow.pipelines.report.terminal import PLAIN
+    from winnow.pipelines.results.report.terminal import PLAIN
 
     pack = fitted.pack
     if fitted.from_unit:

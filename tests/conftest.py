@@ -55,7 +55,7 @@ LONGEST = (
     "pipelines/test_cluster.py",
     "pipelines/test_crawl.py",
     "pipelines/test_sample_run.py",
-    "pipelines/jobs/test_watch.py",
+    "pipelines/cluster/test_watch.py",
     "pipelines/test_common_crawl.py",
     "pipelines/test_ray_dies.py",
     "pipelines/test_crash.py",

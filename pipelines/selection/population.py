@@ -20,8 +20,8 @@ from winnow.filters.cells import labelled, ungrouped
 from winnow.pipelines.selection.clause import Clause
 
 if TYPE_CHECKING:
-    from winnow.pipelines.graph import Node
-    from winnow.pipelines.view import View
+    from winnow.pipelines.engine.graph import Node
+    from winnow.pipelines.engine.view import View
 
 REMEMBERED_BYTES = 2**28
 

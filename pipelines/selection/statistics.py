@@ -22,8 +22,8 @@ from winnow.pipelines.selection.clause import Clause, Statistic
 from winnow.pipelines.selection.population import Groups, groups, population
 
 if TYPE_CHECKING:
-    from winnow.pipelines.graph import Node
-    from winnow.pipelines.view import View
+    from winnow.pipelines.engine.graph import Node
+    from winnow.pipelines.engine.view import View
 
 Search = Quantiles | Top
 Counts = Cells | Sums

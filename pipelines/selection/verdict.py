@@ -13,7 +13,7 @@ import polars as pl
 from winnow.pipelines.selection.clause import Clause
 
 if TYPE_CHECKING:
-    from winnow.pipelines.spec import Pipeline
+    from winnow.pipelines.engine.declaration import Pipeline
 
 UNSEEN, KEPT, DROPPED, FAILED, PENDING = 0, 1, 2, 3, 4
 """Status of a row at a stage: an ancestor had dropped it; kept; dropped by a clause; the measurement failed; the stage

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from winnow.filters.languages import language_pack
-from winnow.pipelines.inputs import KeptInStore
-from winnow.pipelines.store import Store
+from winnow.pipelines.engine.inputs import KeptInStore
+from winnow.pipelines.engine.store import Store
 from winnow.stages.extract import KIND as EXTRACT
 from winnow.stages.prescreen import KIND as PRESCREEN
 from winnow.stages.sources.commoncrawl import KIND, CommonCrawl, Settings

@@ -28,7 +28,7 @@ from winnow.filters.components import Forest, equal_key_edges
 from winnow.filters.languages import language_pack
 from winnow.filters.minhash import Scheme, band_keys
 from winnow.filters.rounding import realise
-from winnow.pipelines.parts import PartView
+from winnow.pipelines.engine.parts import PartView
 from winnow.stages.minhash import MinHash
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -211,9 +211,9 @@ def memory() -> None:
 def snapshots() -> None:
     """A second snapshot, 30% of it copies of the first: against an index of what the first kept, and both in one run."""
     import winnow
-    from winnow.pipelines.finished import Run
-    from winnow.pipelines.progress import Progress
-    from winnow.pipelines.remember import remember
+    from winnow.pipelines.engine.progress import Progress
+    from winnow.pipelines.results.finished import Run
+    from winnow.pipelines.results.remember import remember
 
     rows = 100_000
     dice = random.Random(3)

@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.pipelines.ingest import RECORD_SCHEMA
-from winnow.pipelines.inputs import Partition
-from winnow.pipelines.plan import Plan, make_plan
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.run import run
+from winnow.pipelines.engine.declaration import Node, load_pipeline
+from winnow.pipelines.engine.ingest import RECORD_SCHEMA
+from winnow.pipelines.engine.inputs import Partition
+from winnow.pipelines.engine.plan import Plan, make_plan
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.run import run
+from winnow.pipelines.engine.store import BATCH_ROWS, Store
+from winnow.pipelines.engine.view import ERROR, MEASURED, View
 from winnow.pipelines.selection.verdict import DROPPED, KEPT
-from winnow.pipelines.spec import Node, load_pipeline
-from winnow.pipelines.store import BATCH_ROWS, Store
-from winnow.pipelines.view import ERROR, MEASURED, View
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "ko.yaml"
@@ -150,8 +150,8 @@ def main() -> None:
         out = folder / "report.html"
         code = (
             "import json, resource, sys, time; started = time.perf_counter()\n"
-            "from winnow.pipelines.finished import open_run\n"
-            "from winnow.pipelines.report.page import write_report\n"
+            "from winnow.pipelines.results.finished import open_run\n"
+            "from winnow.pipelines.results.report.page import write_report\n"
             "write_report(open_run(sys.argv[1]), sys.argv[2])\n"
             "used = resource.getrusage(resource.RUSAGE_SELF)\n"
             "print(json.dumps([time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss]))"

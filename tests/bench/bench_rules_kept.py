@@ -52,7 +52,7 @@ WANTED = {
 def run(language: str, source: str, folder: Path) -> pl.DataFrame:
     """Every document that the source gave, with `kept` and `clause`."""
     import winnow
-    from winnow.pipelines.progress import Progress
+    from winnow.pipelines.engine.progress import Progress
 
     off = ("quality", "toxicity", "dedup", "domain", "mixture", "personal", "shards")
     own = {"ko": off, "en": ("dedup", "personal", "shards")}[language]

@@ -23,16 +23,16 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.filters.rules.measures import MEASURES
-from winnow.pipelines.accounting import added
-from winnow.pipelines.execute import Threads
-from winnow.pipelines.finished import open_run, point_to
-from winnow.pipelines.ingest import RECORD_SCHEMA
-from winnow.pipelines.inputs import Partition
-from winnow.pipelines.plan import Plan, plan_over
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.run import Driver
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.store import BATCH_ROWS, Store, fingerprint
+from winnow.pipelines.engine.accounting import added
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.execute import Threads
+from winnow.pipelines.engine.ingest import RECORD_SCHEMA
+from winnow.pipelines.engine.inputs import Partition
+from winnow.pipelines.engine.plan import Plan, plan_over
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.run import Driver
+from winnow.pipelines.engine.store import BATCH_ROWS, Store, fingerprint
+from winnow.pipelines.results.finished import open_run, point_to
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 DECLARATION = """name: big
@@ -144,10 +144,10 @@ def _put(plan: Plan, part: str, table: pa.Table) -> None:
 ONE = """
 import json, resource, sys, time
 started = time.perf_counter()
-from winnow.pipelines.finished import open_run
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.reselect import reselect
-from winnow.pipelines.store import remember_verified
+from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.engine.store import remember_verified
 found = reselect(open_run(sys.argv[1]), sys.argv[2:], name="bench", progress=Progress(quiet=True))
 a = found.run.accounting
 print(json.dumps({"seconds": time.perf_counter() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -158,7 +158,7 @@ POLARS = """
 import json, resource, sys, time
 started = time.perf_counter()
 import polars as pl
-from winnow.pipelines.finished import open_run
+from winnow.pipelines.results.finished import open_run
 run = open_run(sys.argv[1])
 plan, nodes = run.plan, run.plan.pipeline.measured()
 clauses = [c for n in nodes for c in n.clauses]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import winnow
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 CRAWL = ROOT.parent / "shared" / "data" / "crawl" / "web-mixed.warc.gz"

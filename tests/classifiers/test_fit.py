@@ -14,7 +14,7 @@ import yaml
 from winnow.classifiers.fit import fit_classifier
 from winnow.classifiers.recipe import RecipeError, load_recipe, recipes
 from winnow.classifiers.scorer import content_digest, load_scorer, read_sidecar
-from winnow.pipelines.spec import load_pipeline
+from winnow.pipelines.engine.declaration import load_pipeline
 
 GOOD = [
     "태양은 {}개의 행성을 거느린 항성이다.",

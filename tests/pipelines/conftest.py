@@ -253,7 +253,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def one_file_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files would share a partition; these tests are about several."""
-    monkeypatch.setattr("winnow.pipelines.inputs.PACK_FILES", 1)
+    monkeypatch.setattr("winnow.pipelines.engine.inputs.PACK_FILES", 1)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 import xxhash
 
 import winnow
-from winnow.pipelines.finished import Run
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.results.finished import Run
 
 Row = tuple[str, str]  # id as the source has it, text
 

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 import winnow
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.run import Run, open_run
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.run import Run, open_run
 
 TEXT = "마을 도서관 에서는 어린이 들과 함께 새로운 책을 읽고 이야기를 나누는 시간을 가졌다 시장 골목에는 오래된 가게가 많고 작은 다리와 공원이 나온다"
 WORDS = TEXT.split()
@@ -82,7 +82,7 @@ def finished_run(folder: Path) -> Run:
     text = DECLARATION.format(folder=folder)
     (folder / "small.yaml").write_text(text, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("winnow.pipelines.inputs.PACK_FILES", 1)
+        patch.setattr("winnow.pipelines.engine.inputs.PACK_FILES", 1)
         winnow.run(folder / "small.yaml", folder=folder / "run", local=True, progress=Progress(quiet=True))
     run = open_run(folder / "run")
     assert len(run.plan.partitions) > 2 and run.accounting["failed"] == 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import winnow
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.reselect import reselect
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
 
 from .in_process import command
 

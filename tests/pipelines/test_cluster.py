@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import winnow
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = 80 * 2**20

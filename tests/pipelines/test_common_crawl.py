@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 import winnow
 from winnow.pipelines.cli import app
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.publish.publish import publish
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.results.publish.publish import publish
 
 from ..stages.commoncrawl.mimic import Mimic, build, korean, real_pages, written_pages
 from ..stages.commoncrawl.server import CrawlServer, broken_off, status, truncated

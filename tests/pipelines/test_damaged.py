@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import winnow
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.reselect import reselect
-from winnow.pipelines.run import open_run
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.engine.run import open_run
 
 Prose = Callable[..., str]
 
@@ -202,7 +202,7 @@ def test_a_flipped_bit_anywhere_is_noticed_by_who_reads_it(
 def test_nothing_is_hashed_twice_and_an_edit_is_noticed(
     run: Path, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import winnow.pipelines.store as store
+    import winnow.pipelines.engine.store as store
 
     real, hashed = store.hexdigest, []
 
@@ -231,7 +231,7 @@ def test_nothing_is_hashed_twice_and_an_edit_is_noticed(
 def test_a_run_that_has_nothing_to_do_looks_into_no_part(
     run: Path, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import winnow.pipelines.store as store
+    import winnow.pipelines.engine.store as store
 
     assert command("run", run, "--local")[0] == 0
     read: list[str] = []

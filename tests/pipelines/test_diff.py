@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 import winnow
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.finished import Run, open_run
-from winnow.pipelines.inspect.diff import ABSENT, NO_URL, Count, Difference, diff, host
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.reselect import reselect
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.results.diff import ABSENT, NO_URL, Count, Difference, diff, host
+from winnow.pipelines.results.finished import Run, open_run
 
 from .in_process import command
 

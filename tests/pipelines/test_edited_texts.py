@@ -14,12 +14,12 @@ import pytest
 import xxhash
 
 import winnow
-from winnow.pipelines.finished import open_run
-from winnow.pipelines.inspect.why import explain
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.publish.dataset import count, rejects
-from winnow.pipelines.reselect import reselect
-from winnow.pipelines.spec import SpecError, load_pipeline
+from winnow.pipelines.engine.declaration import SpecError, load_pipeline
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.publish.dataset import count, rejects
+from winnow.pipelines.results.why import explain
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
 from winnow.tokenize.tokenizer import find, load

@@ -16,11 +16,11 @@ import winnow
 from winnow.filters.fitting import FitError
 from winnow.filters.fitting.clauses import Limits
 from winnow.filters.languages import language_pack, languages
-from winnow.pipelines.finished import open_run
+from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.fit_language import Request, fit_language, write_pack
 from winnow.pipelines.fit_language_command import show
 from winnow.pipelines.fit_texts import Reading, Sample
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.results.finished import open_run
 
 from . import in_process
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import winnow
-from winnow.pipelines import spec
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.run import open_run
+from winnow.pipelines.engine import declaration as spec
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.run import open_run
 
 Prose = Callable[..., str]
 PACKAGE = Path(winnow.__file__).parent

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from winnow.pipelines.inputs import partitions
-from winnow.pipelines.run import open_run
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.store import Store
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.inputs import partitions
+from winnow.pipelines.engine.run import open_run
+from winnow.pipelines.engine.store import Store
 from winnow.stages.sources.jsonl import KIND as JSONL
 from winnow.stages.stage import Segment, StageError
 
@@ -60,7 +60,7 @@ def test_a_file_that_changes_in_the_middle_of_a_run_stops_it(
         (folder / f"{n:02}.jsonl").write_bytes(lines(1_000 * n, 200, korean))
     declaration, run, last = declared(tmp_path, f"{folder}/*.jsonl"), tmp_path / "run", folder / "29.jsonl"
     code = (
-        "import winnow.pipelines.inputs as i, winnow.pipelines.cli as c, sys; i.PACK_FILES = 1;"
+        "import winnow.pipelines.engine.inputs as i, winnow.pipelines.cli as c, sys; i.PACK_FILES = 1;"
         f"sys.argv = ['winnow', 'run', {str(declaration)!r}, '--local', '--folder', {str(run)!r}]; c.main()"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from winnow.pipelines.inputs import partitions
-from winnow.pipelines.plan import make_plan
-from winnow.pipelines.spec import load_pipeline, resolve_pipeline
-from winnow.pipelines.store import Store
-from winnow.pipelines.yaml_source import SpecError
+from winnow.pipelines.engine.declaration import load_pipeline, resolve_pipeline
+from winnow.pipelines.engine.inputs import partitions
+from winnow.pipelines.engine.plan import make_plan
+from winnow.pipelines.engine.store import Store
+from winnow.pipelines.engine.yaml_source import SpecError
 
 ROOT = Path(__file__).resolve().parents[2]
 

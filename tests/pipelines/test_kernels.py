@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from winnow.pipelines.kernels import KERNELS
+from winnow.pipelines.engine.kernels import KERNELS
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "winnow.pipelines.cli"]

@@ -11,9 +11,9 @@ import fsspec
 import pytest
 
 import winnow
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.reselect import reselect
-from winnow.pipelines.run import open_run
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.engine.run import open_run
 
 pytest.importorskip("s3fs", reason="needs the s3 extra")
 

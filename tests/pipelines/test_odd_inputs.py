@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import winnow
-from winnow.pipelines import on_ray
-from winnow.pipelines.inspect.sample import Question, sample
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine import on_ray
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.results.sample import Question, sample
 
 STAGES = "stages: {rules: {use: rules, packs: [gopher], keep: 'word_count >= 2'}}\n"
 

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import winnow
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.publish.dataset import row_groups
-from winnow.pipelines.publish.privacy import cut, scrubbed, shown
-from winnow.pipelines.publish.publish import publish
-from winnow.pipelines.reselect import reselect
-from winnow.pipelines.run import Run, open_run
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.engine.run import Run, open_run
+from winnow.pipelines.results.publish.dataset import row_groups
+from winnow.pipelines.results.publish.privacy import cut, scrubbed, shown
+from winnow.pipelines.results.publish.publish import publish
 
 
 def _beside(name: str) -> Any:
@@ -153,7 +153,7 @@ def test_a_killed_publication_is_healed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("winnow.pipelines.publish.folder.Folder.finish", killed)
+        patch.setattr("winnow.pipelines.results.publish.folder.Folder.finish", killed)
         with pytest.raises(KeyboardInterrupt):
             publish(done, str(tmp_path), console=console, file_bytes=4000)
     assert len(list(tmp_path.glob("data/*.parquet"))) > 1

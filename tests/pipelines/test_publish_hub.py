@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.publish.publish import publish
-from winnow.pipelines.run import Run
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.run import Run
+from winnow.pipelines.results.publish.publish import publish
 
 
 def _beside(name: str) -> Any:
@@ -168,7 +168,7 @@ def test_what_the_hub_refuses_is_one_sentence(
 def test_a_commit_of_someone_else_in_between_is_not_overwritten(
     done: Run, hub: Any, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from winnow.pipelines.publish.hub import Hub
+    from winnow.pipelines.results.publish.hub import Hub
 
     repository = hub.create("lab/corpus")
     took = Hub.took

@@ -95,8 +95,8 @@ def test_a_killed_process_of_ray_is_one_sentence_and_no_stray_outlives_the_next_
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes of Ray")
 def test_who_looks_into_the_logs_of_a_session_is_left_alone(tmp_path: Path) -> None:
-    from winnow.pipelines.own_ray import end_left
-    from winnow.pipelines.store import Store
+    from winnow.pipelines.engine.own_ray import end_left
+    from winnow.pipelines.engine.store import Store
 
     log = tmp_path / "session" / "logs" / "raylet.out"
     log.parent.mkdir(parents=True)

@@ -18,11 +18,11 @@ import fsspec
 import pytest
 
 from winnow.filters.generations import read_generation
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.finished import open_run
-from winnow.pipelines.inspect.why import explain
-from winnow.pipelines.remember import remember
-from winnow.pipelines.reselect import reselect
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.remember import remember
+from winnow.pipelines.results.why import explain
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import StageError
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from winnow.filters.generations import read_generation
 from winnow.filters.languages import language_pack
-from winnow.pipelines.remember import remember
+from winnow.pipelines.results.remember import remember
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import DOCUMENT_SCHEMA
 

@@ -16,14 +16,14 @@ import polars as pl
 import pytest
 
 import winnow
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.finished import open_run
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.report.collect import collect
-from winnow.pipelines.report.compare import write_compare
-from winnow.pipelines.report.figures import Amount
-from winnow.pipelines.report.page import report_html, write_report
-from winnow.pipelines.reselect import reselect
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.report.collect import collect
+from winnow.pipelines.results.report.compare import write_compare
+from winnow.pipelines.results.report.figures import Amount
+from winnow.pipelines.results.report.page import report_html, write_report
 
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = [

@@ -9,12 +9,12 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.pipelines.report.axis import axis_of
-from winnow.pipelines.report.dag import places
-from winnow.pipelines.report.figures import Amount, Signal, Step
-from winnow.pipelines.report.sketch import Sketch
-from winnow.pipelines.report.tally import Tally
-from winnow.pipelines.report.threshold import Counter, grid
+from winnow.pipelines.results.report.axis import axis_of
+from winnow.pipelines.results.report.dag import places
+from winnow.pipelines.results.report.figures import Amount, Signal, Step
+from winnow.pipelines.results.report.sketch import Sketch
+from winnow.pipelines.results.report.tally import Tally
+from winnow.pipelines.results.report.threshold import Counter, grid
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 import winnow
-from winnow.pipelines.actors import IDLE_SECONDS, Pool
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.finished import open_run
-from winnow.pipelines.on_ray import RETRIES, OnRay, Watch
-from winnow.pipelines.plan import make_plan
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.resources import Bounds, Machine, Resources, refusal, together
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.store import Store
-from winnow.pipelines.tasklog import Entry
-from winnow.pipelines.yaml_source import SpecError
+from winnow.pipelines.engine.actors import IDLE_SECONDS, Pool
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.on_ray import RETRIES, OnRay, Watch
+from winnow.pipelines.engine.plan import make_plan
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.resources import Bounds, Machine, Resources, refusal, together
+from winnow.pipelines.engine.store import Store
+from winnow.pipelines.engine.tasklog import Entry
+from winnow.pipelines.engine.yaml_source import SpecError
+from winnow.pipelines.results.finished import open_run
 
 SAID = ["stages.rules.cpus=2", "stages.rules.memory=64MiB", "stages.language.actors=1..2", "stages.dedup.cpus=0.5"]
 
@@ -126,7 +126,7 @@ def test_a_run_does_not_wait_for_ever_for_a_machine_that_was_lost(
     possible, impossible = Watch(ray, Resources(cpus=2), "here"), Watch(ray, Resources(gpus=1), "here")
     for watch in (possible, impossible):
         watch.look()
-    monkeypatch.setattr("winnow.pipelines.on_ray.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("winnow.pipelines.engine.on_ray.PATIENCE_SECONDS", 0.0)
     possible.look()
     with pytest.raises(
         RunError, match="here: for 0 s no machine has offered 1 CPU and 1 GPU, which a task needs: 2 CPUs"

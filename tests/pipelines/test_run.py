@@ -17,12 +17,12 @@ import pyarrow as pa
 import pytest
 
 import winnow
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.plan import make_plan, pending
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.run import open_run
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.store import Store
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.plan import make_plan, pending
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.run import open_run
+from winnow.pipelines.engine.store import Store
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
 
@@ -185,7 +185,7 @@ def test_ray_and_local_and_any_number_of_workers_agree(recipe: Path, ray_session
 def test_statistics_told_on_ray_are_those_told_alone(
     recipe: Path, ray_session: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("winnow.pipelines.run.LIGHT_DOCUMENTS", 0)
+    monkeypatch.setattr("winnow.pipelines.engine.run.LIGHT_DOCUMENTS", 0)
     keep = "stages.rules.keep=top 40% of tokens by unique_words temperature 0.5 and char_count >= quantile(0.1)"
     runs = [go(recipe, keep, folder="ray", local=False), go(recipe, keep)]
     assert runs[0].accounting["digest"] == runs[1].accounting["digest"]

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import winnow
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.finished import Run
-from winnow.pipelines.inspect.marked import Marked, excerpt, marked, rendered, visible
-from winnow.pipelines.inspect.sample import Question, parse_near, sample
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.marked import Marked, excerpt, marked, rendered, visible
+from winnow.pipelines.results.sample import Question, parse_near, sample
 
 from .in_process import command
 

@@ -15,14 +15,14 @@ import xxhash
 from rich.console import Console
 
 import winnow
-from winnow.pipelines.execute import RunError
-from winnow.pipelines.finished import open_run
-from winnow.pipelines.plan import make_plan
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.report import terminal
-from winnow.pipelines.reselect import Reselected, reselect, to_measure
-from winnow.pipelines.run import carry_out
-from winnow.pipelines.spec import load_pipeline
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.plan import make_plan
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.reselect import Reselected, reselect, to_measure
+from winnow.pipelines.engine.run import carry_out
+from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.report import terminal
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import winnow
-from winnow.pipelines import shared_ids
-from winnow.pipelines.finished import open_run
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine import shared_ids
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.results.finished import open_run
 from winnow.stages.sources.batches import identity
 
 QUIET = Progress(quiet=True)

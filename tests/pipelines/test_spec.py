@@ -10,8 +10,8 @@ import pytest
 import winnow.stages
 from winnow.filters.languages import languages
 from winnow.filters.rules.measures import MEASURES
-from winnow.pipelines.spec import kinds, load_pipeline
-from winnow.pipelines.yaml_source import SpecError
+from winnow.pipelines.engine.declaration import kinds, load_pipeline
+from winnow.pipelines.engine.yaml_source import SpecError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,15 +18,15 @@ import fsspec
 import pytest
 
 import winnow
-from winnow.pipelines.execute import Local, RunError
-from winnow.pipelines.heartbeat import STALE_SECONDS, WRITE_SECONDS, Heartbeat, is_stale
-from winnow.pipelines.on_ray import OnRay
-from winnow.pipelines.plan import make_plan
-from winnow.pipelines.progress import Progress
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.status import read_status
-from winnow.pipelines.store import Store
-from winnow.pipelines.tasklog import Entry
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.execute import Local, RunError
+from winnow.pipelines.engine.heartbeat import STALE_SECONDS, WRITE_SECONDS, Heartbeat, is_stale
+from winnow.pipelines.engine.on_ray import OnRay
+from winnow.pipelines.engine.plan import make_plan
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.status import read_status
+from winnow.pipelines.engine.store import Store
+from winnow.pipelines.engine.tasklog import Entry
 from winnow.stages.stage import StageError
 
 from .in_process import command

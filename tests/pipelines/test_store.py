@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.pipelines.store import Store, StoreError, fingerprint, rebatched
+from winnow.pipelines.engine.store import Store, StoreError, fingerprint, rebatched
 
 SCHEMA = pa.schema({"a": pa.int64(), "b": pa.string()})
 
@@ -89,7 +89,7 @@ def test_damaged_json_is_one_sentence(store: Store) -> None:
 def test_a_killed_writer_leaves_nothing_that_counts(tmp_path: Path) -> None:
     code = (
         "import sys, time, pyarrow as pa\n"
-        "from winnow.pipelines.store import Store\n"
+        "from winnow.pipelines.engine.store import Store\n"
         "w = Store(sys.argv[1]).writer('part', pa.schema({'a': pa.int64()}))\n"
         "w.write(pa.RecordBatch.from_pydict({'a': list(range(100_000))}))\n"
         "print('written', flush=True); time.sleep(60)\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import winnow
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine.progress import Progress
 
 LINES = [
     "inspect run",

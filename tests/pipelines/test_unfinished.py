@@ -17,7 +17,8 @@ from tests.pipelines.in_process import command
 
 KILLED = """
 import os, signal, sys
-from winnow.pipelines import cli, execute
+from winnow.pipelines import cli
+from winnow.pipelines.engine import execute
 
 left, perform = int(sys.argv.pop(1)), execute.perform
 

@@ -13,7 +13,7 @@ import pytest
 import winnow
 from winnow.filters.edits import apply_column
 from winnow.filters.languages import language_pack
-from winnow.pipelines.progress import Progress
+from winnow.pipelines.engine.progress import Progress
 from winnow.stages.clean import Clean
 from winnow.stages.sources.batches import identity
 from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, StageError

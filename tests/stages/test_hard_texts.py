@@ -12,7 +12,7 @@ import pytest
 import winnow.stages
 from winnow.filters.edits import apply, edits
 from winnow.filters.languages import language_pack
-from winnow.pipelines.spec import kinds
+from winnow.pipelines.engine.declaration import kinds
 from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, Measured, Transform
 
 SETTINGS = {

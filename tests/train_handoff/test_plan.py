@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.yaml_source import SpecError
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.yaml_source import SpecError
 from winnow.tokenize.reader import ShardSet
 from winnow.train_handoff.config import ModelConfig, TrainConfig, TrainError, leaves, parse_config, with_values
 from winnow.train_handoff.launch import main

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from winnow.filters.languages import language_pack
-from winnow.pipelines.inputs import KeptInStore
-from winnow.pipelines.store import Store
+from winnow.pipelines.engine.inputs import KeptInStore
+from winnow.pipelines.engine.store import Store
 from winnow.stages.commoncrawl.fetching import Politeness
 from winnow.stages.sources.commoncrawl import KIND, CommonCrawl, Settings
 

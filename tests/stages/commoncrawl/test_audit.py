@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from winnow.pipelines.inputs import KeptInStore
-from winnow.pipelines.store import Store
+from winnow.pipelines.engine.inputs import KeptInStore
+from winnow.pipelines.engine.store import Store
 from winnow.stages.commoncrawl.audit import estimate, wilson
 from winnow.stages.sources.commoncrawl import CommonCrawl
 from winnow.stages.stage import Page

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from winnow.pipelines.inputs import KeptInStore
-from winnow.pipelines.store import Store
+from winnow.pipelines.engine.inputs import KeptInStore
+from winnow.pipelines.engine.store import Store
 from winnow.stages.commoncrawl.fetching import open_fetcher
 from winnow.stages.commoncrawl.records import unit_pages
 from winnow.stages.sources.commoncrawl import CommonCrawl
@@ -332,8 +332,8 @@ def test_a_snapshot_without_a_table_says_so(source: Made, kept: KeptInStore, tmp
 SCAN = """
 import sys
 from winnow.filters.languages import language_pack
-from winnow.pipelines.inputs import KeptInStore
-from winnow.pipelines.store import Store
+from winnow.pipelines.engine.inputs import KeptInStore
+from winnow.pipelines.engine.store import Store
 from winnow.stages.sources.commoncrawl import KIND, Settings
 
 settings = Settings(snapshot=sys.argv[1], endpoint=sys.argv[2])

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from winnow.filters.languages import language_pack
-from winnow.pipelines.inputs import KeptInStore
-from winnow.pipelines.spec import load_pipeline
-from winnow.pipelines.yaml_source import SpecError
+from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.pipelines.engine.inputs import KeptInStore
+from winnow.pipelines.engine.yaml_source import SpecError
 from winnow.stages.commoncrawl.languages import wanted_charsets, wanted_languages
 from winnow.stages.commoncrawl.snapshots import check_snapshot, chosen, collections_at, explicit, home
 from winnow.stages.sources.commoncrawl import CommonCrawl, Settings

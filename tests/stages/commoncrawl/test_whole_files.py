@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from winnow.pipelines.inputs import KeptInStore
+from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.stages.commoncrawl.fetching import FetchError, open_fetcher
 from winnow.stages.commoncrawl.streamed import StreamedFile, whole_file
 from winnow.stages.sources.commoncrawl import CommonCrawl

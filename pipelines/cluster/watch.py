@@ -1,0 +1,246 @@
+"""Watching for snapshots: each is submitted once, in order, and followed until it succeeded.
+
+An intent is written before a job is submitted, and the job's id follows from the intent. So a watch that dies between the
+two finds, at its next look, a job of that id on the server and adopts it, or none and submits it: never a second one,
+never one too few.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from winnow.pipelines.cluster.job import Job
+from winnow.pipelines.cluster.server import WAITING, JobsServer, Seen
+from winnow.pipelines.cluster.snapshots import Listing
+from winnow.pipelines.cluster.state import Attempt, Begun, Record, State
+from winnow.pipelines.cluster.submit import Sending, send
+from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.heartbeat import NAME, another_runs
+from winnow.pipelines.engine.store import Store
+
+ENDED = {"SUCCEEDED": "succeeded", "FAILED": "failed", "STOPPED": "stopped"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a snapshot stands after a look. `state`: waiting, pending, running, succeeded, failed or stopped."""
+
+    snapshot: str
+    state: str
+    note: str = ""
+    record: Record | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is at work on it."""
+        return self.state in ("pending", "running")
+
+    @property
+    def person(self) -> bool:
+        """Whether nothing more happens without somebody's help."""
+        return self.state in ("failed", "stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a watch was told. `base`: the folder of all runs, with the duplicate indexes in `known/`. `attempts`: jobs at
+    most per snapshot, unless somebody asks for more. `together`: snapshots at a time, where none waits for another."""
+
+    pipeline: Pipeline
+    base: str
+    attempts: int = 3
+    together: int = 4
+    sending: Sending = field(default_factory=Sending)
+
+
+class Watch:
+    """State: the connection, the kept state, and the jobs of other servers that were asked during one look."""
+
+    def __init__(self, orders: Orders, listing: Listing, state: State, server: JobsServer) -> None:
+        self.orders, self.listing, self.state, self.server = orders, listing, state, server
+        self.elsewhere: dict[str, dict[str, Seen]] = {}
+
+    def look(self, again: Sequence[str] = ()) -> list[Row]:
+        """Follow what was submitted, submit what is due, in order. `again`: snapshots that get one more attempt.
+
+        Raises RunError where the jobs server does not answer and StageError where the list of snapshots cannot be had;
+        nothing is changed then.
+        """
+        jobs = self.server.jobs()
+        self.elsewhere = {}
+        listed = self.listing.wanted(self._begun().since)
+        records = self.state.records()
+        order = [*(s for s in sorted(records) if s not in listed), *listed]
+        for snapshot, record in records.items():
+            records[snapshot] = self._followed(record, jobs)
+        for granted in [self._granted(records, snapshot) for snapshot in again]:
+            self.state.write(granted)  # it may not be due yet, and no later look is told
+            records[granted.snapshot] = granted
+        for snapshot in order:
+            if self._due(snapshot, order, records):
+                records[snapshot] = self._submit(snapshot, order, records, jobs)
+        jobs = self.server.jobs()
+        return [self._row(snapshot, order, records, jobs) for snapshot in order]
+
+    def _begun(self) -> Begun:
+        """What the first look fixed; this one, if there was none."""
+        begun = self.state.begun()
+        if begun is None:
+            name, base = self.orders.pipeline.name, self.orders.base
+            begun = Begun(name=name, base=base, since=self.listing.since())
+            self.state.begin(begun)
+        if begun.since is None and (since := self.listing.since()) is not None:  # told of `latest` only now
+            begun = begun.model_copy(update={"since": since})
+            self.state.begin(begun)
+        if (begun.name, begun.base) != (self.orders.pipeline.name, self.orders.base):
+            raise RunError(
+                f"{self.state.store.root}: is the state of a watch of '{begun.name}' in {begun.base}, not of "
+                f"'{self.orders.pipeline.name}' in {self.orders.base}; choose another --state"
+            )
+        return begun
+
+    def _granted(self, records: Mapping[str, Record], snapshot: str) -> Record:
+        record = records.get(snapshot)
+        if record is None or record.last.state not in ("failed", "stopped", "lost"):
+            ended = [name for name, r in records.items() if r.last.state in ("failed", "stopped", "lost")]
+            raise RunError(
+                f"--again {snapshot}: expected a snapshot whose last job failed or was stopped ({', '.join(ended) or 'none'})"
+            )
+        return record.model_copy(update={"again": record.last.number})
+
+    def _followed(self, record: Record, jobs: Mapping[str, Seen]) -> Record:
+        """The record with what the servers know of its last job, kept where that is news."""
+        if record.last.state not in ("intended", "submitted"):
+            return record
+        job = self._job(record.last, jobs)
+        if job is not None:
+            news = record.changed(
+                state=ENDED.get(job.state, "submitted"),
+                started=job.started,
+                ended=job.ended,
+                cause=job.cause if job.state == "FAILED" else "",
+            )
+        elif self._runs_elsewhere(record):
+            news = record.changed(state="submitted")
+        elif record.last.state == "submitted":
+            news = record.changed(state="lost", cause=f"{record.last.address} does not know the job any more")
+        else:
+            news = record
+        if news != record:
+            self.state.write(news)
+        return news
+
+    def _job(self, attempt: Attempt, jobs: Mapping[str, Seen]) -> Seen | None:
+        """The job of an attempt. One that was submitted elsewhere is asked for there first: it may be at work."""
+        if attempt.address != self.server.address:
+            if attempt.address not in self.elsewhere:
+                self.elsewhere[attempt.address] = _asked(attempt.address)
+            if (job := self.elsewhere[attempt.address].get(attempt.id)) is not None:
+                return job
+        return jobs.get(attempt.id)
+
+    def _runs_elsewhere(self, record: Record) -> bool:
+        """Whether its run is at work although no server that can be asked has the job: that of another cluster, whose
+        driver still writes into the run's folder."""
+        asked = record.last.state == "intended" and record.last.address == self.server.address
+        return not asked and another_runs(Store(record.folder).read_json(NAME, hint=True))
+
+    def _due(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record]) -> bool:
+        """In a chain what has begun comes before what has not, late ones too: neither would know of the other."""
+        record = records.get(snapshot)
+        if record is not None and not self._may_go_on(record):
+            return False
+        at_work = sum(r.last.state == "submitted" for r in records.values())
+        if not self.listing.chained:
+            return at_work < self.orders.together
+        begun = {name for name, r in records.items() if r.last.state != "succeeded"}
+        if record is None:
+            return not begun and all(name in records for name in _before(order, snapshot))
+        return not at_work and begun.isdisjoint(_before(order, snapshot))
+
+    def _may_go_on(self, record: Record) -> bool:
+        """Whether another job may be submitted for it: the intended one, or the next attempt."""
+        last = record.last
+        asked = record.again >= last.number
+        return (
+            last.state == "intended"
+            or (last.state in ("failed", "lost") and (len(record.attempts) < self.orders.attempts or asked))
+            or (last.state == "stopped" and asked)
+        )
+
+    def _submit(
+        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]
+    ) -> Record:
+        """Write the intent, submit, write that it was done."""
+        record = self._intent(snapshot, order, records, jobs)
+        if record.remember is not None:
+            self.listing.check_known(record.remember)
+        self.state.write(record)
+        pipeline = override_pipeline(self.orders.pipeline, self.listing.assignments(snapshot, record.known))
+        send(pipeline, self._as_job(record.snapshot, record.last.number), self.server, self.orders.sending)
+        record = record.changed(state="submitted")
+        self.state.write(record)
+        return record
+
+    def _intent(
+        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]
+    ) -> Record:
+        record = records.get(snapshot)
+        if record is not None and record.last.state == "intended":
+            return record.changed(address=self.server.address)
+        number = 1 if record is None else record.last.number + 1
+        # A job of this id that has ended is of a state that somebody removed, and its run may be gone too.
+        while (old := jobs.get(self._as_job(snapshot, number).id)) is not None and old.state not in WAITING:
+            number += 1
+        job = self._as_job(snapshot, number)
+        attempt = Attempt(number=number, id=job.id, address=self.server.address, intended=time.time())
+        if record is not None:
+            return record.model_copy(update={"attempts": (*record.attempts, attempt)})
+        finished = [records[s] for s in order if s in records and records[s].last.state == "succeeded"]
+        # What was compared with this snapshot came after it: its record was removed since.
+        known = tuple(r.remember for r in finished if r.remember and job.remember not in r.known)
+        return Record(snapshot=snapshot, folder=job.folder, remember=job.remember, known=known, attempts=(attempt,))
+
+    def _as_job(self, snapshot: str, number: int) -> Job:
+        base = self.orders.base
+        remember = f"{base}/known/{snapshot}" if self.listing.chained else None
+        return Job(self.orders.pipeline.name, f"{base}/{snapshot}", snapshot, number, remember)
+
+    def _row(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]) -> Row:
+        record = records.get(snapshot)
+        if record is None:
+            first = _next(order, records)
+            return Row(snapshot, "waiting", f"for {first}" if self.listing.chained and first != snapshot else "")
+        last = record.last
+        if last.state == "submitted":
+            job = self._job(last, jobs)
+            pending = job is None or job.state == "PENDING"
+            return Row(snapshot, "pending" if pending else "running", "", record)
+        if last.state == "succeeded":
+            return Row(snapshot, "succeeded", "", record)
+        if self._may_go_on(record):
+            return Row(snapshot, "waiting", f"for attempt {last.number + (last.state != 'intended')}", record)
+        help_needed = f"then: --again {snapshot}"
+        said = {"stopped": "somebody stopped it"}.get(last.state, last.cause)
+        return Row(snapshot, "stopped" if last.state == "stopped" else "failed", f"{said}; {help_needed}", record)
+
+
+def _asked(address: str) -> dict[str, Seen]:
+    """The jobs of a server that may be gone."""
+    try:
+        return JobsServer(address).jobs()
+    except RunError:
+        return {}
+
+
+def _next(order: Sequence[str], records: Mapping[str, Record]) -> str:
+    """Of the snapshots that are not done, the one that the others of a chain wait for."""
+    left = [s for s in order if s not in records or records[s].last.state != "succeeded"]
+    return next((s for s in left if s in records), left[0])
+
+
+def _before(order: Sequence[str], snapshot: str) -> Sequence[str]:
+    return order[: order.index(snapshot)]

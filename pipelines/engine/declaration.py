@@ -1,0 +1,402 @@
+"""The declaration: from YAML to a typed, checked pipeline. Everything wrong with it is said here, before anything runs."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import winnow.stages
+import winnow.stages.sources
+from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
+from winnow.filters.languages.pack import parsed
+from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_gone, shape
+from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect
+from winnow.pipelines.engine.located import locate, locate_train, located
+from winnow.pipelines.engine.yaml_source import Marked, SpecError, as_written, load, override
+from winnow.pipelines.selection.clause import nearest
+from winnow.pipelines.selection.guards import Guard, declared_guards
+from winnow.stages.stage import (
+    Corpus,
+    CorpusTransform,
+    Extract,
+    Located,
+    Map,
+    Measured,
+    Screen,
+    Source,
+    Stage,
+    Terminal,
+)
+from winnow.train_handoff.config import TrainError, parse_config
+from winnow.train_handoff.plan import check_lengths
+
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+M = TypeVar("M", bound=BaseModel)
+Shapes = Mapping[str, Mapping[str, Any]]
+Rejected = Literal["text", "metadata"]
+
+
+EXPECTED = {
+    "keep": "an SQL boolean, true, false, or a mapping of clause names to those",
+    "repeat": "a number or an SQL expression",
+    "guard": "an SQL boolean over figures, such as drop <= 0.98, or a list of those",
+    "over": "the name of a stage, or a list of names",
+    "language": "a code such as ko, or the path of a language pack such as packs/tr.yaml",
+}
+"""What may be written for the keys that take several forms."""
+
+EXPRESSIONS = frozenset(["keep", "repeat", "guard"])
+"""Keys that take no name, so that a number or a boolean that is none of their forms is a mistake and not meant as a text."""
+
+
+class Header(BaseModel):
+    """The top level of a declaration, apart from `extends`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^\w[\w.-]*$")
+    language: str | dict[str, Any]  # a code, the path of a pack's file, or, as a run keeps it, that pack itself
+    seed: int = 0
+    max_failures: float = Field(default=0.05, ge=0)  # a share of the records below 1, a number of them from 1 on
+    sources: dict[str, dict[str, Any]]
+    stages: dict[str, dict[str, Any]]
+    rejected: Rejected = "text"  # what is kept of documents that are not selected; `metadata` frees their text
+    train: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A checked declaration. `nodes` is in topological order, stable by the order of declaration."""
+
+    name: str
+    language: str
+    seed: int
+    max_failures: float
+    pack: LanguagePack
+    sources: dict[str, Source]
+    by_content: frozenset[str]  # the sources whose files are known by a hash of their content, not by their time
+    nodes: dict[str, Node]
+    guards: dict[str, tuple[Guard, ...]]  # of every source and stage: what stops the run unless it holds
+    rejected: Rejected
+    train: dict[str, Any]
+    tree: dict[str, Any]  # resolved, as written to the run
+    path: str
+
+    def shapes(self) -> dict[str, dict[str, Any]]:
+        """What a run keeps of its stages and sources, so that its results can be read without their kinds."""
+        parts = {name: node.stage for name, node in self.nodes.items()} | self.sources
+        trees = self.tree["stages"] | self.tree["sources"]
+        return {name: shape(part, trees.get(name, {})) for name, part in parts.items()}
+
+    def raw(self) -> list[Node]:
+        """The stages that see raw pages, in order: screens, then the extractor."""
+        return [n for n in self.nodes.values() if isinstance(n.stage, (Screen, Extract))]
+
+    def measured(self) -> list[Node]:
+        """The stages that see documents, in order."""
+        return [n for n in self.nodes.values() if isinstance(n.stage, Measured)]
+
+    def edits(self) -> tuple[str, ...]:
+        """The stages that change texts, in order: the text that is handed off has the edits of all of them."""
+        return tuple(n.name for n in self.nodes.values() if n.edits)
+
+    def terminal(self) -> Node | None:
+        """The stage that writes the hand-off, if there is one."""
+        return next((n for n in self.nodes.values() if isinstance(n.stage, Terminal)), None)
+
+    def gates(self, node: Node) -> list[Node]:
+        """The ancestors that decide which documents `node` sees: by a clause, or because measuring one failed."""
+        above = [self.nodes[a] for a in node.ancestors]
+        deciding = (Map, CorpusTransform)  # these by a failure alone, too
+        return [a for a in above if isinstance(a.stage, deciding) or (a.clauses and isinstance(a.stage, Measured))]
+
+    def needs(self, node: Node) -> list[list[Node]]:
+        """Whose verdicts decide which documents `node` must measure: those that all gates of any of these lists keep.
+
+        The first list is its own gates, without those that wait for its signals, as the clause `top 30% of tokens`
+        waits for the tokens of every document that it chooses from; the others are the gates of such waiting stages.
+        Who waits for what is measured on a text waits for the stages that edit it, too.
+        """
+        waiting = [
+            other
+            for other in self.measured()
+            if node.name in self._read(other) and (other.clauses or isinstance(other.stage, Corpus))
+        ]
+        lists = [self.gates(node), *(self.gates(other) for other in waiting)]
+        free = [[gate for gate in gates if not self._waits(gate, node.name)] for gates in lists]
+        return [free[0], *(gates for gates in free[1:] if not set(free[0]) <= set(gates))]
+
+    def _waits(self, node: Node, name: str) -> bool:
+        """Whether a stage's verdict needs the signals of the stage `name`."""
+        return name in self._read(node) or any(self._waits(gate, name) for gate in self.gates(node))
+
+    def _read(self, node: Node) -> set[str]:
+        """The stages whose signals a stage reads, and those that edit the texts which these are measured on and not its
+        own: its own editors it sees the documents of anyway."""
+        read = node.reads()
+        editors = {name for r in read if r in self.nodes for name in self.nodes[r].edited_by}
+        return read | (editors - set(node.ancestors) - {node.name})
+
+
+def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline:
+    """Read, override and check a declaration. Raises SpecError; touches no input."""
+    marked = load(Path(path).resolve())
+    for assignment in assignments:
+        override(marked, assignment)
+    return _trainable(_checked(marked, str(path)), marked)
+
+
+def resolve_pipeline(tree: dict[str, Any], path: str, shapes: Shapes | None = None) -> Pipeline:
+    """Check a resolved declaration, such as a run keeps. `shapes` stand for what is declared as it was and whose kind is not
+    there any more (`gone.py`). Raises SpecError."""
+    marked = Marked()
+    marked.tree = tree
+    return _checked(marked, path, shapes)
+
+
+def override_pipeline(pipeline: Pipeline, assignments: Sequence[str]) -> Pipeline:
+    """The same declaration with `path=value` overrides. Raises SpecError."""
+    marked = Marked()
+    marked.tree = deepcopy(pipeline.tree)
+    for assignment in assignments:
+        override(marked, assignment)
+    return _trainable(_checked(marked, pipeline.path, pipeline.shapes()), marked)
+
+
+def _trainable(pipeline: Pipeline, marked: Marked) -> Pipeline:
+    """The same pipeline, if its `train:` section can be carried out once there are shards."""
+    try:
+        check_lengths(parse_config({"shards": "-", "out": "-"} | pipeline.train))
+    except TrainError as error:
+        where = marked.where("train", *error.keys) if error.keys else pipeline.path
+        raise SpecError(f"{where}: {error}") from error
+    return pipeline
+
+
+def _checked(marked: Marked, path: str, shapes: Shapes | None = None) -> Pipeline:
+    problems: list[str] = []
+    header = _validated(Header, marked.tree, marked, (), problems)
+    if header is None:
+        raise SpecError("\n".join(problems))
+    locate_train(marked.tree.get("train"), marked)
+    pack = _pack(header.language, marked, path)
+    found = dict(_sources(header, marked, pack, problems, shapes or {}))
+    built = dict(_stages(header, {*header.sources, *found}, marked, pack, problems, shapes or {}))
+    if not any(stage.kind == "langid" for stage, _ in built.values()):
+        # Nothing would tell what a sample of the rest holds, and nothing keep it out of the corpus.
+        found = {name: one for name, one in found.items() if name in header.sources}
+    sources = {name: source for name, (source, _) in found.items()}
+    if not sources and not problems:
+        problems.append(f"{marked.where('sources')}: sources: expected at least one source")
+    if problems:
+        raise SpecError("\n".join(problems))
+    nodes = connect(built, marked)
+    guards = dict(declared_guards(found, nodes, marked, "sources")) | dict(
+        declared_guards(built, nodes, marked, "stages")
+    )
+    for source in sources.values():
+        _check_addresses(source, nodes, marked)
+        if source.gives == "pages" and not any(isinstance(node.stage, Extract) for node in nodes.values()):
+            raise SpecError(
+                f"{marked.where('sources', source.name)}: sources.{source.name}: kind '{source.kind}' gives raw pages; "
+                "expected an extract stage (extract: {use: extract}) to turn them into documents"
+            )
+    return Pipeline(
+        header.name,
+        pack.code,
+        header.seed,
+        header.max_failures,
+        pack,
+        sources,
+        frozenset(name for name, (_, common) in found.items() if common.identity == "content"),
+        nodes,
+        guards,
+        header.rejected,
+        marked.tree.get("train", {}),
+        marked.tree,
+        path,
+    )
+
+
+def _check_addresses(source: Source, nodes: Mapping[str, Node], marked: Marked) -> None:
+    """A stage that judges rows of text by their address can use no signal of a stage that looks at pages."""
+    if source.gives != "texts":
+        return
+    for node in (n for n in nodes.values() if isinstance(n.stage, Screen) and n.stage.by_address):
+        for name in node.decides_by():
+            stage = nodes[name].stage
+            if not (isinstance(stage, Screen) and stage.by_address):
+                raise SpecError(
+                    f"{marked.where('stages', node.name, 'keep')}: stages.{node.name}.keep: reads signals of '{name}', which "
+                    f"looks at pages, and source '{source.name}' (kind '{source.kind}') gives texts without pages; give the "
+                    "clause to a stage after extraction"
+                )
+
+
+def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> LanguagePack:
+    """The language pack. One from a file of its own becomes part of the declaration, so that a run keeps what it used."""
+    try:
+        if not isinstance(language, str):
+            return parsed(language, path)
+        if language.endswith((".yaml", ".yml")):
+            language = located(language, ("language",), Located(), marked)
+        pack = language_pack(language)
+    except UnknownLanguage as error:
+        raise SpecError(f"{marked.where('language')}: language: {error}") from None
+    if language.endswith((".yaml", ".yml")):
+        marked.tree["language"] = pack.model_dump(mode="json", exclude_defaults=True)
+    return pack
+
+
+def kinds(package: Any) -> list[str]:
+    """The `use:` names that a package offers: its files that name a KIND."""
+    folder = Path(package.__file__).parent
+    return sorted(p.stem for p in folder.glob("*.py") if re.search(r"^KIND\b", p.read_text("utf-8"), re.M))
+
+
+def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], problems: list[str]) -> M | None:
+    """The model, or None with one sentence per mistake added to `problems`."""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        names = [mistake for mistake in error.errors() if not EXPRESSIONS.intersection(mistake["loc"][:1])]
+        if any(as_written(mistake, tree, marked, key) for mistake in names):
+            return _validated(model, tree, marked, key, problems)
+        said: set[str] = set()
+        for mistake in error.errors():
+            at = (*key, *(str(part) for part in mistake["loc"]))
+            dotted = ".".join(at)
+            field = str(mistake["loc"][0]) if mistake["loc"] else ""
+            if field in EXPECTED and mistake["type"] != "missing":  # one sentence for all the forms it may have
+                if field not in said:
+                    where = (*key, field)
+                    text = f"expected {EXPECTED[field]}, got {str(tree[field])[:80]!r}"
+                    problems.append(f"{marked.where(*where)}: {'.'.join(where)}: {text}")
+                said.add(field)
+                continue
+            if mistake["type"] == "extra_forbidden":
+                fields = _keys(model, mistake["loc"][:-1])
+                text = "unknown key" + (f"; {nearest(at[-1], fields)}" if fields else "")
+            elif mistake["type"] == "missing":
+                text = "is missing"
+            else:
+                got = repr(mistake["input"])
+                said_so = mistake["msg"].removeprefix("Value error, ")
+                text = f"{said_so[0].lower()}{said_so[1:]}, got {got[:80]}"
+            problems.append(f"{marked.where(*at)}: {dotted}: {text}")
+        return None
+
+
+def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The keys that settings have at a path, where their type says so."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            found = _model_in(field.annotation)
+            if found is None:
+                return []
+            model = found
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The settings that a field holds: itself, as one of several forms, or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)
+
+
+def _kind(package: Any, use: Any, marked: Marked, key: tuple[str, ...], problems: list[str]) -> Any:
+    names = kinds(package)
+    use = marked.texts.get((*key, "use"), use)
+    if use not in names:
+        missing = "is missing" if use is None else f"'{use}' is not a kind"
+        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {missing}; {nearest(str(use), names)}")
+        return None
+    return importlib.import_module(f"{package.__name__}.{use}").KIND
+
+
+def _sources(
+    header: Header, marked: Marked, pack: LanguagePack, problems: list[str], shapes: Shapes
+) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
+    for name, tree in header.sources.items():
+        key = ("sources", name)
+        where = f"{marked.where(*key)}: sources.{name}"
+        if not NAME.match(name):
+            problems.append(f"{where}: a name is lower-case letters, digits and underscores")
+            continue
+        if is_gone(kinds(winnow.stages.sources), tree, shapes.get(name), SourceCommon):
+            yield (
+                name,
+                (gone_source(name, shapes[name], pack), common_keys(SourceCommon, tree)),
+            )
+            continue
+        kind = _kind(winnow.stages.sources, tree.get("use"), marked, key, problems)
+        if kind is None:
+            continue
+        own = SourceCommon.model_fields
+        choices = sorted({*own, *kind.Settings.model_fields} - {"use"})
+        for extra in [k for k in tree if k not in own and k not in kind.Settings.model_fields]:
+            problems.append(
+                f"{marked.where(*key, extra)}: sources.{name}.{extra}: unknown key for kind '{tree['use']}'; "
+                f"{nearest(extra, choices)}"
+            )
+        common = _validated(SourceCommon, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
+        locate(marked.tree["sources"][name], kind.Settings, key, marked)
+        chosen = {k: v for k, v in marked.tree["sources"][name].items() if k in kind.Settings.model_fields}
+        settings = _validated(kind.Settings, chosen, marked, key, problems)
+        if common is not None and settings is not None:
+            source = kind(name=name, settings=settings, pack=pack)
+            for one in (source, *source.companions()):
+                if one is not source and one.name in header.sources:
+                    problems.append(f"{where}: its sample is the source '{one.name}'; expected no other of that name")
+                    continue
+                yield one.name, (one, common if one is source else common.model_copy(update={"guard": None}))
+
+
+def _stages(
+    header: Header,
+    sources: Container[str],
+    marked: Marked,
+    pack: LanguagePack,
+    problems: list[str],
+    shapes: Shapes,
+) -> Iterator[tuple[str, tuple[Stage, Common]]]:
+    own = set(Common.model_fields)
+    for name, tree in header.stages.items():
+        key = ("stages", name)
+        where = f"{marked.where(*key)}: stages.{name}"
+        if not NAME.match(name) or name in sources:
+            reason = (
+                "a source has that name" if name in sources else "a name is lower-case letters, digits and underscores"
+            )
+            problems.append(f"{where}: {reason}")
+            continue
+        if is_gone(kinds(winnow.stages), tree, shapes.get(name), Common):
+            rest = common_keys(Common, tree)
+            if rest.enabled:
+                yield name, (gone_stage(name, shapes[name], pack), rest)
+            continue
+        kind = _kind(winnow.stages, tree.get("use"), marked, key, problems)
+        if kind is None:
+            continue
+        unknown = [k for k in tree if k not in own and k not in kind.Settings.model_fields]
+        choices = [*own - {"use"}, *kind.Settings.model_fields]
+        for extra in unknown:
+            at = marked.where(*key, extra)
+            problems.append(
+                f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {nearest(extra, sorted(choices))}"
+            )
+        common = _validated(Common, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
+        locate(marked.tree["stages"][name], kind.Settings, key, marked)
+        chosen = {k: v for k, v in marked.tree["stages"][name].items() if k not in own and k not in unknown}
+        settings = _validated(kind.Settings, chosen, marked, key, problems)
+        if common is not None and settings is not None and common.enabled:
+            yield name, (kind(name=name, settings=settings, pack=pack), common)

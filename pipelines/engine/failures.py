@@ -1,0 +1,74 @@
+"""What a person reads of an error that the system or a server raised: one sentence with the place and what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.own_ray import end_left
+from winnow.pipelines.engine.store import Store, StoreError
+from winnow.stages.sources.planned import server_errors, told
+from winnow.stages.sources.public import public
+
+FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+CLOSED = frozenset([errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST])
+
+
+def disk_sentence(error: OSError, folder: str | None = None) -> str | None:
+    """What a full disk, a read-only folder or a folder that is none means; None for another error. `folder`: where a run
+    writes, for errors that do not say where."""
+    named = error.filename if isinstance(error.filename, str) else None
+    if folder and named and not named.startswith(folder.rstrip("/")):
+        folder = None  # it is about something else
+    unmade = error.errno == errno.ENOENT and folder is not None and named == folder.rstrip("/")
+    if isinstance(error, StoreError) or not (unmade or error.errno in FULL | CLOSED):
+        return None
+    place = folder if named is None or (folder and named.startswith(folder)) else str(Path(named).parent)
+    if place is None and error.errno in FULL:
+        return f"{error.strerror}: what this command writes or prints has no room there"
+    where = f"{place}: " if place else ""
+    if error.errno in FULL:
+        why = (
+            "the disk is full" if error.errno == errno.ENOSPC else (error.strerror or "no more can be written").lower()
+        )
+        return f"{where}{why}; make room there, or choose another folder (--folder), and run again: it goes on where it stopped"
+    if folder is None and error.errno != errno.EROFS:  # it may have been read
+        return f"{named}: {(error.strerror or 'refused').lower()}" if named else None
+    about = f" ({named})" if named and named != place else ""
+    why = (error.strerror or "refused").lower()
+    return f"{where}cannot be written to{about}: {why}; choose another folder (--folder), or let it be written to"
+
+
+@contextmanager
+def in_folder(folder: str) -> Iterator[None]:
+    """Says of an error of the disk which folder it is about. Raises RunError."""
+    try:
+        yield
+    except OSError as error:
+        said = disk_sentence(error, folder)
+        if said is None:
+            raise
+        raise RunError(said) from error
+
+
+@contextmanager
+def swept(store: Store) -> Iterator[None]:
+    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one.
+    What is left of the Ray of a killed run might still write some."""
+    end_left(store)
+    store.sweep()
+    try:
+        yield
+    finally:
+        store.sweep()
+
+
+def sentence(error: BaseException) -> str:
+    """One line for people, without what opens an address. Sentences of ours may be several."""
+    said = disk_sentence(error) if isinstance(error, OSError) else None
+    if said is None and isinstance(error, server_errors()):
+        said = f"a server cannot be reached: {told(error)}"
+    return public(said or str(error) or type(error).__name__)

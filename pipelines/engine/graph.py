@@ -1,0 +1,329 @@
+"""The DAG of a declaration: what each stage is over, which signals its clauses may use, and in which order stages come."""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from winnow.pipelines.engine.resources import ORDINARY, Actors, Cpus, Gpus, Memory, Resources
+from winnow.pipelines.engine.yaml_source import Marked, SpecError
+from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic, nearest
+from winnow.pipelines.selection.language import compile_clauses, compile_repeat
+from winnow.pipelines.selection.verdict import MULTIPLICITY
+from winnow.stages.stage import (
+    Corpus,
+    CorpusTransform,
+    Extract,
+    Measured,
+    NoClauses,
+    Stage,
+    StageError,
+    Terminal,
+    Transform,
+)
+
+
+class KindCommon(BaseModel):
+    """The keys that every source and stage takes beside its own settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    use: str
+    guard: str | list[str] | None = None  # conditions on its figures that stop the run; None: the kind's own
+
+
+class SourceCommon(KindCommon):
+    """The keys that every source takes beside its own settings."""
+
+    identity: Literal["mtime", "content"] = "mtime"  # of its files: what tells whether one is what it was
+
+
+class Common(KindCommon):
+    """The keys that every stage takes beside its own settings."""
+
+    over: str | list[str] | None = None
+    keep: str | bool | dict[str, str | bool] | None = None
+    repeat: str | float | None = None  # how often a document that it keeps is repeated; a number or an expression
+    enabled: bool = True
+    cpus: Cpus | None = None  # of a machine, for one task that does its work
+    gpus: Gpus | None = None
+    memory: Memory | None = None  # bytes, or a size such as 4GiB
+    actors: Actors | None = None  # its tasks run in a pool of so many processes, each of which loads its models once
+
+    def resources(self) -> Resources:
+        """What a task of it takes."""
+        return Resources(self.cpus or 1.0, self.gpus or 0.0, self.memory or 0, self.actors)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One stage in the DAG. `over`: the stages whose kept rows it sees; `ancestors`: those and all of theirs, in order;
+    `edited_by`: those of its ancestors whose edits the text that it sees has, in order."""
+
+    name: str
+    stage: Stage
+    over: tuple[str, ...]
+    ancestors: tuple[str, ...]
+    edited_by: tuple[str, ...]
+    clauses: tuple[Clause, ...]
+    repeat: Clause | None = None
+    resources: Resources = ORDINARY
+
+    @property
+    def edits(self) -> bool:
+        """Whether it changes texts."""
+        return isinstance(self.stage, (Transform, CorpusTransform))
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """What its clauses compare documents with that only all documents together can tell."""
+        return tuple(s for clause in self.clauses for s in clause.statistics)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it says how often documents are repeated: by an expression or, as a mixture, by a signal."""
+        return self.repeat is not None or MULTIPLICITY in self.stage.signals()
+
+    def reads(self) -> set[str]:
+        """The stages whose signals its clauses, its `repeat` and it itself read; not itself."""
+        own = self.stage.reads() if isinstance(self.stage, (Corpus, Terminal)) else []
+        return self.decides_by() | {n.partition(".")[0] for n in own} - {self.name}
+
+    def decides_by(self) -> set[str]:
+        """The stages whose signals its clauses and its `repeat` read; not itself."""
+        clauses = (*self.clauses, *filter(None, [self.repeat]))
+        return {s.partition(".")[0] for clause in clauses for s in clause.signals} - {self.name}
+
+
+def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[str, Node]:
+    """Resolve `over`, refuse cycles, compile every clause against the signals that its stage may see."""
+    built = dict(sorted(built.items(), key=lambda item: _finality(*item[1])))
+    terminals = [name for name, (stage, _) in built.items() if isinstance(stage, Terminal)]
+    extractors = [name for name, (stage, _) in built.items() if isinstance(stage, Extract)]
+    for label, found in (("terminal", terminals), ("extract", extractors)):
+        if len(found) > 1:
+            raise SpecError(f"{marked.where('stages', found[1])}: stages.{found[1]}: a second {label} stage")
+    over = {name: _over(name, built, marked) for name in built}
+    _chain_edits(over, built)
+    try:
+        order = list(graphlib.TopologicalSorter(over).static_order())
+    except graphlib.CycleError as error:
+        cycle = [str(name) for name in error.args[1]]
+        raise SpecError(
+            f"{marked.where('stages', cycle[0], 'over')}: stages: 'over' runs in a circle: {' -> '.join(cycle)}"
+        ) from None
+    position = {name: n for n, name in enumerate(built)}
+    rank = dict.fromkeys(order, 0)
+    for name in order:
+        rank[name] = max((rank[o] + 1 for o in over[name]), default=0)
+    if any(position[o] > position[name] for name in built for o in over[name]):
+        ordered = sorted(built, key=lambda name: (rank[name], position[name]))
+    else:
+        ordered = list(built)
+    nodes: dict[str, Node] = {}
+    for name in ordered:
+        stage, common = built[name]
+        ancestors = {a for o in over[name] for a in (o, *nodes[o].ancestors)}
+        late = [a for a in ancestors if isinstance(nodes[a].stage, Measured)]
+        if late and not isinstance(stage, Measured):
+            raise SpecError(
+                f"{marked.where('stages', name, 'over')}: stages.{name}.over: kind '{stage.kind}' sees raw pages and cannot "
+                f"come after '{late[0]}', which sees documents"
+            )
+        if isinstance(stage, Corpus) and "tokens" in type(stage).Settings.model_fields:
+            stage = _count_tokens(stage, terminals)
+        nodes[name] = Node(
+            name,
+            stage,
+            over[name],
+            tuple(n for n in ordered if n in ancestors),
+            tuple(n for n in ordered if n in ancestors and nodes[n].edits),
+            *_decisions(name, stage, common, [nodes[a] for a in ancestors], built, terminals, marked),
+            common.resources(),
+        )
+        _check_actors(nodes[name], marked)
+        _check_reads(nodes[name], nodes, built, terminals, marked)
+    _check_edits(nodes, marked)
+    return nodes
+
+
+def _finality(stage: Stage, common: Common) -> int:
+    """0 for what measures, decides or edits; 1 for a corpus stage that does neither, such as a mixture; 2 for the terminal.
+    The later come after the earlier wherever they are written: they look at the final selection."""
+    if isinstance(stage, Terminal):
+        return 2
+    if not isinstance(stage, Corpus) or isinstance(stage, CorpusTransform):
+        return 0
+    return int(not stage.clauses() and not common.keep)
+
+
+def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> tuple[str, ...]:
+    """What a stage is over. The default is the stage before it; what looks at the final selection (a corpus stage
+    without clauses, such as a mixture, and the terminal) is by default over every stage before it."""
+    stage, common = built[name]
+    names = list(built)
+    before = names[: names.index(name)]
+    if common.over is None:
+        return tuple(before) if _finality(stage, common) else tuple(before[-1:])
+    given = (common.over,) if isinstance(common.over, str) else tuple(common.over)
+    for other in given:
+        if other not in built:
+            choices = [n for n in names if n != name]
+            raise SpecError(
+                f"{marked.where('stages', name, 'over')}: stages.{name}.over: no stage '{other}'; {nearest(other, choices)}"
+            )
+    return given
+
+
+def _count_tokens(stage: Corpus, terminals: Sequence[str]) -> Corpus:
+    """A mixture counts with the tokenizer of the hand-off, unless it names another signal."""
+    if stage.settings.tokens is not None or not terminals:
+        return stage
+    return replace(stage, settings=stage.settings.model_copy(update={"tokens": f"{terminals[0]}.tokens"}))
+
+
+def _decisions(
+    name: str,
+    stage: Stage,
+    common: Common,
+    ancestors: Sequence[Node],
+    built: Mapping[str, tuple[Stage, Common]],
+    terminals: Sequence[str],
+    marked: Marked,
+) -> tuple[tuple[Clause, ...], Clause | None]:
+    """The clauses and the `repeat` expression of a stage, compiled against the signals that it may use."""
+    visible = dict(_dotted(name, stage.signals()))
+    for node in ancestors:
+        visible |= dict(_dotted(node.name, node.stage.signals()))
+    tokens = f"{terminals[0]}.tokens" if terminals else None
+    if tokens:
+        visible |= {tokens: built[terminals[0]][0].signals()["tokens"]}
+    key = "keep"
+    try:
+        keep = _keep(name, stage, common, marked)
+        clauses = compile_clauses(name, keep, visible, tokens) if keep else []
+        key = "repeat"
+        repeat = compile_repeat(name, str(common.repeat), visible) if common.repeat is not None else None
+    except ClauseError as error:
+        raise SpecError(f"{marked.where('stages', name, key)}: stages.{error}") from None
+    key = "keep" if clauses else "repeat"
+    if (clauses or repeat) and isinstance(stage, Terminal):
+        raise SpecError(
+            f"{marked.where('stages', name, key)}: stages.{name}.{key}: the last stage decides nothing; give it to a "
+            "stage before"
+        )
+    beyond = next((c for c in clauses if c.statistics or c.draws), repeat)
+    if beyond and not isinstance(stage, Measured):
+        raise SpecError(
+            f"{marked.where('stages', name, key)}: stages.{name}.{key}: '{beyond.text}' needs documents, and kind "
+            f"'{stage.kind}' sees raw pages; give it to a stage after extraction"
+        )
+    return tuple(clauses), repeat
+
+
+def _keep(name: str, stage: Stage, common: Common, marked: Marked) -> dict[str, str] | str:
+    try:
+        defaults = stage.clauses()
+    except NoClauses as error:
+        if not isinstance(common.keep, (str, bool)):
+            raise SpecError(f"{marked.where('stages', name)}: stages.{error}") from None
+        defaults = {}
+    except StageError as error:
+        raise SpecError(f"{marked.where('stages', name)}: stages.{error}") from None
+    if common.keep is None:
+        return defaults
+    if isinstance(common.keep, bool):
+        return {} if common.keep else {"all": "false"}
+    if isinstance(common.keep, str):
+        return common.keep
+    given = {k: v if isinstance(v, str) else str(v).lower() for k, v in common.keep.items()}
+    return {k: v for k, v in {**defaults, **given}.items() if v.strip().lower() != "true"}
+
+
+def _dotted(name: str, signals: Mapping[str, pa.DataType]) -> Iterator[tuple[str, pa.DataType]]:
+    return ((f"{name}.{signal}", kind) for signal, kind in signals.items())
+
+
+def _check_reads(
+    node: Node,
+    nodes: Mapping[str, Node],
+    built: Mapping[str, tuple[Stage, Common]],
+    terminals: Sequence[str],
+    marked: Marked,
+) -> None:
+    """A signal that a corpus or terminal stage reads must come from an ancestor (or be the hand-off's token count)."""
+    if not isinstance(node.stage, (Corpus, Terminal)):
+        return
+    visible = [f"{a}.{s}" for a in node.ancestors for s in nodes[a].stage.signals()]
+    visible += [f"{t}.{s}" for t in terminals if t != node.name for s in built[t][0].signals()]
+    for signal in node.stage.reads():
+        if signal not in visible:
+            raise SpecError(
+                f"{marked.where('stages', node.name)}: stages.{node.name}: reads signal '{signal}', which no stage before "
+                f"it measures; {nearest(signal, visible)}"
+            )
+
+
+def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Stage, Common]]) -> None:
+    """A stage that changes texts is by default also over the one that does so before it, wherever that branched off."""
+    before: str | None = None
+    for name, (stage, common) in built.items():
+        if isinstance(stage, (Transform, CorpusTransform)):
+            if before is not None and common.over is None and before not in _above(name, over):
+                over[name] = (*over[name], before)
+            before = name
+
+
+def _check_actors(node: Node, marked: Marked) -> None:
+    """Actors measure documents or pages; a stage that does neither has no use for them."""
+    stage = node.stage
+    if node.resources.actors and isinstance(stage, Measured) and not (stage.measured() or stage.hidden()):
+        raise SpecError(
+            f"{marked.where('stages', node.name, 'actors')}: stages.{node.name}.actors: kind '{stage.kind}' measures nothing "
+            "document by document; expected on a stage that does"
+        )
+
+
+def _above(name: str, over: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """All ancestors of a stage; a circle is refused later."""
+    found: set[str] = set()
+    waiting = list(over[name])
+    while waiting:
+        other = waiting.pop()
+        if other not in found:
+            found.add(other)
+            waiting += over[other]
+    return found
+
+
+def _check_edits(nodes: Mapping[str, Node], marked: Marked) -> None:
+    """Stages that change texts come one after another; and none decides by what is measured on the text that it makes
+    and that waits for its decision."""
+    before: str | None = None
+    for name, node in nodes.items():
+        if not node.edits:
+            continue
+        if before is not None and before not in node.ancestors:
+            raise SpecError(
+                f"{marked.where('stages', name, 'over')}: stages.{name}.over: '{before}' and '{name}' change texts side by side; "
+                f"expected one over the other, such as over: {before}"
+            )
+        before = name
+        terminal = next((n for n in nodes.values() if isinstance(n.stage, Terminal)), None)
+        if terminal is not None and name not in terminal.ancestors:
+            raise SpecError(
+                f"{marked.where('stages', terminal.name, 'over')}: stages.{terminal.name}.over: '{name}' changes texts, and what "
+                f"is handed off would lack that; expected it to be over '{name}' too"
+            )
+        for other in (nodes[a] for a in node.ancestors if isinstance(node.stage, CorpusTransform)):
+            for read in other.decides_by():
+                if read in nodes and name in nodes[read].edited_by:
+                    raise SpecError(
+                        f"{marked.where('stages', other.name, 'keep')}: stages.{other.name}: decides by signals of '{read}', "
+                        f"which reads texts that '{name}' changes, which waits for that decision"
+                    )

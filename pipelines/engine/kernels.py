@@ -1,0 +1,204 @@
+"""The kernels of `filters/`, compiled once per machine: at set-up by `winnow compile`, else by the first run that
+measures, before its first task.
+
+numba keeps what it compiles on disk: in NUMBA_CACHE_DIR if that is set, else beside the source, else (where that cannot
+be written) in the user's cache folder; every process of the machine loads it from there. A file in the same place,
+named by all that the machine code depends on, says that everything is compiled. One process compiles at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import winnow
+from winnow.stages.stage import StageError
+
+if TYPE_CHECKING:
+    from winnow.pipelines.engine.progress import Progress
+
+KERNELS = (
+    "winnow.filters.bad_words.match_kernel",
+    "winnow.filters.personal.screen",
+    "winnow.filters.rules.words_kernel",
+    "winnow.filters.rules.running_text_kernel",
+    "winnow.filters.rules.density_kernel",
+    "winnow.filters.rules.repetition_kernel",
+    "winnow.filters.minhash",
+    "winnow.filters.noise_kernel",
+    "winnow.filters.rules.url_shape_kernel",
+    "winnow.filters.rules.diversity_kernel",
+    "winnow.filters.rules.c4_kernel",
+    "winnow.filters.rules.prose_kernel",
+    "winnow.filters.rules.korean_kernel",
+    "winnow.filters.script_kernel",
+    "winnow.filters.rules.web_lines_kernel",
+    "winnow.filters.rules.phrases_kernel",
+    "winnow.filters.cells_kernel",
+    "winnow.filters.rules.quality_kernel",
+    "winnow.filters.urls.lines_kernel",
+    "winnow.filters.rules.characters_kernel",
+    "winnow.filters.components",
+)
+"""Every module that has kernels. What takes longest comes first, and what others import before them, so that no two
+processes compile the same."""
+
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from winnow.pipelines.engine.kernels import serve; serve()"
+
+
+def compile_kernels() -> Iterator[str]:
+    """Compiles what this machine has not compiled yet, on every CPU; yields each module's name when it is done."""
+    mark = _mark()
+    with mark.with_name("kernels.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not mark.exists():  # no other process has done it in the meantime
+            yield from _compiled(min(len(os.sched_getaffinity(0)), len(KERNELS)))
+            mark.touch()
+            return
+    yield from KERNELS
+
+
+def announce(show: Progress) -> bool:
+    """Compiles them where need be and says so: it is no part of what stages take. Returns whether there was a need."""
+    cold = uncompiled()
+    if cold:
+        show.say(f"compiling the kernels of {len(KERNELS)} files, once on this machine")
+        for _ in show.track("compiling", compile_kernels(), len(KERNELS)):
+            pass
+    return cold
+
+
+def uncompiled() -> bool:
+    """Whether this machine has yet to compile kernels. Raises StageError where they could be kept nowhere."""
+    return not _mark().exists()
+
+
+def ensure_compiled() -> None:
+    """Compiles them without a word, if need be."""
+    if uncompiled():
+        for _ in compile_kernels():
+            pass
+
+
+def serve() -> None:
+    """A child's side: compiles the modules that are named on its input, and answers each with a line."""
+    for line in sys.stdin:
+        answer = None
+        try:
+            load(line.strip())
+        except Exception as error:
+            answer = f"{type(error).__name__}: {error}"
+        print(json.dumps(answer), flush=True)
+
+
+def load(name: str) -> None:
+    """Imports a module of kernels and calls those that are compiled for what they are called with."""
+    module = import_module(name)
+    if name in _CALLS:
+        _CALLS[name](module)
+
+
+def _mark() -> Path:
+    """The file that says that all is compiled. Kernels depend on their source (by numba's own rule, each on its file),
+    numba, Python and the processor."""
+    import llvmlite.binding
+    import numba
+
+    caching: Any = import_module("numba.core.caching")
+    try:
+        folder = Path(caching.FunctionCache(_mark).cache_path)
+    except RuntimeError as error:
+        raise StageError(
+            f"compiled kernels can be kept nowhere: neither {Path(__file__).parent}/__pycache__ nor the user's cache "
+            "folder can be written; set NUMBA_CACHE_DIR to a folder that can"
+        ) from error
+    root = Path(winnow.__file__).parent
+    processor = f"{llvmlite.binding.get_host_cpu_name()} {llvmlite.binding.get_host_cpu_features().flatten()}"
+    state = hashlib.sha256(f"{numba.__version__} {sys.version} {processor}".encode())
+    for name in (__name__, *KERNELS):
+        state.update((root / f"{name.partition('.')[2].replace('.', '/')}.py").read_bytes())
+    return folder / f"kernels-{state.hexdigest()[:16]}.compiled"
+
+
+def _compiled(processes: int) -> Iterator[str]:
+    """Has so many children compile the modules."""
+    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    for name in KERNELS:
+        waiting.put(name)
+    command = [sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path)]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0)
+        for _ in range(processes)
+    ]
+    try:
+        for child in children:
+            threading.Thread(target=_feed, args=(child, waiting, done), daemon=True).start()
+        for _ in KERNELS:
+            name, error = done.get()
+            if error is not None:
+                raise StageError(f"the kernels of {name} cannot be compiled: {error}")
+            yield name
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+def _feed(
+    child: subprocess.Popen[str], waiting: queue.SimpleQueue[str], done: queue.SimpleQueue[tuple[str, str | None]]
+) -> None:
+    """Names one module after the other to a child until none is left."""
+    assert child.stdin is not None and child.stdout is not None
+    while True:
+        try:
+            name = waiting.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            print(name, file=child.stdin, flush=True)
+        except BrokenPipeError:
+            answer = ""
+        else:
+            answer = child.stdout.readline()
+        done.put((name, json.loads(answer) if answer else "its process died"))
+
+
+def _minhash(module: Any) -> None:
+    import pyarrow as pa
+
+    module.band_keys(pa.array(["a b"], pa.large_string()), module.Scheme())
+
+
+def _components(module: Any) -> None:
+    import numpy as np
+
+    forest, row = module.Forest(2), np.frombuffer(bytes(4), np.uint32)  # as an Arrow column gives it: read-only
+    forest.unite(row, row)
+    forest.unite(row.copy(), row.copy())
+    forest.labels()
+
+
+def _cells(module: Any) -> None:
+    import numpy as np
+
+    from winnow.filters import cells, moments
+
+    moments.sums(np.ones(1), *cells.ungrouped(1)).moments()
+
+
+_CALLS: dict[str, Callable[[Any], None]] = {
+    "winnow.filters.minhash": _minhash,
+    "winnow.filters.components": _components,
+    "winnow.filters.cells_kernel": _cells,
+}

@@ -1,0 +1,134 @@
+"""Paths in a declaration: relative to the file that they are written in, those of `--set` to the current folder; `~` is the
+home folder, URLs and names of what ships stay as they are."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import BaseModel
+
+from winnow.pipelines.engine.matching import MAGIC, matches
+from winnow.pipelines.engine.yaml_source import Key, Marked, SpecError
+from winnow.stages.stage import Located
+
+FILES = (".bin", ".ftz", ".json", ".kenlm", ".klm", ".onnx", ".safetensors", ".yaml", ".yml")
+"""Endings of what is a file, there or not, rather than the name of something on the hub."""
+
+TRAIN: dict[tuple[str, ...], Located | None] = {
+    ("shards",): Located(),
+    ("out",): Located(),
+    ("phases", "*", "data", "*", "shards"): Located(),
+    ("model", "checkpoint"): Located(frozenset),
+    ("model", "revision"): None,
+    ("phases", "*", "name"): None,
+}
+"""Keys of `train:` that are texts, whatever YAML takes them for (a revision may look like a number): those that name
+folders, and None for others."""
+
+
+def locate(tree: Any, model: type[BaseModel], key: Key, marked: Marked) -> None:
+    """Make the paths among the settings of a stage or source absolute, in place. Raises SpecError."""
+    for name, field in model.model_fields.items():
+        marker = next((one for one in field.metadata if isinstance(one, Located)), None)
+        if marker is not None and isinstance(tree, dict) and name in tree:
+            tree[name] = _changed(tree[name], (*key, name), marker, marked)
+
+
+def locate_train(tree: Any, marked: Marked) -> None:
+    """The same for the section `train`."""
+    for path, marker in TRAIN.items():
+        _visit(tree, path, ("train",), marker, marked)
+
+
+def located(text: str, key: Key, marker: Located, marked: Marked) -> str:
+    """One path. Raises SpecError where it is only in the current folder, from which it would have been read once."""
+    if not text or "://" in text or (marker.names is not None and (text.startswith("hub:") or text in marker.names())):
+        return text
+    base = marked.folder(*key)
+    path = os.path.expanduser(text)  # noqa: PTH111 (of a text that may be no path)
+    if os.path.isabs(path):  # noqa: PTH117
+        return path
+    beside, here = (os.path.normpath(Path(folder, path)) for folder in (base or Path.cwd(), Path.cwd()))
+    if beside != here and not _there(beside) and _there(here):
+        relative = os.path.relpath(here, base)
+        shown = here if relative.startswith("../../") else relative
+        raise SpecError(
+            f"{marked.where(*key)}: {'.'.join(key)}: '{text}' is not there beside the declaration (in {base}), which paths in "
+            f"it start from, but in the current folder: write '{shown}', or set it on the command line, whose paths start "
+            f"from the current folder: --set {_assignment(key, text)}"
+        )
+    named = marker.names is not None and not text.startswith(".") and PurePath(text).suffix not in FILES
+    return text if named and not _there(beside) else beside
+
+
+def without_folders(settings: BaseModel) -> dict[str, Any]:
+    """The settings as JSON has them, with the folders of paths left out: what counts is what is in a file."""
+    tree = settings.model_dump(mode="json")
+    for name, field in type(settings).model_fields.items():
+        marker = next((one for one in field.metadata if isinstance(one, Located)), None)
+        if marker is not None and name in tree:
+            tree[name] = _each(tree[name], (), marker, lambda text, _: file_name(text))
+    return tree
+
+
+def file_name(text: str) -> str:
+    """An absolute path's last part; anything else as it is."""
+    return os.path.basename(text) if os.path.isabs(text) else text  # noqa: PTH117, PTH119
+
+
+def _changed(value: Any, key: Key, marker: Located, marked: Marked) -> Any:
+    def change(text: str, at: Key) -> str:
+        return located(text, at, marker, marked)
+
+    return _each(value, key, marker, change, marked.texts)
+
+
+def _each(
+    value: Any, key: Key, marker: Located, change: Callable[[str, Key], str], texts: Mapping[Key, str] | None = None
+) -> Any:
+    """A text, the texts of a list, or those under one key of its mappings, changed."""
+    if isinstance(value, list):
+        return [_each(item, (*key, str(n)), marker, change, texts) for n, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {k: _each(v, (*key, k), marker, change, texts) if k == marker.inside else v for k, v in value.items()}
+    if not isinstance(value, str):
+        value = (texts or {}).get(key, value)
+    return change(value, key) if isinstance(value, str) else value
+
+
+def _visit(tree: Any, path: Sequence[str], key: Key, marker: Located | None, marked: Marked) -> None:
+    first, *rest = path
+    if isinstance(tree, list) and first == "*":
+        places: list[Any] = list(range(len(tree)))
+    else:
+        places = [first] if isinstance(tree, dict) and first in tree else []
+    for place in places:
+        at = (*key, str(place))
+        if rest:
+            _visit(tree[place], rest, at, marker, marked)
+        elif marker is not None:
+            tree[place] = _changed(tree[place], at, marker, marked)
+        elif not isinstance(tree[place], str | None):
+            tree[place] = marked.texts.get(at, tree[place])
+
+
+def _there(path: str) -> bool:
+    """Whether something is at a path or matches it as a pattern."""
+    if os.path.lexists(path):
+        return True
+    if next(glob.iglob(path, recursive=True), None) is not None:  # noqa: PTH207 (a pattern of a whole path)
+        return True
+    return bool((MAGIC & set(path) or not path.isascii()) and matches(LocalFileSystem(), path))
+
+
+def _assignment(key: Key, text: str) -> str:
+    """`sources.a.paths=[x]` for an item of a list."""
+    parts = list(key)
+    if parts[-1].isdigit():
+        return f"'{'.'.join(parts[:-1])}=[{text}]'"
+    return f"'{'.'.join(parts)}={text}'"

@@ -1,0 +1,153 @@
+"""The Ray that a run started on its own machine: noticed when it dies, and ended with the run or by the next one.
+
+Without its gcs_server Ray ends the driver after a minute, without an error that says so, and what a killed driver leaves
+behind lives about as long. What belongs to a Ray is known by its session folder, which its processes keep logs in.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.store import Store
+
+NOTE = "ray.json"
+"""In the folder of a run, as long as its Ray runs: the host, the driver's process and Ray's session folder."""
+
+NEEDED = ("gcs_server", "raylet")
+"""Processes without which no task is carried out."""
+
+LOOK_SECONDS = 0.1
+"""Ray begins to write about the end of such a process after some tenths of a second."""
+
+UNHEARD_SECONDS = 30.0
+"""The driver is ended where it has not stopped by itself so long after that: it may wait for an answer of Ray's."""
+
+WAIT_SECONDS = 0.5
+END_SECONDS = 10.0
+
+
+class OwnRay:
+    """State: the processes that are needed, why no task can be carried out any more, and the thread that looks after them.
+
+    `session`: Ray's session folder.
+    """
+
+    def __init__(self, store: Store, session: str) -> None:
+        self.store, self.session = store, session
+        self.psutil = import_module("psutil")  # comes with Ray
+        children = [(p, p.name(), p.cmdline()) for p in self.psutil.Process().children()]
+        self.needed = [(p, name) for p, name, words in children if name in NEEDED and session in " ".join(words)]
+        self.sentence: str | None = None
+        self.standard_error: int | None = None
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name="winnow-own-ray", daemon=True)
+        self.thread.start()
+
+    def note(self) -> None:
+        """Leaves word for the next run in the folder, should this one be killed."""
+        self.store.write_json(NOTE, {"host": socket.gethostname(), "pid": os.getpid(), "session": self.session})
+
+    def check(self) -> None:
+        """Raises RunError where Ray has died."""
+        if self.sentence is not None:
+            raise RunError(self.sentence)
+
+    def close(self, shutdown: Callable[[], None]) -> None:
+        """Ends Ray, and everything that it left."""
+        if self.sentence is None:
+            self.stopped.set()
+            self.thread.join()
+        shutdown()
+        self.stopped.set()
+        self.thread.join()
+        if self.standard_error is not None:
+            os.dup2(self.standard_error, 2)
+            os.close(self.standard_error)
+        end_session(self.session)
+        self.store.remove(NOTE)
+
+    def _watch(self) -> None:
+        # Where the system can wake us it does, at once.
+        opened = [os.pidfd_open(p.pid) for p, _ in self.needed] if hasattr(os, "pidfd_open") else []
+        while not self.stopped.is_set():
+            select.select(opened, [], [], LOOK_SECONDS)
+            for process, name in self.needed:
+                if self._gone(process):
+                    self._died(name, process.pid)
+                    return
+
+    def _gone(self, process: Any) -> bool:
+        try:
+            return bool(process.status() == self.psutil.STATUS_ZOMBIE)
+        except self.psutil.NoSuchProcess:
+            return True
+
+    def _died(self, name: str, pid: int) -> None:
+        self.standard_error = os.dup(2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Ray's C++ writes about it is in its log files, too
+        self.sentence = (
+            f"Ray on this machine died: its process {name} ({pid}) was killed, by the system if memory ran short (then use "
+            "fewer --workers), or by someone; run again: it goes on where it stopped"
+        )
+        if not self.stopped.wait(UNHEARD_SECONDS):
+            os.write(self.standard_error, f"error: {self.sentence}\n".encode())
+            end_session(self.session)
+            self.store.sweep()
+            self.store.remove(NOTE)
+            os._exit(1)
+
+
+def first_ended(ray: Any, references: Sequence[Any], seconds: float, check: Callable[[], None]) -> list[Any]:
+    """The first task that ends within some time, if one does; `check` is called while none does."""
+    until = time.monotonic() + seconds
+    while True:
+        left = until - time.monotonic()
+        ended, _ = ray.wait(references, num_returns=1, timeout=min(max(left, 0), WAIT_SECONDS))
+        check()
+        if ended or left <= WAIT_SECONDS:
+            return list(ended)
+
+
+def end_left(store: Store) -> None:
+    """Ends what a killed run of this folder left of its Ray on this machine. Only the holder of the run's lock calls this."""
+    said = store.read_json(NOTE, hint=True)
+    if said is None or said["host"] != socket.gethostname():
+        return
+    import_module("ray")  # psutil is found in it
+    if not store.local and import_module("psutil").pid_exists(said["pid"]):
+        return  # no lock says that it has ended
+    end_session(said["session"])
+    store.remove(NOTE)
+
+
+def end_session(session: str) -> None:
+    """Ends the processes of a Ray, but for drivers."""
+    psutil = import_module("psutil")
+    until = time.monotonic() + END_SECONDS
+    while (there := list(_of_session(psutil, session))) and time.monotonic() < until:
+        for process in there:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(there, timeout=1)
+
+
+def _of_session(psutil: Any, session: str) -> Iterator[Any]:
+    """Processes that write into the folder of a session. A person who looks into it reads."""
+    for process in psutil.process_iter():
+        try:
+            opened = process.open_files()
+        except (psutil.Error, OSError):  # it has ended, or is another user's
+            continue
+        written = [o.path for o in opened if o.path.startswith(f"{session}/") and getattr(o, "mode", "w") != "r"]
+        if written and not any("/python-core-driver-" in path for path in written):
+            yield process

@@ -1,0 +1,170 @@
+"""Select again from what a run has measured: clauses over stored signals, without a text and without Ray.
+
+The result is what `winnow run` would select with the same declaration, down to the digest, unless clauses let documents
+in that later stages never measured. Those are pending: they are counted, stage by stage, the selection is provisional,
+and `winnow run --selection NAME` measures them and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from winnow.pipelines.engine import work
+from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
+from winnow.pipelines.engine.execute import RunError, Threads
+from winnow.pipelines.engine.plan import Plan, plan_over
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.run import Driver, locked
+from winnow.pipelines.engine.store import fingerprint
+from winnow.pipelines.engine.view import Unmeasured
+from winnow.pipelines.results.finished import SELECTION_NAME, Run, point_to
+
+
+@dataclass(frozen=True, slots=True)
+class Reselected:
+    """A selection, and for every stage the documents that it would have to measure first. Empty: it is final."""
+
+    run: Run
+    unmeasured: dict[str, int]
+
+
+def reselect(
+    base: Run,
+    assignments: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Reselected:
+    """The selection that `base` makes with these overrides, kept under `name` if there is one.
+
+    Raises SpecError for a wrong override, RunError where the overrides change what is read before documents exist.
+    """
+    if name is not None and not SELECTION_NAME.match(name):
+        raise RunError(f"'{name}' is no name for a selection: expected lower-case letters, digits, '.', '_' and '-'")
+    pipeline = override_pipeline(base.plan.pipeline, assignments)
+    plan = plan_over(pipeline, base.plan.store, base.plan.partitions, base.plan.facts)
+    if plan.ingest != base.plan.ingest:
+        raise RunError(
+            f"{base.folder}: {_changed(base.plan, plan)} decides which pages become documents, which stored signals cannot "
+            "tell: use `winnow run` with the same --set"
+        )
+    if pipeline.tree["sources"] != base.plan.pipeline.tree["sources"]:
+        raise RunError(f"{base.folder}: other sources need other documents: use `winnow run` with the same --set")
+    show = progress or Progress()
+    lacking: dict[str, int] = {}
+    with locked(plan.store), show:
+        try:
+            accounting = _decide(_driver(plan, workers, show), base)
+        except Unmeasured:
+            plan, lacking = _lenient(plan, workers, show)
+            accounting = _decide(_driver(plan, workers, show), base)
+        if name is not None:
+            point_to(plan, name, unmeasured=lacking)
+    return Reselected(Run(plan, accounting, False, name, lacking), lacking)
+
+
+def _decide(driver: Driver, base: Run) -> dict[str, Any]:
+    for wave in range(driver.plan.last_wave + 1):
+        driver.conclude(wave)
+    return driver.select(_ingested(base))
+
+
+def _lenient(plan: Plan, workers: int | None, show: Progress) -> tuple[Plan, dict[str, int]]:
+    """The provisional plan, and what is not measured, wave by wave, since what a wave decides says who comes further."""
+    lacking: dict[str, int] = {}
+    driver = _driver(plan, workers, show)
+    for wave in range(plan.last_wave + 1):
+        found = unmeasured(driver.plan, wave, workers, show)
+        if found and not lacking:
+            driver = _driver(_provisional(plan, wave), workers, show)
+        lacking |= found
+        driver.conclude(wave)
+    return driver.plan, lacking
+
+
+def unmeasured(plan: Plan, wave: int, workers: int | None = None, progress: Progress | None = None) -> dict[str, int]:
+    """Stage -> documents that it must still measure, for the stages of a wave that have any. Documents that a stage
+    above them would have to measure first are not counted: whether they come so far cannot be told."""
+    show = progress or Progress(quiet=True)
+    open_ = [n.name for n in plan.wave(wave) if not plan.store.exists(plan.covered(n.name))]
+    if not open_:
+        return {}
+    counts = dict.fromkeys(open_, 0)
+    calls = [(p.index, wave) for p in plan.partitions]
+    with Threads(plan, workers) as executor:
+        for found in show.track("look for unmeasured documents", executor.run(work.unmeasured, calls), len(calls)):
+            for stage, rows in found.items():
+                counts[stage] += rows
+    return {name: rows for name, rows in counts.items() if rows}
+
+
+def to_measure(plan: Plan) -> dict[str, int | None]:
+    """Stage -> documents that `winnow run` would have to measure, None where that waits for a reduce or for statistics
+    that are not made yet. Empty while not every partition is read."""
+    if any(plan.store.record(plan.records(p)) is None for p in plan.partitions):
+        return {}
+    out: dict[str, int | None] = {}
+    waits = False
+    for wave in range(plan.last_wave + 1):
+        found = {} if waits else unmeasured(replace(plan, lenient=True), wave)
+        for node in plan.wave(wave):
+            if not plan.store.exists(plan.covered(node.name)):
+                out[node.name] = None if waits else found.get(node.name, 0)
+        made = [plan.reduce_done(n) for n, w in plan.reduces.items() if w == wave]
+        made += [plan.told(n) for n, w in plan.resolves.items() if w == wave]
+        waits |= bool(found) or not all(plan.store.exists(name) for name in made)
+    return out
+
+
+def _driver(plan: Plan, workers: int | None, show: Progress) -> Driver:
+    return Driver(plan, Threads(plan, workers), show, strict=False)
+
+
+def _provisional(plan: Plan, wave: int) -> Plan:
+    """A plan that decides without what is not measured from a wave on, filed so that it is never taken for the real one."""
+    state = [(p.key, [plan.store.record(plan.signals(n, p)) for n in plan.measure]) for p in plan.partitions]
+    measured = fingerprint("provisional", state)
+
+    def renamed(names: Mapping[str, str], after: Mapping[str, int]) -> dict[str, str]:
+        return {s: name if after[s] < wave else fingerprint(name, measured) for s, name in names.items()}
+
+    return replace(
+        plan,
+        corpus=renamed(plan.corpus, plan.reduces),
+        statistics=renamed(plan.statistics, plan.resolves),
+        selection=fingerprint(plan.selection, measured),
+        handoff=fingerprint(plan.handoff, measured),
+        lenient=True,
+    )
+
+
+def _ingested(base: Run) -> dict[str, Any]:
+    """The base run's accounts of everything before the documents."""
+    raw = {*base.plan.pipeline.sources, *(n.name for n in base.plan.pipeline.raw())}
+    return {
+        "stages": {n: a for n, a in base.accounting["stages"].items() if n in raw},
+        "by_source": {
+            source: {n: a for n, a in totals["stages"].items() if n in raw}
+            for source, totals in base.accounting["by_source"].items()
+        },
+        "groups": {
+            group: {source: {n: a for n, a in stages.items() if n in raw} for source, stages in sources.items()}
+            for group, sources in base.accounting.get("groups", {}).items()
+        },
+        "damage": base.accounting["damage"],
+        "documents": base.accounting["documents"],
+    }
+
+
+def _changed(before: Plan, now: Plan) -> str:
+    """The first raw stage that differs."""
+
+    def raw(pipeline: Pipeline) -> dict[str, Any]:
+        return {n.name: (n.stage.settings, [c.text for c in n.clauses]) for n in pipeline.raw()}
+
+    old, new = raw(before.pipeline), raw(now.pipeline)
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return f"stage '{changed[0]}'" if changed else "the language"

@@ -1,0 +1,408 @@
+"""The run: carry out the plan wave by wave, account for every row, stop where a guard says so, write the hand-off."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from winnow.pipelines.engine import work
+from winnow.pipelines.engine.accounting import (
+    added,
+    check_damage,
+    check_failures,
+    check_guards,
+    grouped,
+    joined,
+    reconcile,
+)
+from winnow.pipelines.engine.audits import audits
+from winnow.pipelines.engine.declaration import Pipeline, load_pipeline
+from winnow.pipelines.engine.execute import Executor, Local, RunError, Shared
+from winnow.pipelines.engine.failures import in_folder, swept
+from winnow.pipelines.engine.handoff import read_manifest
+from winnow.pipelines.engine.heartbeat import Heartbeat
+from winnow.pipelines.engine.kernels import announce
+from winnow.pipelines.engine.known_inputs import remember
+from winnow.pipelines.engine.on_ray import OnRay
+from winnow.pipelines.engine.plan import Plan, pending
+from winnow.pipelines.engine.planning import plan_run, say_faults
+from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.resources import Resources, together
+from winnow.pipelines.engine.shared_ids import shared_ids, sharing
+from winnow.pipelines.engine.store import Store, fingerprint
+from winnow.pipelines.engine.stored import SHARDS, forget
+from winnow.pipelines.engine.tasklog import Entry, TaskLog
+from winnow.pipelines.results.finished import Run, begin, open_run, point_to, shown_selections
+from winnow.pipelines.selection.statistics import Question, tell
+from winnow.stages.stage import Terminal
+from winnow.tokenize.shard import Manifest
+from winnow.tokenize.writer import write_manifest
+
+__all__ = ["Driver", "Run", "locked", "open_run", "run"]
+
+LIGHT_DOCUMENTS = 200_000
+"""Up to so many documents, what reads signals alone is done by the driver, without starting Ray for it."""
+
+
+def run(
+    path: str | Path,
+    set: Sequence[str] = (),
+    *,
+    folder: str | Path | None = None,
+    local: bool = False,
+    workers: int | None = None,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Carry out a declaration; continue or do nothing where an earlier run already did the work.
+
+    `set`: `path=value` overrides. `folder`: where the run lives (path or fsspec URL; default `runs/<name>`). Raises
+    SpecError, StageError, StoreError or RunError, each with one clear sentence.
+    """
+    pipeline = load_pipeline(path, set)
+    root = str(folder) if folder is not None else f"runs/{pipeline.name}"
+    store = Store(root if "://" in root else str(Path(root).expanduser().resolve()))
+    return carry_out(pipeline, store, local=local, workers=workers, strict=strict, progress=progress)
+
+
+def carry_out(
+    pipeline: Pipeline,
+    store: Store,
+    *,
+    name: str | None = None,
+    base: Plan | None = None,
+    local: bool = False,
+    workers: int | None = None,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """The same for a checked pipeline. `name`: the selection that it completes, None for the folder's default. `base`: the
+    plan of the finished run that is continued, if it was its folder that was given."""
+    show = progress or Progress()
+    order = [*pipeline.sources, *pipeline.nodes]
+    with in_folder(store.root), Heartbeat(store, pipeline.name, show.say, order) as heartbeat:
+        plan, found = plan_run(pipeline, store, base, name, strict, show.say)
+        if not found and not any(pending(plan).values()):
+            accounting = store.read_json(plan.selection_done)
+            check_damage(accounting, strict)
+            _check(plan, accounting)
+            check_texts(plan, Local(plan))
+            point_to(plan, name)
+            heartbeat.found_done()
+            return Run(plan, accounting, True, name)
+        with (
+            locked(store),
+            heartbeat.of_run(),
+            in_folder(store.root),
+            swept(store),
+            TaskLog(store, show.say) as log,
+            show,
+        ):
+            say_faults(found, store, show.say)
+            forget(plan, found)
+            remember(plan)
+            begin(plan, name)
+            shards = frozenset(f.file.rpartition("/")[2] for f in found if f.step == SHARDS)
+
+            def took(entry: Entry) -> None:
+                log.add(entry)
+                heartbeat.took(entry)
+
+            show.watcher = heartbeat
+            asked = _asked(plan, pending(plan))
+            if asked and (local or not os.environ.get("RAY_ADDRESS")):  # the machines of a cluster compile their own
+                announce(show)
+            with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say) as executor:
+                accounting = Driver(plan, executor, show, strict, shards).run()
+            point_to(plan, name)
+            return Run(plan, accounting, False, name)
+
+
+def _asked(plan: Plan, waiting: Mapping[str, int]) -> dict[str, Resources]:
+    """What the stages that something has yet to measure take of a machine."""
+    nodes = plan.pipeline.nodes.values()
+    return {node.name: node.resources for node in nodes if waiting["ingest"] or waiting.get(node.name)}
+
+
+def _check(plan: Plan, accounting: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()) -> None:
+    """The guards on a finished selection."""
+    totals = {"": accounting, **accounting["by_source"]}
+    final = {name: {"kept_documents": t["kept"], "kept_tokens": t["tokens"]} for name, t in totals.items()}
+    by_source = {name: t["stages"] for name, t in accounting["by_source"].items()}
+    check_guards(plan, accounting["stages"], by_source, parts, final)
+    check_failures(plan, accounting["stages"], accounting["failed"])
+
+
+def check_texts(plan: Plan, executor: Executor) -> None:
+    """Raises RunError where the selection keeps documents whose text an earlier run of the folder gave up."""
+    freed = plan.store.read_json(plan.freed)
+    if freed is None or plan.selection in freed["keeps"]:
+        return
+    lost = sum(executor.run(work.textless, [(p.index,) for p in plan.partitions], True))
+    if lost:
+        raise RunError(
+            f"{plan.store.root}: {lost:,} documents that this selection keeps have no text any more, because an earlier run "
+            "here had 'rejected: metadata'; run in another folder to read them again"
+        )
+
+
+class Driver:
+    """Carries out one plan. `shards`: files of the hand-off that must be written again, though its manifest is there. State:
+    seconds and rows per stage, for the accounting and for later predictions."""
+
+    def __init__(
+        self, plan: Plan, executor: Executor, show: Progress, strict: bool, shards: frozenset[str] = frozenset()
+    ) -> None:
+        self.plan, self.executor, self.show, self.strict = plan, executor, show, strict
+        self.shards = shards
+        self.seconds: dict[str, float] = {}
+        self.measured: dict[str, int] = {}
+        self.wall = 0.0
+        self.light = False
+        self.accounts: list[dict[str, Any]] = []
+        self.started = time.perf_counter()
+
+    def run(self) -> dict[str, Any]:
+        """Everything that the plan still lacks."""
+        for wave in range(self.plan.last_wave + 1):
+            self._measure(wave)
+            if wave == 0:
+                ingested = self._ingested()
+            self._check_wave(wave)
+            self.conclude(wave)
+            self._check_together(wave)
+        accounting = self.select(ingested)
+        check_texts(self.plan, self.executor)
+        if self.plan.pipeline.terminal():
+            accounting["shards"] = self._shards()
+        if self.plan.pipeline.rejected == "metadata":
+            self._free()
+        accounting["work"] = {"seconds": self.seconds, "rows": self.measured, "tasks": self.wall}
+        accounting["wall"] = time.perf_counter() - self.started
+        self._history(accounting["wall"])
+        return accounting
+
+    def _measure(self, wave: int) -> None:
+        plan, nodes = self.plan, self.plan.wave(wave)
+        open_nodes = [n for n in nodes if not plan.store.exists(plan.covered(n.name))]
+        todo = [p.index for p in plan.partitions]
+        if not open_nodes:
+            todo = [i for i in todo if wave == 0 and plan.store.record(plan.records(plan.partitions[i])) is None]
+        elif self.light or wave == 0:
+            todo = [i for i in todo if work.uncovered(plan, i, wave)]
+        stages = [n.name for n in [*(plan.pipeline.raw() if wave == 0 else []), *nodes]]
+        title = (
+            f"measuring {len(stages)} stages" if len(stages) > 1 else f"measuring {stages[0]}" if stages else "reading"
+        )
+        self.accounts = []
+        results = self.executor.run(work.measure, [(i, wave) for i in todo], resources=self._resources(todo, wave))
+        there = len(plan.partitions) - len(todo)
+        for result in self.show.track(title, results, len(todo), there, (wave, plan.last_wave), stages):
+            self._took(result)
+            self.accounts.append({"index": result["index"], "stages": result["stages"]})
+        for node in open_nodes:
+            plan.store.write_json(plan.covered(node.name), {"partitions": len(plan.partitions)})
+
+    def _resources(self, todo: Sequence[int], wave: int) -> Resources:
+        """What a task takes that measures these partitions: the most of any stage that it has to measure. The raw stages
+        measure what is not read yet, and there every stage of the wave measures, too."""
+        plan, nodes = self.plan, self.plan.wave(wave)
+        every = together(n.resources for n in [*(plan.pipeline.raw() if wave == 0 else []), *nodes])
+        missing = together(n.resources for n in nodes if not plan.store.exists(plan.covered(n.name)))
+        if every == missing or any(plan.store.record(plan.records(plan.partitions[i])) is None for i in todo):
+            return every
+        return missing
+
+    def _check_wave(self, wave: int) -> None:
+        """The guards of stages that have just decided on every document, before anything is built on that."""
+        if len(self.accounts) == len(self.plan.partitions):
+            stages, by_source = added(self.plan, self.accounts)
+            check_guards(self.plan, stages, by_source, self.accounts)
+
+    def conclude(self, wave: int) -> None:
+        """What needs all documents, after a wave: reduces and statistics, in the order of the stages."""
+        plan = self.plan
+        for node in plan.pipeline.measured():
+            if plan.reduces.get(node.name) == wave and not plan.store.exists(plan.reduce_done(node.name)):
+                self._reduce(node.name)
+            if plan.resolves.get(node.name) == wave and not plan.store.exists(plan.told(node.name)):
+                self._tell(node.name)
+
+    def _check_together(self, wave: int) -> None:
+        """The guards of stages that all documents together decide, before others are measured on what they keep."""
+        plan = self.plan
+        for node in plan.pipeline.measured():
+            after = max(plan.reduces.get(node.name, -1), plan.resolves.get(node.name, -1))
+            if node.clauses and after == wave < plan.last_wave:
+                calls = [(p.index, node.name) for p in plan.partitions]
+                parts = list(self.executor.run(work.account, calls, self.light))
+                check_guards(plan, *added(plan, parts), parts)
+
+    def _reduce(self, name: str) -> None:
+        buckets = work.buckets(self.plan, name)
+        each = max(buckets, 1) if self.light else 1  # few documents: what a stage sees of them is the greater work
+        calls = [(name, first, min(first + each, buckets), buckets) for first in range(0, buckets, each)]
+        takes = replace(self.plan.pipeline.nodes[name].resources, actors=None)
+        exchanged = self.executor.run(work.exchange, calls, self.light, takes)
+        for result in self.show.track(f"{name}: exchange", exchanged, len(calls)):
+            self._took(result)
+        reduced = self.executor.run(work.reduce, [(name, buckets)], self.light, takes)
+        for result in self.show.track(f"{name}: reduce", reduced, 1):
+            self._took(result)
+
+    def _tell(self, name: str) -> None:
+        """The statistics that a stage's clauses compare with."""
+        plan = self.plan
+
+        def ask(questions: Sequence[Question]) -> Iterable[Any]:
+            shared = Shared(questions)
+            calls = [(name, p.index, shared) for p in plan.partitions]
+            return self.show.track(f"{name}: statistics", self.executor.run(work.tell, calls, self.light), len(calls))
+
+        told = tell(plan.pipeline.nodes[name], ask)
+        plan.store.write_json(plan.told(name), {column: figures.json() for column, figures in told.items()})
+
+    def _ingested(self) -> dict[str, Any]:
+        """Accounts of everything before the documents, from the parts' records; guards on failures and wipe-outs."""
+        parts, damage, documents = [], [], 0
+        for partition in self.plan.partitions:
+            record = self.plan.store.record(self.plan.records(partition))
+            if record is None:
+                raise RunError(f"partition {partition.key} of {partition.source} was not ingested")
+            parts.append({"index": partition.index, "stages": record["stages"]})
+            damage += record["damage"]
+            documents += record["documents"]
+        stages, by_source = added(self.plan, parts)
+        total = {
+            "stages": stages,
+            "by_source": by_source,
+            "groups": grouped(self.plan, parts),
+            "damage": damage,
+            "documents": documents,
+        }
+        self.light = documents <= LIGHT_DOCUMENTS
+        reconcile(stages)
+        check_damage(total, self.strict)
+        if not any(stages[name]["in"] for name in self.plan.pipeline.sources if name in stages):
+            raise RunError(f"{', '.join(self.plan.pipeline.sources)}: the input holds no records")
+        check_guards(self.plan, stages, by_source, parts)
+        check_failures(self.plan, stages, sum(account["failed"] for account in stages.values()))
+        return total
+
+    def select(self, ingested: Mapping[str, Any]) -> dict[str, Any]:
+        """Decide on every document. `ingested`: stages, by_source, damage and documents of all before them."""
+        plan = self.plan
+        if plan.store.exists(plan.selection_done):
+            accounting = dict(plan.store.read_json(plan.selection_done))
+            _check(plan, accounting)
+            return accounting
+        shared = shared_ids(plan, self.executor, self.light)
+        calls = [(p.index,) for p in plan.partitions]
+        results = list(self.show.track("selection", self.executor.run(work.select, calls, self.light), len(calls)))
+        results.sort(key=lambda r: int(r["index"]))
+        stages, by_source = added(plan, results)
+        stages = {**ingested["stages"], **stages}
+        reconcile(stages)
+        accounting = {**ingested, **_totals(results), "stages": stages}
+        accounting["failed"] += sum(account["failed"] for account in ingested["stages"].values())
+        accounting["by_source"] = {
+            name: {"stages": {**ingested["by_source"].get(name, {}), **accounts}}
+            | _totals([r for r in results if plan.partitions[r["index"]].source == name])
+            for name, accounts in by_source.items()
+        }
+        _check(plan, accounting, results)
+        if accounting["documents"] != ingested["documents"]:
+            raise RunError(
+                f"rows do not reconcile: {ingested['documents']} documents ingested, {accounting['documents']} decided"
+            )
+        accounting["reports"] = {name: plan.store.read_json(plan.reduce_done(name))["report"] for name in plan.reduces}
+        accounting["groups"] = joined(ingested["groups"], grouped(plan, results))
+        accounting["reports"] |= audits(plan, accounting["groups"])
+        if len(shared):
+            accounting["shared_ids"] = sharing(plan, shared)
+        accounting["digest"] = fingerprint([r["hash"] for r in results])
+        plan.store.write_json(plan.selection_done, accounting)
+        return accounting
+
+    def _shards(self) -> dict[str, Any]:
+        plan, manifest = self.plan, read_manifest(self.plan.store, self.plan.shards)
+        if manifest is None or self.shards:
+            shards = work.plan_shards(plan)
+            there = [] if manifest is None else [entry.model_dump() for entry in manifest.shards]
+            entries = []
+            if len(there) == len(shards):  # the first brings what is no shard, such as the tokenizer
+                entries = [e for e in there if e["file"] not in self.shards]
+                others = self.shards - {e["file"] for e in there}
+                entries = entries[1:] if others and entries[:1] == there[:1] else entries
+                shards = [s for s, e in zip(shards, there, strict=True) if e not in entries]
+            node = plan.pipeline.terminal()
+            assert node is not None and isinstance(node.stage, Terminal)
+            takes = replace(node.resources, actors=None)
+            results = self.executor.run(work.write_shard, [(s,) for s in shards], self.light, takes)
+            for result in self.show.track("shards", results, len(shards)):
+                self._took(result)
+                entries.append(result["entry"])
+            made = node.stage.manifest(sorted(entries, key=lambda e: str(e["file"])))
+            write_manifest(plan.store.url(plan.shards), made)
+            manifest = Manifest.model_validate(made)
+        return manifest.model_dump(mode="json")
+
+    def _took(self, result: dict[str, Any]) -> None:
+        self.wall += result["wall"]
+        for name, seconds in result["seconds"].items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        for name, rows in result["measured"].items():
+            self.measured[name] = self.measured.get(name, 0) + rows
+        self.show.rows(result["rows"])
+
+    def _free(self) -> None:
+        """Give up the text of documents that no selection of the folder keeps, as `rejected: metadata` asks."""
+        plan = self.plan
+        keeps = (plan.store.read_json(plan.freed) or {}).get("keeps", [])
+        calls = [
+            (p.index, keeps) for p in plan.partitions if "freed" not in (plan.store.record(plan.documents(p)) or {})
+        ]
+        if plan.selection not in keeps:
+            keeps = [plan.selection, *shown_selections(plan)]
+            calls = [(p.index, keeps) for p in plan.partitions]
+        if calls:
+            for _ in self.show.track("free rejected text", self.executor.run(work.free, calls, self.light), len(calls)):
+                pass
+            plan.store.write_json(plan.freed, {"keeps": keeps})
+
+    def _history(self, wall: float) -> None:
+        """Seconds and rows of each stage in this folder, for the next plan's prediction and the report."""
+        before = self.plan.store.read_json("work.json", hint=True) or {"seconds": {}, "rows": {}, "wall": 0.0}
+        for key, now in (("seconds", self.seconds), ("rows", self.measured)):
+            before[key] = before[key] | {n: before[key].get(n, 0) + value for n, value in now.items()}
+        before["wall"] += wall
+        self.plan.store.write_json("work.json", before)
+
+
+def _totals(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {key: sum(r[key] for r in results) for key in ("kept", "failed", "pending", "copies", "tokens", "documents")}
+
+
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """One run at a time in a local folder; the lock goes with the process that holds it."""
+    if not store.local:
+        yield
+        return
+    Path(store.path("")).mkdir(
+        mode=0o700, parents=True, exist_ok=True
+    )  # texts are in it, and what a source is opened with
+    with Path(store.path(".lock")).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"{store.root}: another run is at work in this folder; wait for it, or choose another --folder"
+            ) from None
+        yield

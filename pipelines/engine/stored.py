@@ -1,0 +1,202 @@
+"""Whether what a run recorded is there: every part, record and shard, by size from one listing per folder, or by hash.
+
+A file that is not what was recorded is a `Fault`; `forget` takes back the claim that it is there, so that the run makes it
+again, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from winnow.pipelines.engine.handoff import manifest_name, read_manifest
+from winnow.pipelines.engine.ledger import listed
+from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.store import Store, StoreError
+from winnow.stages.stage import Corpus
+from winnow.tokenize.shard import Manifest
+
+INGEST, SELECTION, SHARDS, SHOWN = "@ingest", "@selection", "@shards", "@shown"
+"""Steps of a run that are no stage's, as `Fault.step` names them; no stage can be named so."""
+
+THREADS = 16
+"""Records that are read at a time where they lie on object storage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A stored file that is not what was recorded. `step` makes it: INGEST, SELECTION, SHARDS or a stage; `key` is of its
+    partition, '' where it is about all of them."""
+
+    file: str
+    error: StoreError
+    step: str
+    key: str = ""
+
+
+def faults(plan: Plan, strict: bool = False) -> list[Fault]:
+    """What the plan's finished steps recorded and what is missing, cut or (`strict`: hashed) damaged, in the order of the
+    steps. What was never finished is no fault."""
+    return [*_ingest(plan, strict), *_stages(plan, strict), *_decided(plan, strict), *_handed_off(plan, strict)]
+
+
+def shown(store: Store) -> list[Fault]:
+    """The file that says what the folder shows by default, where it is damaged."""
+    return list(_json(store, SHOWN, "run.json"))
+
+
+def unread(plan: Plan, found: Sequence[Fault]) -> set[str]:
+    """Keys of the partitions whose input must be read: for the first time, or because of these faults."""
+    there = listed(plan.store.fs, plan.store.path(f"records/{plan.ingest}"))
+    lost = {fault.key for fault in found if fault.step == INGEST}
+    return {p.key for p in plan.partitions if p.key in lost or f"{p.key}.json" not in there}
+
+
+def forget(plan: Plan, found: Sequence[Fault]) -> None:
+    """Take back the claim that these files are there. Only the holder of the run's lock calls this."""
+    store = plan.store
+    for step in dict.fromkeys(fault.step for fault in found):
+        mine = [fault for fault in found if fault.step == step]
+        keys = [fault.key for fault in mine if fault.key]
+        if step == INGEST:
+            for key in keys:
+                store.remove(f"records/{plan.ingest}/{key}.json")
+            if any(fault.file == plan.freed for fault in mine):
+                store.write_json(plan.freed, {"keeps": []})  # texts are looked at before anything relies on them
+        elif step == SELECTION:
+            store.remove(plan.selection_done)
+        elif step == SHOWN:
+            store.remove("run.json")  # which the end of the run writes
+        elif step == SHARDS:
+            for fault in mine:
+                if fault.file == manifest_name(plan.shards):
+                    store.remove(fault.file)
+        else:
+            _forget_stage(plan, step, mine)
+
+
+def _forget_stage(plan: Plan, step: str, mine: Sequence[Fault]) -> None:
+    store = plan.store
+    for fault in mine:
+        if fault.key:
+            store.remove(f"{fault.file.rpartition('.')[0]}.json")
+    if any(fault.file.startswith("signals/") for fault in mine):
+        store.remove_all(f"signals/{step}/{plan.measure[step]}/covers-*.json")
+    if any(fault.file.startswith("corpus/") for fault in mine):
+        store.remove(plan.reduce_done(step))
+        store.remove_all(f"corpus/{step}/{plan.corpus[step]}/exchange-*")
+    if any(fault.file.startswith("statistics/") for fault in mine):
+        store.remove(plan.told(step))
+
+
+def _ingest(plan: Plan, strict: bool) -> Iterator[Fault]:
+    """Of every partition that counts as read: its records, its documents and what the raw stages measured."""
+    folder = f"records/{plan.ingest}"
+    there = listed(plan.store.fs, plan.store.path(folder))
+    keys = [p.key for p in plan.partitions if f"{p.key}.json" in there]
+    yield from _parts(plan.store, INGEST, folder, keys, strict)
+    folders = [f"documents/{plan.ingest}", *(f"signals/{n.name}/{plan.ingest}" for n in plan.pipeline.raw())]
+    for folder in folders if keys else ():
+        yield from _parts(plan.store, INGEST, folder, keys, strict)
+    yield from _json(plan.store, INGEST, plan.freed)
+
+
+def _stages(plan: Plan, strict: bool) -> Iterator[Fault]:
+    """What documents' stages measured and what their reduces wrote; of those that are not done what they have so far."""
+    keys = [p.key for p in plan.partitions]
+    for node in plan.pipeline.measured():
+        if node.name in plan.measure:
+            covers = plan.covered(node.name)
+            yield from _json(plan.store, node.name, covers)
+            folder, done = covers.rpartition("/")[0], plan.store.exists(covers)
+            yield from _parts(plan.store, node.name, folder, keys, strict, required=done)
+        if isinstance(node.stage, Corpus):
+            done_name = plan.reduce_done(node.name)
+            yield from _json(plan.store, node.name, done_name)
+            folder, done = done_name.rpartition("/")[0], plan.store.exists(done_name)
+            there = listed(plan.store.fs, plan.store.path(folder))
+            exchanged = [] if done else [n.removesuffix(".json") for n in there if n.startswith("exchange-")]
+            wanted = keys if done else [n for n in exchanged if f"{n}.json" in there]
+            yield from _parts(plan.store, node.name, folder, wanted, strict, required=done)
+    for name in plan.statistics:
+        yield from _json(plan.store, name, plan.told(name))
+
+
+def _decided(plan: Plan, strict: bool) -> Iterator[Fault]:
+    yield from _json(plan.store, SELECTION, plan.selection_done)
+    if plan.store.exists(plan.selection_done):
+        folder = plan.selection_done.rpartition("/")[0]
+        yield from _parts(plan.store, SELECTION, folder, [p.key for p in plan.partitions], strict, required=True)
+
+
+def _handed_off(plan: Plan, strict: bool) -> Iterator[Fault]:
+    """The manifest, the shards that it names and the tokenizer."""
+    store, name = plan.store, manifest_name(plan.shards)
+    try:
+        manifest = read_manifest(store, plan.shards) if plan.pipeline.terminal() else None
+    except StoreError as error:
+        yield Fault(name, error, SHARDS)
+        return
+    if manifest is None:
+        return
+    there = listed(store.fs, store.path(plan.shards))
+    for file, size, digest in files_of(manifest):
+        full = f"{plan.shards}/{file}"
+        found = there.get(file)
+        try:
+            if found is None:
+                raise store.damaged(full, "missing")
+            if size is not None and found[0] != size:
+                raise store.damaged(full, f"has {found[0]:,} bytes, expected {size:,}: it was cut or replaced")
+            if strict or size is None:  # the tokenizer, which is small
+                store.check(full, found[0], digest, again=strict)
+        except StoreError as error:
+            yield Fault(full, error, SHARDS)
+
+
+def files_of(manifest: Manifest) -> list[tuple[str, int | None, str]]:
+    """Name, size where it is recorded, and sha256 of every file that a manifest names."""
+    tokenizer = manifest.tokenizer
+    return [(s.file, s.bytes, s.digest) for s in manifest.shards] + [(tokenizer.file, None, tokenizer.sha256)]
+
+
+def _json(store: Store, step: str, name: str) -> Iterator[Fault]:
+    try:
+        store.read_json(name)
+    except StoreError as error:
+        yield Fault(name, error, step)
+
+
+def _parts(
+    store: Store, step: str, folder: str, keys: Collection[str], strict: bool, required: bool = True
+) -> Iterator[Fault]:
+    """Of the parts of a folder those that are not what was recorded. `required`: one without a record is a fault, too."""
+    there = listed(store.fs, store.path(folder))
+    unknown: list[tuple[str, tuple[int, str]]] = []
+    for key in keys:
+        name, found = f"{folder}/{key}.arrow", there.get(f"{key}.arrow")
+        if f"{key}.json" not in there:
+            if required:
+                yield Fault(name, store.damaged(name, "missing, or never finished"), step, key)
+        elif found is None:
+            yield Fault(name, store.damaged(name, "missing"), step, key)
+        elif strict or not store.ledger.sized(name, *found):
+            unknown.append((key, found))
+
+    def one(asked: tuple[str, tuple[int, str]]) -> Fault | None:
+        key, (size, stamp) = asked
+        name = f"{folder}/{key}.arrow"
+        try:
+            record = store.read_json(f"{folder}/{key}.json")
+            if size != record["bytes"]:
+                raise store.damaged(name, f"has {size:,} bytes, expected {record['bytes']:,}: it was cut or replaced")
+            if strict:
+                store.check(name, size, record["hash"])
+            store.ledger.add(name, size, stamp, record["hash"], hashed=False)
+        except StoreError as error:
+            return Fault(error.file, error, step, key)
+        return None
+
+    with ThreadPoolExecutor(1 if store.local else THREADS) as pool:
+        yield from (fault for fault in pool.map(one, unknown) if fault is not None)

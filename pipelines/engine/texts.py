@@ -1,0 +1,138 @@
+"""Texts as a stage sees them: as they were stored, with the edits of the stages above it applied.
+
+A text is stored once. Stages that change texts store what to change (`filters/edits.py`), and whoever reads a text says
+whose edits it should have: those above a stage for what that stage sees, all of them for what is handed off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.filters.edits import apply_column
+from winnow.pipelines.engine.inputs import Partition
+from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.store import BATCH_ROWS
+from winnow.pipelines.engine.view import View, read_signals
+from winnow.stages.stage import EDITED, RETITLED, Measured, StageError
+
+CONTENT = ("text", "title")
+"""The columns of documents that edits change."""
+
+
+def hidden(plan: Plan, editor: str) -> list[str]:
+    """The columns in which a stage says what to change."""
+    stage = plan.pipeline.nodes[editor].stage
+    retitles = isinstance(stage, Measured) and RETITLED in stage.hidden()
+    return [EDITED, RETITLED] if retitles else [EDITED]
+
+
+class Stretches:
+    """The documents of a view as each of its stages sees them. State: the versions made so far, by their editors."""
+
+    def __init__(self, plan: Plan, view: View, stored: Callable[[], pa.RecordBatch]) -> None:
+        self.plan, self.view, self.stored = plan, view, stored
+        self.made: dict[tuple[str, ...], pa.RecordBatch] = {}
+
+    def seen_by(self, stage: str) -> pa.RecordBatch:
+        """The documents that a stage sees, all rows of the view."""
+        return self._edited(self.plan.pipeline.nodes[stage].edited_by)
+
+    def check(self, stage: str, rows: npt.NDArray[np.intp]) -> None:
+        """Raises StageError where the text that a stage is to measure was given up."""
+        view = self.view
+        record = None if view.batch is not None else self.plan.store.record(self.plan.documents(view.partition))
+        if record is None or "freed" not in record:
+            return
+        now = np.asarray(pc.binary_length(self._edited(()).column("text")).to_numpy(zero_copy_only=False))[rows]
+        before = view.documents(["text_bytes"]).get_column("text_bytes").to_numpy()[rows]
+        if lost := int(((now == 0) & (before > 0)).sum()):
+            raise StageError(
+                f"{stage}: {lost:,} documents of partition {view.partition.key} have no text any more, because an earlier run "
+                "had 'rejected: metadata'; run in another folder to read them again"
+            )
+
+    def _edited(self, editors: tuple[str, ...]) -> pa.RecordBatch:
+        if editors not in self.made:
+            if not editors:
+                self.made[editors] = self.stored()
+            else:
+                changes = self.view.table(editors[-1], hidden(self.plan, editors[-1]))
+                self.made[editors] = _changed(self._edited(editors[:-1]), changes)
+        return self.made[editors]
+
+
+def read_documents(plan: Plan, partition: Partition, columns: Sequence[str], editors: Sequence[str]) -> pa.Table:
+    """Columns of a partition's documents, texts and titles with these stages' edits."""
+    table = plan.store.read(plan.documents(partition), columns)
+    if any(column in CONTENT for column in columns):
+        for editor in editors:
+            table = _changed(table, read_signals(plan, plan.pipeline.nodes[editor], partition, hidden(plan, editor)))
+    return table
+
+
+class Reader:
+    """A partition's documents, one batch of BATCH_ROWS at a time, texts and titles with these stages' edits. State: the
+    open part and the edits."""
+
+    def __init__(self, plan: Plan, partition: Partition, columns: Sequence[str], editors: Sequence[str]) -> None:
+        self.stored = plan.store.reader(plan.documents(partition), columns)
+        self.changes = [
+            read_signals(plan, plan.pipeline.nodes[editor], partition, hidden(plan, editor)) for editor in editors
+        ]
+
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+        return int(self.stored.num_record_batches)
+
+    def batch(self, number: int) -> pa.RecordBatch:
+        """One batch."""
+        found = self.stored.get_batch(number)
+        for changes in self.changes:
+            found = _changed(found, changes.slice(number * BATCH_ROWS, found.num_rows))
+        return found
+
+
+def handed_off(frame: pl.LazyFrame, edited: Sequence[tuple[str, str | None]]) -> pl.LazyFrame:
+    """Lazily the same frame, `text` and `title` with edits in the columns named: per stage, in order, its EDITED column
+    and its RETITLED one, if it has one."""
+    for edits, title in edited:
+        text = pl.struct("text", edits).map_batches(_apply, return_dtype=pl.String, is_elementwise=True)
+        frame = frame.with_columns(text.alias("text"))
+        if title is not None:
+            frame = frame.with_columns(pl.coalesce(title, "title").alias("title"))
+    return frame
+
+
+def _apply(rows: pl.Series) -> pl.Series:
+    text, changes = (rows.struct.field(name) for name in rows.struct.fields)
+    if changes.null_count() == len(changes):
+        return text
+    return pl.Series("text", apply_column(_plain(text.to_arrow()), _plain(changes.to_arrow())))
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    """Polars' views of strings and large lists, as Arrow's own kernels take them."""
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
+
+
+def _changed(documents: pa.RecordBatch | pa.Table, changes: pa.Table) -> pa.RecordBatch | pa.Table:
+    """The documents with one stage's edits, row-aligned."""
+    names = documents.schema.names
+    if "text" in names:
+        text, edits = (_whole(column) for column in (documents.column("text"), changes.column(EDITED)))
+        documents = documents.set_column(names.index("text"), "text", apply_column(text, edits))
+    if "title" in names and RETITLED in changes.schema.names:
+        title = pc.coalesce(_whole(changes.column(RETITLED)), _whole(documents.column("title")))
+        documents = documents.set_column(names.index("title"), "title", title)
+    return documents
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

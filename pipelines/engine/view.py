@@ -1,0 +1,354 @@
+"""A partition as a stage sees it: signals loaded on demand, each stage's verdict on each row computed once.
+
+Used in two ways: over a stretch of rows while they are being measured (results are `put` as they come), and over a
+whole partition afterwards (`PartView`, the selection, everything that explains one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.filters.edits import EDITS
+from winnow.pipelines.engine.graph import Node
+from winnow.pipelines.engine.inputs import Partition
+from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.store import Store, StoreError
+from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, compiled
+from winnow.pipelines.selection.statistics import Told, apply
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, holds, verdict
+from winnow.stages.stage import EDITED, Corpus, Measured, StageError, Terminal
+
+MEASURED, ERROR = "_measured", "_error"
+"""Columns of every signals part: whether the row was measured, and why it failed (null if it did not)."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Unmeasured(StageError):
+    """Rows that a stage must decide on were never measured."""
+
+
+class View:
+    """Rows [start, start + rows) of a partition. State: the signal tables loaded or put so far, and verdicts.
+
+    In a lenient plan a row that a stage sees but never measured is PENDING there rather than an error.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        partition: Partition,
+        start: int,
+        rows: int,
+        loaded: dict[str, pa.Table] | None = None,
+        batch: pa.RecordBatch | None = None,
+    ) -> None:
+        self.plan, self.partition, self.start, self.rows = plan, partition, start, rows
+        self.loaded = {} if loaded is None else loaded  # whole parts, shared by the views of one partition
+        self.batch = batch  # the documents of the rows, where they are at hand
+        self.tables: dict[str, pa.Table] = {}
+        self.kept: dict[str, list[Mask]] = {}
+        self.verdicts: dict[str, tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]] = {}
+
+    def put(self, stage: str, table: pa.Table) -> None:
+        """Signals of a stage measured just now, aligned with the rows."""
+        self.tables[stage] = table
+
+    def table(self, stage: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The public signals of a stage under their bare names, with MEASURED and ERROR; loaded if need be.
+
+        `columns` names those that are wanted: where the part is not at hand, no others are read.
+        """
+        if stage in self.tables:
+            return self.tables[stage]
+        node = self.plan.pipeline.nodes[stage]
+        have = self.loaded.get(stage)
+        wanted = list(dict.fromkeys([*(node.stage.signals() if columns is None else columns), MEASURED, ERROR]))
+        missing = [c for c in wanted if have is None or c not in have.schema.names]
+        if missing:
+            read = read_signals(self.plan, node, self.partition, missing)
+            if have is not None:
+                for name in missing:
+                    have = have.append_column(name, read.column(name))
+            self.loaded[stage] = read if have is None else have
+        return self.loaded[stage].slice(self.start, self.rows)
+
+    def frame(self, signals: Sequence[str]) -> pl.DataFrame:
+        """Dotted signals as columns."""
+        wanted: dict[str, list[str]] = {}
+        for signal in dict.fromkeys(signals):
+            stage, _, bare = signal.partition(".")
+            wanted.setdefault(stage, []).append(bare)
+        tables = {stage: self.table(stage, columns) for stage, columns in wanted.items()}
+        columns = {f"{stage}.{c}": pl.from_arrow(tables[stage].column(c)) for stage in wanted for c in wanted[stage]}
+        return pl.DataFrame(columns) if columns else pl.DataFrame({"_": np.zeros(self.rows, np.uint8)})
+
+    def documents(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Columns of the documents (id, url, date, source, title, text), and `text_bytes`: UTF-8 bytes of the text."""
+        plain = [c for c in columns if c != "text_bytes"]
+        out = {}
+        if plain:
+            if self.batch is not None:
+                table = pa.Table.from_batches([self.batch]).select(plain)
+            else:
+                table = self.plan.store.read(self.plan.documents(self.partition), plain).slice(self.start, self.rows)
+            out = {c: pl.from_arrow(table.column(c)) for c in plain}
+        if "text_bytes" in columns:
+            out["text_bytes"] = pl.Series(self._bytes())
+        return pl.DataFrame({c: out[c] for c in columns})
+
+    def ids(self) -> pa.Array:
+        """The documents' ids, from the records where most of those became documents: they lie in larger batches."""
+        if self.batch is None:
+            store, part = self.plan.store, self.plan.records(self.partition)
+            record = store.record(part)
+            if record is not None and record["rows"] <= 2 * record["documents"]:
+                table = store.read(part, ["id", "status"])
+                kept = (
+                    table.column("id").filter(pc.equal(table.column("status"), KEPT))
+                    if record["rows"] > record["documents"]
+                    else table.column("id")
+                )
+                return kept.slice(self.start, self.rows).combine_chunks()
+        return self.documents(["id"]).get_column("id").to_arrow()
+
+    def inputs(self, clauses: Sequence[Clause], told: bool = True) -> pl.DataFrame:
+        """Everything that clauses read: signals, the document's random numbers, and (`told`) the stage's statistics."""
+        frame = self.frame([s for clause in clauses for s in clause.signals])
+        noise = {c: s for clause in clauses if clause.draws for c, s in self._noise(clause).items()}
+        weights = {s.weight for clause in clauses for s in clause.statistics}
+        if BYTES in weights:
+            noise[BYTES] = pl.Series(self._bytes())
+        frame = frame.with_columns(s.alias(c) for c, s in noise.items()) if noise else frame
+        statistics = [s for clause in clauses for s in clause.statistics]
+        if told and statistics:
+            stage = clauses[0].name.partition(".")[0]
+            frame = apply(statistics, self._told(stage), frame, self.hashes)
+        return frame
+
+    def flag(self, stage: str, column: str) -> Mask:
+        """MEASURED, or whether ERROR is set, as booleans."""
+        values = self.table(stage, []).column(column)
+        flags = values if column == MEASURED else values.is_valid()
+        return np.asarray(flags.to_numpy(zero_copy_only=False), dtype=bool)
+
+    def seen(self, node: Node) -> Mask:
+        """Which rows a stage sees: those that every ancestor with clauses keeps."""
+        mask = self._kept_by(self.plan.pipeline.gates(node))
+        if isinstance(node.stage, (Corpus, Terminal)):
+            for name in {signal.partition(".")[0] for signal in node.stage.reads()}:
+                mask &= ~self.flag(name, ERROR)  # what it reads failed there, and is accounted for there
+                if self.plan.lenient:
+                    mask &= self.flag(name, MEASURED)  # likewise
+        return mask
+
+    def needed(self, node: Node) -> Mask:
+        """Which rows a stage must measure: those it sees, and those that its own signals help to choose."""
+        own, *others = (self._kept_by(gates) for gates in self.plan.pipeline.needs(node))
+        for mask in others:
+            own |= mask
+        return own
+
+    def holds(self, node: Node) -> list[Mask]:
+        """For every clause of a stage, whether it keeps each row; means nothing for a row that it does not see."""
+        if node.name not in self.kept:
+            self.kept[node.name] = self._holds(node) if node.clauses else []
+        return self.kept[node.name]
+
+    def verdict(self, node: Node) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
+        """(status, index of the first failing clause) of every row at a stage; see `selection.verdict`.
+
+        Raises StageError where a row that the stage sees was never measured, unless the view is lenient.
+        """
+        if node.name not in self.verdicts:
+            prefix = f"{node.name}."
+            own = [s.removeprefix(prefix) for c in node.clauses for s in c.signals if s.startswith(prefix)]
+            self.table(node.name, own)  # with MEASURED and ERROR: the part is opened once
+            seen, failed = self.seen(node), self.flag(node.name, ERROR)
+            measured = self.flag(node.name, MEASURED) | failed
+            if not self.plan.lenient:
+                self.check_measured(node, seen, measured)
+                self.check_read(node, seen & ~failed)
+            for other in self._read(node) if self.plan.lenient else ():
+                measured &= self.flag(other.name, MEASURED) | self.flag(other.name, ERROR)
+            told = self.tells(node)
+            self.verdicts[node.name] = verdict(self.holds(node) if told else [], seen, failed, measured & told)
+        return self.verdicts[node.name]
+
+    def multiplicity(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64] | None:
+        """How often these stages have each row repeated, together; None where none of them says. Raises StageError
+        for a number that is none."""
+        out = None
+        for node in nodes:
+            factors: list[npt.NDArray[np.float64]] = []
+            if node.repeat is not None:
+                factors.append(self._repeat(node, node.repeat))
+            if "multiplicity" in node.stage.signals():
+                column = self.table(node.name, ["multiplicity"]).column("multiplicity")
+                factors.append(np.nan_to_num(column.to_numpy(zero_copy_only=False).astype(np.float64)))
+            for factor in factors:
+                out = factor if out is None else out * factor
+        return out
+
+    def tells(self, node: Node) -> bool:
+        """Whether what a stage's clauses compare with is there: of a run that did not finish, statistics may not be."""
+        return not (self.plan.unfinished and node.statistics) or self.plan.store.exists(self.plan.told(node.name))
+
+    def decided(self) -> pl.DataFrame:
+        """The finished selection of the rows: status, multiplicity, reason; of a run that did not finish what its stages
+        decided so far."""
+        if self.plan.unfinished and self.plan.store.record(self.plan.selected(self.partition)) is None:
+            return self._so_far()
+        table = self.plan.store.read(self.plan.selected(self.partition)).slice(self.start, self.rows)
+        return pl.DataFrame({c: pl.from_arrow(table.column(c)) for c in table.schema.names})
+
+    def _so_far(self) -> pl.DataFrame:
+        """The first stage that dropped a row or failed on it, else PENDING at the first that has not decided, if any."""
+        status, reason = np.full(self.rows, PENDING, np.uint8), np.full(self.rows, -1, np.int16)
+        number = 0
+        for node in self.plan.pipeline.measured():
+            at, first = self.verdict(node)
+            lost = (status == PENDING) & ((at == DROPPED) | (at == FAILED))
+            reason[lost], status[lost] = number + 1 + first[lost], at[lost]
+            reason[(status == PENDING) & (at == PENDING) & (reason < 0)] = number
+            number += len(node.clauses) + 2
+        return pl.DataFrame({"status": status, "multiplicity": np.zeros(self.rows, np.uint16), "reason": reason})
+
+    def check_measured(self, node: Node, seen: Mask, measured: Mask) -> None:
+        """Refuses to decide on rows that were never measured, and takes back the claim that they were.
+
+        A worker that outlives its killed driver can put an older part back over a newer one; the next run looks again.
+        """
+        if lost := int((seen & ~measured).sum()):
+            plan = self.plan
+            if node.name in plan.measure:
+                plan.store.remove(plan.covered(node.name))
+            if node.name in plan.corpus:
+                plan.store.remove(plan.reduce_done(node.name))
+                plan.store.remove_all(f"corpus/{node.name}/{plan.corpus[node.name]}/exchange-*")
+            raise Unmeasured(
+                f"{node.name}: {lost} of {int(seen.sum())} rows of partition {self.partition.key} were never measured; "
+                "run again to measure them"
+            )
+
+    def check_read(self, node: Node, rows: Mask) -> None:
+        """Refuses to decide by the signals of a later stage (the tokens) on rows where that never measured them."""
+        for other in self._read(node):
+            if isinstance(other.stage, Terminal):
+                self.check_measured(other, rows, self.flag(other.name, MEASURED) | self.flag(other.name, ERROR))
+
+    def _read(self, node: Node) -> list[Node]:
+        """The stages whose signals a stage's clauses and repeat read beside its own."""
+        nodes = [self.plan.pipeline.nodes[name] for name in sorted(node.decides_by())]
+        return [other for other in nodes if isinstance(other.stage, Measured)]
+
+    def _holds(self, node: Node) -> list[Mask]:
+        try:
+            return holds(node.clauses, self.inputs(node.clauses))
+        except (pl.exceptions.PolarsError, ValueError, OverflowError) as error:
+            raise StageError(
+                f"{node.name}.keep: {_culprit(node.clauses, self)}: {' '.join(str(error).split())[:200]}"
+            ) from error
+
+    def _kept_by(self, gates: Sequence[Node]) -> Mask:
+        mask = np.ones(self.rows, bool)
+        for gate in gates:
+            mask &= self.verdict(gate)[0] == KEPT
+        return mask
+
+    def _repeat(self, node: Node, repeat: Clause) -> npt.NDArray[np.float64]:
+        """1 where the stage does not keep a row: what it would have been repeated is of no matter."""
+        kept = self.verdict(node)[0] == KEPT
+        try:
+            value = self.inputs([repeat]).select(compiled(repeat.sql).cast(pl.Float64).alias("n")).get_column("n")
+        except (pl.exceptions.PolarsError, ValueError, OverflowError) as error:
+            raise StageError(f"{node.name}.repeat: '{repeat.text}': {' '.join(str(error).split())[:200]}") from error
+        numbers = value.to_numpy() if len(value) == self.rows else np.full(self.rows, value.to_numpy()[0])
+        if self.plan.lenient:
+            for other in self._read(node):
+                kept &= self.flag(other.name, MEASURED) | self.flag(other.name, ERROR)
+        wrong = kept & ~((numbers >= 0) & np.isfinite(numbers))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            name = self.documents(["id"]).item(row, 0)
+            raise StageError(
+                f"{node.name}.repeat: '{repeat.text}' gives {numbers[row]} for {int(wrong.sum()):,} documents of partition "
+                f"{self.partition.key}, such as '{name}'; expected a number from 0 on (coalesce(x, 1) gives nulls a value)"
+            )
+        return np.where(kept, numbers, 1.0)
+
+    def _noise(self, clause: Clause) -> dict[str, pl.Series]:
+        from winnow.filters import noise
+
+        ids, seed = self.ids(), self.plan.pipeline.seed
+        text = " ".join([clause.sql, *(s.key for s in clause.statistics)])
+        drawn = {}
+        if UNIFORM in text:
+            drawn[f"{UNIFORM} {clause.name}"] = pl.Series(noise.uniform(ids, seed, clause.name))
+        if GUMBEL in text:
+            drawn[f"{GUMBEL} {clause.name}"] = pl.Series(noise.gumbel(ids, seed, clause.name))
+        return drawn
+
+    def hashes(self, salt: str) -> npt.NDArray[np.uint64]:
+        """One hash per document: of its id, with the pipeline's seed and a salt."""
+        from winnow.filters import noise
+
+        return noise.hashes(self.ids(), self.plan.pipeline.seed, salt)
+
+    def _told(self, stage: str) -> dict[str, Told]:
+        return _read_told(self.plan.store, self.plan.told(stage))
+
+    def _bytes(self) -> npt.NDArray[np.int64]:
+        if self.batch is not None:
+            return np.asarray(pc.binary_length(self.batch.column("text")).to_numpy(zero_copy_only=False), np.int64)
+        records = self.plan.store.read(self.plan.records(self.partition), ["text_bytes"]).column(0)
+        sizes: npt.NDArray[np.int64] = records.drop_null().to_numpy()
+        return sizes[self.start : self.start + self.rows]
+
+
+def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence[str], own: bool = False) -> pa.Table:
+    """Columns of a stage's signals in a partition. `own`: what it measured itself, for a corpus stage not what its reduce
+    wrote. In a lenient plan a part that is not there, since the stage or its settings are new, is all unmeasured."""
+    name = plan.signals(node.name, partition) if own else plan.public(node, partition)
+    if not plan.lenient or plan.store.record(name) is not None:
+        try:
+            return plan.store.read(name, columns)
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError) and not plan.measured_by(node, own):
+                raise Unmeasured(f"{node.name}: partition {partition.key} was never measured; run again") from error
+            raise
+    record = plan.ingested(partition)
+    types = {**node.stage.signals(), ERROR: pa.string(), MEASURED: pa.bool_()}
+    if isinstance(node.stage, Measured):
+        types |= {**node.stage.measured(), **node.stage.hidden(), **({EDITED: EDITS} if node.edits else {})}
+    nulls = {c: pa.nulls(record["documents"], types[c]) for c in columns if c != MEASURED}
+    return pa.table(nulls | {MEASURED: pa.repeat(False, record["documents"])}).select(list(columns))
+
+
+def _culprit(clauses: Sequence[Clause], view: View) -> str:
+    """The clause that cannot be evaluated."""
+    for clause in clauses:
+        try:
+            holds([clause], view.inputs([clause]))
+        except (pl.exceptions.PolarsError, ValueError, OverflowError):
+            return f"clause '{clause.text}' of {clause.name}"
+    return "its clauses together"
+
+
+Stretch = tuple[View, Callable[[], pa.RecordBatch]]
+"""Consecutive rows of a partition, and how to get their documents; the text is read only if that is called."""
+
+
+@lru_cache(maxsize=64)
+def _read_told(store: Store, name: str) -> dict[str, Told]:
+    saved = store.read_json(name)
+    if saved is None:
+        raise store.damaged(name, "missing: it holds the statistics of a stage")
+    return {column: Told.restore(value) for column, value in saved.items()}

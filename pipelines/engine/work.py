@@ -1,0 +1,379 @@
+"""What runs on a worker. Every task is a pure function of the plan and an index; running one twice does no harm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.filters.edits import EDITS
+from winnow.filters.rounding import realise
+from winnow.pipelines.engine.graph import Node
+from winnow.pipelines.engine.ingest import Ingest, Tally
+from winnow.pipelines.engine.inputs import Partition
+from winnow.pipelines.engine.parts import PartView
+from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.store import BATCH_ROWS
+from winnow.pipelines.engine.texts import Stretches
+from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View, read_signals
+from winnow.pipelines.selection.statistics import Counts, Question, count
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
+from winnow.stages.stage import EDITED, Corpus, Map, Measured, StageError, Terminal
+
+SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})
+"""The decision on every document, row-aligned. `reason`: the first, in the order of the stages, for which it is not kept,
+as its number in `selection.verdict.reasons`; -1 where it is. Value and threshold follow from it and the signals."""
+
+
+def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
+    """Ingest a partition if it is not there yet, and measure every stage of the wave on it, reading its text once."""
+    started = time.perf_counter()
+    partition, tally, accounts = plan.partitions[index], Tally(), Tally()
+    record = plan.store.record(plan.records(partition))
+    nodes = [n for n in plan.wave(wave) if record is None or not plan.store.exists(plan.covered(n.name))]
+    writers = {n.name: plan.store.writer(plan.signals(n.name, partition), _schema(n), wide=True) for n in nodes}
+    before = {n.name: _measured_before(plan, n, partition) for n in nodes} if record else {}
+    fresh = {n.name for n in nodes if before.get(n.name) is None}
+    ingest = None if record else Ingest(plan, partition, tally)
+    with ExitStack() as unless_done:
+        for writer in writers.values():
+            unless_done.callback(writer.discard)
+        if ingest:
+            unless_done.callback(ingest.discard)
+        for view, text in ingest.stretches() if ingest else _stored(plan, partition, record or {}):
+            texts = Stretches(plan, view, text)
+            for node in nodes:
+                begun = time.perf_counter()
+                table, count = _measure(node, view, texts, before.get(node.name))
+                tally.seconds[node.name] += time.perf_counter() - begun
+                tally.measured[node.name] += count
+                if count:
+                    fresh.add(node.name)
+                view.put(node.name, table)
+                writers[node.name].write(table)
+            _account(plan, view, wave, accounts)
+        unless_done.pop_all()
+    for name, writer in writers.items():
+        if name in fresh:
+            writer.close()
+        else:
+            writer.discard()
+    if ingest:
+        ingest.close()
+    rows = {name: [account["in"], account["kept"]] for name, account in tally.stages.items()}
+    wall = time.perf_counter() - started
+    return {
+        "seconds": dict(tally.seconds),
+        "measured": dict(tally.measured),
+        "wall": wall,
+        "rows": rows,
+        "index": index,
+        "stages": accounts.stages,
+        "ingested": tally.stages,
+    }
+
+
+def _account(plan: Plan, view: View, wave: int, accounts: Tally) -> None:
+    """What the stages of a wave decide on the rows of a view, where that can be told already."""
+    nodes = plan.pipeline.nodes
+    for node in plan.wave(wave):
+        later = [r for r in node.reads() if isinstance(nodes[r].stage, (Corpus, Terminal))]
+        gates = plan.pipeline.gates(node)
+        open_ = [g for g in gates if max(plan.resolves.get(g.name, -1), plan.reduces.get(g.name, -1)) >= wave]
+        if isinstance(node.stage, Map) and not (node.statistics or later or open_):
+            accounts.verdict(node, *view.verdict(node))
+
+
+def uncovered(plan: Plan, index: int, wave: int) -> bool:
+    """Whether a stage of the wave has yet to measure some document of a partition. Reads signals, no text."""
+    partition = plan.partitions[index]
+    record = plan.store.record(plan.records(partition))
+    if record is None:
+        return True
+    view = View(plan, partition, 0, record["documents"])
+    for node in plan.wave(wave):
+        before = (
+            None if plan.store.exists(plan.covered(node.name)) else _measured_before(plan, node, partition, [MEASURED])
+        )
+        if before is None and not plan.store.exists(plan.covered(node.name)):
+            return True
+        if before is not None and (view.needed(node) & ~before.column(MEASURED).to_numpy()).any():
+            return True
+    return False
+
+
+def exchange(plan: Plan, stage: str, first: int, stop: int, buckets: int) -> dict[str, Any]:
+    """The buckets `first` to `stop - 1` of a corpus stage's exchange."""
+    started = time.perf_counter()
+    node = plan.pipeline.nodes[stage]
+    assert isinstance(node.stage, Corpus)
+    parts = _parts(plan, node)
+    for bucket in range(first, stop):
+        part = _exchanged(plan, stage, bucket)
+        if plan.store.record(part) is None:
+            plan.store.write(part, node.stage.exchange(bucket, buckets, parts))
+    wall = time.perf_counter() - started
+    return {"seconds": {stage: wall}, "measured": {}, "wall": wall, "rows": {}}
+
+
+def reduce(plan: Plan, stage: str, buckets: int) -> dict[str, Any]:
+    """A corpus stage's reduce: its signals for every row it sees, written part by part."""
+    started = time.perf_counter()
+    node = plan.pipeline.nodes[stage]
+    assert isinstance(node.stage, Corpus)
+    parts = _parts(plan, node)
+    exchanged = (plan.store.read(_exchanged(plan, stage, b)) for b in range(buckets))
+    columns = {**node.stage.signals(), **({EDITED: EDITS} if node.edits else {})}
+    schema = pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns})
+    documents = 0
+    for part, batch in zip(parts, node.stage.reduce(parts, exchanged), strict=True):
+        if batch.num_rows != part.rows:
+            raise StageError(f"{stage}: reduce gave {batch.num_rows} rows for the {part.rows} of part {part.index}")
+        at = np.full(part.documents, -1, np.int64)
+        at[part.selected] = np.arange(part.rows)
+        take = pa.array(at, mask=at < 0)
+        values = [batch.column(f.name).cast(f.type).take(take) for f in list(schema)[2:]]
+        table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *values], schema=schema)
+        plan.store.write(plan.reduced(stage, part.partition), table)
+        documents += part.rows
+    plan.store.write_json(plan.reduce_done(stage), {"documents": documents, "report": node.stage.report()})
+    wall = time.perf_counter() - started
+    return {"seconds": {stage: wall}, "measured": {stage: documents}, "wall": wall, "rows": {}}
+
+
+def buckets(plan: Plan, stage: str) -> int:
+    """How many exchange tasks a corpus stage wants for the rows it sees."""
+    node = plan.pipeline.nodes[stage]
+    assert isinstance(node.stage, Corpus)
+    return node.stage.buckets(sum(part.rows for part in _parts(plan, node)))
+
+
+def unmeasured(plan: Plan, index: int, wave: int) -> dict[str, int]:
+    """Stage -> documents of a partition that a stage of the wave must measure and has not. Reads signals, no text."""
+    partition = plan.partitions[index]
+    view = View(replace(plan, lenient=True), partition, 0, plan.ingested(partition)["documents"])
+    out = {}
+    for node in plan.wave(wave):
+        if not plan.store.exists(plan.covered(node.name)):
+            have = read_signals(view.plan, node, partition, [MEASURED], own=True).column(0).to_numpy()
+            out[node.name] = int((view.needed(node) & ~have).sum())
+    return out
+
+
+def tell(plan: Plan, stage: str, index: int, questions: Sequence[Question]) -> list[Counts]:
+    """One partition's part of the answers to a pass of questions about the documents that a stage sees."""
+    partition = plan.partitions[index]
+    view = PartView(plan, partition, plan.pipeline.nodes[stage]).view
+    try:
+        return count(view, plan.pipeline.nodes[stage], questions)
+    except ValueError as error:
+        raise StageError(f"{stage}.keep: {questions[0].statistic.text}: {error}") from error
+
+
+def select(plan: Plan, index: int) -> dict[str, Any]:
+    """Decide on every document of a partition and account for it at every stage. Raises StageError if rows are lost."""
+    started = time.perf_counter()
+    partition, tally = plan.partitions[index], Tally()
+    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
+    status = np.full(view.rows, KEPT, np.uint8)
+    reason = np.full(view.rows, -1, np.int16)
+    number = 0
+    repeating: dict[int, Node] = {}
+    for node in plan.pipeline.measured():
+        at, first = view.verdict(node)
+        tally.verdict(node, at, first)
+        decided = (at >= DROPPED) & (status == KEPT)
+        reason[decided] = number + 1 + first[decided]
+        status[decided] = at[decided]
+        number += len(node.clauses) + 2
+        if node.repeats:
+            repeating[number - 1] = node
+    copies, left_out = _copies(view, status, list(repeating.values()))
+    if left_out.any():
+        last = max(repeating)
+        reason[left_out], status[left_out] = last, DROPPED
+        account = tally.stages[repeating[last].name]
+        account["kept"] -= int(left_out.sum())
+        account["dropped"][f"{repeating[last].name}.{MULTIPLICITY}"] = int(left_out.sum())  # the name is no clause's
+    columns = [pa.array(status), pa.array(copies), pa.array(reason)]
+    written = plan.store.write(plan.selected(partition), pa.Table.from_arrays(columns, schema=SELECTION_SCHEMA))
+    by_status = np.bincount(status, minlength=5)
+    return {
+        "stages": tally.stages,
+        "kept": int(by_status[KEPT]),
+        "failed": int(by_status[FAILED]),
+        "pending": int(by_status[PENDING]),
+        "copies": int(copies.sum()),
+        "tokens": _tokens(plan, view, copies),
+        "documents": view.rows,
+        "hash": written["hash"],
+        "index": index,
+        "wall": time.perf_counter() - started,
+    }
+
+
+def free(plan: Plan, index: int, selections: Sequence[str]) -> None:
+    """Write a partition's documents anew without the text of those that none of the selections keeps."""
+    partition = plan.partitions[index]
+    table = plan.store.read(plan.documents(partition))
+    kept = pa.array(np.zeros(table.num_rows, bool))
+    for selection in selections:
+        part = replace(plan, selection=selection).selected(partition)
+        kept = pc.or_(kept, pc.greater(plan.store.read(part, ["multiplicity"]).column(0), 0))
+    at = table.schema.get_field_index("text")
+    text = pc.if_else(kept, table.column(at), pa.scalar("", pa.large_string()))
+    slim = table.set_column(at, table.schema.field(at), text)
+    batches = slim.to_batches(max_chunksize=BATCH_ROWS)
+    plan.store.write(plan.documents(partition), pa.Table.from_batches(batches, slim.schema), freed=True)
+
+
+def textless(plan: Plan, index: int) -> int:
+    """How many documents that the selection keeps have lost their text in a partition."""
+    partition = plan.partitions[index]
+    empty = pc.equal(pc.binary_length(plan.store.read(plan.documents(partition), ["text"]).column(0)), 0)
+    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
+    had = view.documents(["text_bytes"]).get_column("text_bytes").to_numpy() > 0
+    kept = view.decided().get_column("multiplicity").to_numpy() > 0
+    return int((np.asarray(empty.to_numpy(zero_copy_only=False), bool) & had & kept).sum())
+
+
+def plan_shards(plan: Plan) -> list[Any]:
+    """The terminal stage's plan: what goes into each shard, from the selection alone."""
+    node = _terminal(plan)
+    parts = _parts(plan, node)
+    assert isinstance(node.stage, Terminal)
+    chosen = [plan.store.read(plan.selected(p.partition), ["multiplicity"]).column(0) for p in parts]
+    return node.stage.plan(
+        parts, [c.combine_chunks().take(pa.array(p.selected)) for c, p in zip(chosen, parts, strict=True)]
+    )
+
+
+def write_shard(plan: Plan, shard: Any) -> dict[str, Any]:
+    """Write one shard; returns its manifest entry under `entry`."""
+    started = time.perf_counter()
+    node = _terminal(plan)
+    assert isinstance(node.stage, Terminal)
+    entry = node.stage.write(shard, _parts(plan, node), plan.store.url(plan.shards))
+    wall = time.perf_counter() - started
+    return {"entry": entry, "seconds": {node.name: wall}, "measured": {}, "wall": wall, "rows": {}}
+
+
+def _measure(node: Node, view: View, texts: Stretches, before: pa.Table | None) -> tuple[pa.Table, int]:
+    """Signals of one stage on one stretch: those measured before, and now those still missing."""
+    assert isinstance(node.stage, Measured)
+    schema = _schema(node)
+    before = before.slice(view.start, view.rows) if before is not None else None
+    have = np.zeros(view.rows, bool) if before is None else before.column(MEASURED).to_numpy()
+    todo = np.flatnonzero(view.needed(node) & ~have)
+    if before is not None and not len(todo):
+        return before, 0
+    fresh = schema.empty_table()
+    if len(todo):
+        documents = texts.seen_by(node.name)
+        documents = documents if len(todo) == view.rows else documents.take(pa.array(todo))
+        texts.check(node.name, todo)
+        batch = node.stage.measure(documents)
+        if batch.num_rows != len(todo):
+            raise StageError(f"{node.name}: kind '{node.stage.kind}' gave {batch.num_rows} rows for {len(todo)}")
+        error = batch.column("error") if "error" in batch.schema.names else pa.nulls(len(todo), pa.string())
+        columns = [_numbers(batch.column(f.name).cast(f.type)) for f in list(schema)[2:]]
+        fresh = pa.Table.from_arrays([pa.repeat(True, len(todo)), error, *columns], schema=schema)
+        if len(todo) == view.rows:
+            return fresh, len(todo)
+    at = np.full(view.rows, -1, np.int64)
+    at[have] = np.flatnonzero(have)
+    at[todo] = np.arange(len(todo)) + (0 if before is None else view.rows)
+    rows = pa.concat_tables([fresh] if before is None else [before, fresh])
+    table = rows.take(pa.array(at, mask=at < 0))
+    return table.set_column(0, schema.field(0), pa.array(at >= 0)), len(todo)
+
+
+def _numbers(column: pa.Array) -> pa.Array:
+    """A signal that is not a number is null: polars would take it for greater than any number."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.fill_null(pc.is_nan(column), False), pa.scalar(None, column.type), column)
+
+
+def account(plan: Plan, index: int, stage: str) -> dict[str, Any]:
+    """What one stage decides on a partition, where all documents together had to be known first."""
+    partition, accounts = plan.partitions[index], Tally()
+    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
+    accounts.verdict(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]))
+    return {"index": index, "stages": accounts.stages}
+
+
+def _schema(node: Node) -> pa.Schema:
+    assert isinstance(node.stage, Measured)
+    return pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.measured(), **node.stage.hidden()})
+
+
+def _measured_before(
+    plan: Plan, node: Node, partition: Partition, columns: Sequence[str] | None = None
+) -> pa.Table | None:
+    part = plan.signals(node.name, partition)
+    return plan.store.read(part, columns) if plan.store.record(part) else None
+
+
+def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterator[Stretch]:
+    """The stretches of a partition that is ingested; a batch of text is read only when asked for."""
+    reader = None
+
+    def text(number: int) -> pa.RecordBatch:
+        nonlocal reader
+        reader = reader or plan.store.reader(plan.documents(partition))
+        return reader.get_batch(number)
+
+    loaded: dict[str, pa.Table] = {}
+    for number, start in enumerate(range(0, record["documents"], BATCH_ROWS)):
+        view = View(plan, partition, start, min(BATCH_ROWS, record["documents"] - start), loaded)
+        yield view, partial(text, number)
+
+
+def _parts(plan: Plan, node: Node) -> list[PartView]:
+    return [PartView(plan, partition, node) for partition in plan.partitions]
+
+
+def _terminal(plan: Plan) -> Node:
+    node = plan.pipeline.terminal()
+    assert node is not None
+    return node
+
+
+def _exchanged(plan: Plan, stage: str, bucket: int) -> str:
+    return f"corpus/{stage}/{plan.corpus[stage]}/exchange-{bucket:05d}"
+
+
+def _copies(
+    view: View, status: npt.NDArray[np.uint8], nodes: Sequence[Node]
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:
+    """How often each row is written, and which rows that every clause keeps are not written at all."""
+    kept = status == KEPT
+    multiplicity = view.multiplicity(nodes)
+    if multiplicity is None or (multiplicity[kept] == 1).all():
+        return kept.astype(np.uint16), np.zeros(view.rows, bool)
+    rows = np.flatnonzero(kept)
+    ids = view.ids().take(pa.array(rows))
+    copies = np.zeros(view.rows, np.uint16)
+    try:
+        copies[rows] = realise(multiplicity[rows], ids, view.plan.pipeline.seed)
+    except ValueError as error:
+        names = ", ".join(f"{n.name}.repeat" if n.repeat else n.name for n in nodes)
+        raise StageError(f"{names}: {error}") from error
+    return copies, kept & (copies == 0)
+
+
+def _tokens(plan: Plan, view: View, copies: np.ndarray) -> int:
+    node = plan.pipeline.terminal()
+    if node is None:
+        return 0
+    tokens = view.table(node.name, ["tokens"]).column("tokens").fill_null(0).to_numpy(zero_copy_only=False)
+    return int((tokens.astype(np.int64) * copies).sum())

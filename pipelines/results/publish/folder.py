@@ -1,0 +1,159 @@
+"""Publishing to a folder: a local path or any fsspec URL.
+
+`dataset.json` is a journal while files are written: each path is entered, with `complete` false, before the file is
+there. So whatever a killed publication left is known as ours, and the next one replaces it and removes what is stale.
+A path that never was in the journal is never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import orjson
+
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.store import Store
+from winnow.pipelines.results.publish.dataset import DataFile
+from winnow.pipelines.results.publish.target import CARD, FORMAT, MANIFEST, OURS, is_ours
+
+SHOWN = 3
+"""Names that an error sentence lists."""
+
+_TEMPORARY = re.compile(rf"(?:{OURS.pattern})\.tmp-[0-9a-f]{{32}}")
+
+
+class Folder:
+    """State: the entries of the journal."""
+
+    def __init__(self, root: str) -> None:
+        self.store = Store(root)
+        self.entries: dict[str, dict[str, Any]] = {}
+
+    @property
+    def where(self) -> str:
+        return self.store.root
+
+    def check(self) -> None:
+        """An empty or missing folder, or one of ours whose card nobody has edited."""
+        fs, root = self.store.fs, self.store.path("")
+        if fs.isfile(root.rstrip("/")):
+            raise RunError(f"{self.where}: is a file; expected a folder, empty or not there yet")
+        try:
+            names = sorted(name.rstrip("/").rpartition("/")[2] for name in fs.ls(root, detail=False))
+        except FileNotFoundError:
+            return
+        names = [name for name in names if name and not _TEMPORARY.fullmatch(name)]  # object stores list the folder
+        if not names:
+            return
+        manifest = self._manifest()
+        if not is_ours(manifest):
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            raise RunError(
+                f"{self.where}: already holds {', '.join(names[:SHOWN])}{more}, and no {MANIFEST} of an earlier publication; "
+                "choose an empty folder, or one that `winnow publish` has written"
+            )
+        self.entries = dict(manifest["files"])
+        strange = [path for path in self.entries if not OURS.fullmatch(path)]
+        if strange:
+            raise RunError(
+                f"{self.store.path(MANIFEST)}: lists '{strange[0]}', which no publication writes; it was edited"
+            )
+        known = [self.entries.get(CARD, {}).get(key) for key in ("sha256", "before")]
+        if known[0] is not None and self.store.exists(CARD):
+            content = fs.cat_file(self.store.path(CARD))
+            if hashlib.sha256(content).hexdigest() not in known:
+                raise RunError(
+                    f"{self.store.path(CARD)}: was edited since it was published and would be overwritten; move it away, "
+                    "and add it again afterwards"
+                )
+
+    def begin(self) -> None:
+        """Sweep what killed publications left half written. Object stores show no half-written file."""
+        if self.store.local:
+            for folder in ("", "data/", "rejects/"):
+                at = Path(self.store.path(folder))
+                for path in at.iterdir() if at.is_dir() else ():
+                    if _TEMPORARY.fullmatch(f"{folder}{path.name}"):
+                        path.unlink()
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[BinaryIO]:
+        self._may_write(path)
+        self.entries[path] = {}
+        self._journal()
+        full, fs = self.store.path(path), self.store.fs
+        fs.makedirs(full.rpartition("/")[0], exist_ok=True)
+        if self.store.local:
+            temporary = Path(f"{full}.tmp-{uuid.uuid4().hex}")
+            try:
+                with temporary.open("wb") as file:
+                    yield file
+                temporary.replace(full)
+            finally:
+                temporary.unlink(missing_ok=True)
+            return
+        remote = fs.open(full, "wb")
+        try:
+            yield cast(BinaryIO, remote)
+        except BaseException:
+            remote.discard()
+            remote.closed = True  # or its finalizer would upload what there is
+            raise
+        remote.close()
+
+    def took(self, file: DataFile) -> str:
+        self.entries[file.path] = {"rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
+        return "written"
+
+    def finish(self, texts: Mapping[str, bytes], manifest: Mapping[str, Any], files: Sequence[DataFile]) -> str:
+        for path, content in texts.items():
+            self._may_write(path)
+            before = self.entries.get(path, {}).get("sha256")  # that one stands until it is written over
+            self.entries[path] = {"sha256": hashlib.sha256(content).hexdigest(), "before": before}
+        self._journal()
+        for path, content in texts.items():
+            self.store.write_text(path, content.decode("utf-8"))
+        stale = sorted(set(self.entries) - set(manifest["files"]))
+        for path in stale:
+            self.store.remove(path)
+        self._remove_empty_folders()
+        self._write(manifest)
+        removed = f", {len(stale)} of an earlier publication removed" if stale else ""
+        return f"published to {self.where}: {len(files) + len(texts) + 1} files{removed}"
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _manifest(self) -> Any:
+        try:
+            return orjson.loads(self.store.fs.cat_file(self.store.path(MANIFEST)))
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return None
+
+    def _may_write(self, path: str) -> None:
+        """A file that someone put where ours would go, into a folder of ours, is not ours to replace."""
+        if path not in self.entries and self.store.exists(path):
+            raise RunError(
+                f"{self.store.path(path)}: is in the way, and no earlier publication wrote it; move it away or choose "
+                "another folder"
+            )
+
+    def _journal(self) -> None:
+        self._write({"format": FORMAT, "complete": False, "files": self.entries})
+
+    def _write(self, manifest: Mapping[str, Any]) -> None:
+        content = orjson.dumps(dict(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        self.store.write_text(MANIFEST, content.decode())
+
+    def _remove_empty_folders(self) -> None:
+        if self.store.local:
+            for name in ("data", "rejects"):
+                folder = Path(self.store.path(name))
+                if folder.is_dir() and not any(folder.iterdir()):
+                    folder.rmdir()

@@ -1,0 +1,119 @@
+"""`winnow publish`: the kept documents with their signals, optionally the rejects, and a card, to a folder or the hub.
+
+The selection is counted against the run's accounting before anything is written, and the written rows against the
+count before anything is declared complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from rich.console import Console
+
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.publish import dataset
+from winnow.pipelines.results.publish.card import Publication, card, declaration, winnow_version
+from winnow.pipelines.results.publish.dataset import FILE_BYTES, KEPT_FILES, REJECT_FILES, Counts, DataFile
+from winnow.pipelines.results.publish.licence import licence as parse_licence
+from winnow.pipelines.results.publish.privacy import scrubbed
+from winnow.pipelines.results.publish.target import CARD, DECLARATION, FORMAT, Target, parse_target, public_name
+
+HEAD_LINES = 40
+"""Lines of the card that a dry run shows."""
+
+PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
+
+
+def publish(
+    run: Run,
+    to: str,
+    *,
+    rejects: bool = False,
+    private: bool = False,
+    dry_run: bool = False,
+    licence: str | None = None,
+    console: Console,
+    file_bytes: int = FILE_BYTES,
+) -> None:
+    """Publish a finished run to `hub:org/name`, a path or an fsspec URL; say on the console what was done.
+
+    `rejects`: what was not kept, too. `private`: a new repository on the hub is private. `dry_run`: make everything,
+    say what would be uploaded, write nothing and ask no network. `licence`: of the data. `file_bytes`: bytes of text,
+    uncompressed, per file. Raises RunError, StoreError or OSError with one sentence.
+    """
+    with closing(parse_target(to, private, dry_run)) as target:
+        stated = parse_licence(licence)
+        counts = dataset.count(run)
+        target.check()
+        target.begin()
+        files: list[DataFile] = []
+        for file in _write(run, target, rejects, file_bytes):
+            done = target.took(file)
+            files.append(file)
+            console.print(f"{file.path}: {file.rows:,} rows, {file.bytes:,} bytes, {done}", **PLAIN)
+        _check(run, counts, files, rejects)
+        about = Publication(run, public_name(to), counts, tuple(files), stated, licence, private)
+        texts = {CARD: card(about).encode(), DECLARATION: declaration(run).encode()}
+        finished = target.finish(texts, _manifest(run, counts, files, texts, rejects), files)
+        if dry_run:
+            _show(target, texts, files, console)
+        if stated.hint:
+            console.print(stated.hint, **PLAIN)
+        console.print(finished, **PLAIN)
+
+
+def _write(run: Run, target: Target, rejects: bool, file_bytes: int) -> Iterator[DataFile]:
+    yield from dataset.write(dataset.kept(run), dataset.kept_schema(run), KEPT_FILES, target.file, file_bytes)
+    if rejects:
+        rows = dataset.rejects(run, scrubbed)
+        yield from dataset.write(rows, dataset.rejects_schema(run), REJECT_FILES, target.file, file_bytes)
+
+
+def _check(run: Run, counts: Counts, files: list[DataFile], rejects: bool) -> None:
+    written = {prefix: sum(f.rows for f in files if f.path.startswith(prefix)) for prefix in (KEPT_FILES, REJECT_FILES)}
+    expected = {KEPT_FILES: counts.kept, REJECT_FILES: counts.rejects if rejects else 0}
+    for prefix, rows in expected.items():
+        if written[prefix] != rows:
+            raise RunError(
+                f"{run.folder}: {rows:,} rows selected, {written[prefix]:,} written to {prefix}: the run changed meanwhile; "
+                "the publication is not complete, publish again"
+            )
+
+
+def _manifest(
+    run: Run, counts: Counts, files: list[DataFile], texts: dict[str, bytes], rejects: bool
+) -> dict[str, Any]:
+    entries: dict[str, dict[str, Any]] = {
+        file.path: {"rows": file.rows, "bytes": file.bytes, "sha256": file.sha256} for file in files
+    }
+    for path, content in texts.items():
+        entries[path] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    rows = {"kept": counts.kept, "copies": counts.copies} | ({"rejects": counts.rejects} if rejects else {})
+    return {
+        "format": FORMAT,
+        "complete": True,
+        "name": run.plan.pipeline.name,
+        "winnow": winnow_version(),
+        "selection": run.accounting["digest"],
+        "rows": rows,
+        "files": entries,
+    }
+
+
+def _show(target: Target, texts: dict[str, bytes], files: list[DataFile], console: Console) -> None:
+    for path, content in texts.items():
+        console.print(f"{path}: {len(content):,} bytes, would be written", **PLAIN)
+    head = texts[CARD].decode().splitlines()
+    console.print(f"\n{CARD} begins:\n", **PLAIN)
+    for line in head[:HEAD_LINES]:
+        console.print(f"  {line}", **PLAIN)
+    total = sum(file.bytes for file in files) + sum(len(content) for content in texts.values())
+    console.print(
+        f"  ... {max(0, len(head) - HEAD_LINES)} more lines\n\n{len(files) + len(texts) + 1} files, {total:,} bytes, "
+        f"would go to {target.where}",
+        **PLAIN,
+    )

@@ -1,0 +1,250 @@
+"""`winnow remember`: what a finished run keeps becomes a generation of the duplicate index, for later runs' `known:`.
+
+The keys that the run's duplicate stage stored are read again band by band, no text is, and nothing is measured anew. In
+memory are 57 bytes per kept document at the peak, for one band at a time (tests/bench/bench_minhash.py).
+
+A generation is a function of the documents that are kept: partitions and their order do not matter. On a local disk it
+is written beside its place under a hidden name and renamed. Where folders cannot be renamed its manifest comes last, and
+there is no lock: one process at a time may write to one place.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from fsspec.implementations.local import LocalFileSystem
+
+from winnow.filters.generations import MANIFEST, Manifest, Writer, numbers_type, read_generation
+from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.graph import Node
+from winnow.pipelines.engine.inputs import Partition
+from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
+from winnow.pipelines.results.finished import Run, open_run
+from winnow.stages.minhash import MinHash
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A generation, and whether it was there already."""
+
+    url: str
+    manifest: Manifest
+    did_nothing: bool
+
+
+def remember(run: Run | str | Path, out: str | Path, stage: str | None = None) -> Remembered:
+    """Write what a finished run (or a selection of it, `runs/ko@stricter`) keeps as a generation into the folder `out`.
+
+    `stage`: the `minhash` stage whose keys to take, where there are several. Does nothing where that very generation is
+    there. Raises RunError where another one is, where the run is provisional, and where it has no such stage.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    node = _stage(run, stage)
+    if run.unmeasured:
+        raise RunError(
+            f"{_name(run)}: the selection is provisional; measure the rest first: winnow run --selection {run.name}"
+        )
+    url = str(out) if "://" in str(out) else str(Path(out).expanduser().resolve())
+    fs, place = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    place = place.rstrip("/")
+    made_from = _made_from(run, node)
+    if (there := _there(run, node, url, made_from)) is not None:
+        return Remembered(url, there, True)
+    if isinstance(fs, LocalFileSystem):
+        with _beside(Path(place)) as folder:
+            if folder is not None:
+                made = _build(run, node, Writer(fs, str(folder)), made_from)
+                folder.rename(place)
+                return Remembered(url, made, False)
+        there = _there(run, node, url, made_from)
+        assert there is not None, "another process made it while this one waited"
+        return Remembered(url, there, True)
+    return Remembered(url, _build(run, node, Writer(fs, place), made_from), False)
+
+
+def _stage(run: Run, wanted: str | None) -> Node:
+    """The duplicate stage to remember by."""
+    found = {n.name: n for n in run.plan.pipeline.measured() if isinstance(n.stage, MinHash)}
+    if wanted is None and len(found) == 1:
+        return next(iter(found.values()))
+    if wanted in found:
+        return found[wanted]
+    there = f"it has {', '.join(found)}" if found else "it has none"
+    asked = f"no stage '{wanted}' of kind 'minhash'" if wanted is not None else "expected one stage of kind 'minhash'"
+    raise RunError(f"{_name(run)}: {asked}; {there}" + ("; name one with --stage" if len(found) > 1 else ""))
+
+
+def _made_from(run: Run, node: Node) -> dict[str, Any]:
+    """What tells one selection from another without reading it, and what people want to know of it."""
+    plan = run.plan
+    return {
+        "pipeline": plan.pipeline.name,
+        "run": _name(run),
+        "groups": sorted({p.group for p in plan.partitions if p.group}),
+        "stage": node.name,
+        "measured": plan.measure[node.name],
+        "selection": plan.selection,
+        "digest": run.accounting["digest"],
+    }
+
+
+def _there(run: Run, node: Node, url: str, made_from: dict[str, Any]) -> Manifest | None:
+    """The manifest of the same generation at its place, None where there is none. Raises RunError for another one."""
+    generation = read_generation(url)
+    if generation is None:
+        return None
+    there, same = generation.manifest, ("measured", "selection", "digest")
+    if all(there.made_from.get(key) == made_from[key] for key in same):
+        return there
+    made = _build(run, node, Writer(fsspec.core.url_to_fs(url)[0], None), made_from)
+    if made.digest != there.digest:
+        raise RunError(
+            f"{url}: holds another generation, of {there.documents:,} documents of {there.made_from.get('run')}, and "
+            f"{_name(run)} keeps {made.documents:,}; a generation is never changed: expected another --out"
+        )
+    return there
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[Path | None]:
+    """An empty folder to be renamed to `place`, which no other process has at the same time; None if `place` is there by
+    the time it is got. What a killed process left in it is removed."""
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        if (place / MANIFEST).exists():
+            yield None
+            return
+        raise RunError(f"{place}: is there and is no generation: expected a new folder for --out")
+    folder = place.parent / f".{place.name}.remembering"
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if not folder.exists() or os.fstat(held).st_ino != folder.stat().st_ino:
+                continue  # the other one was done with it, and renamed it
+            if (place / MANIFEST).exists():
+                folder.rmdir()
+                yield None
+                return
+            for left in folder.iterdir():
+                left.unlink()
+            try:
+                yield folder
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            return
+        finally:
+            os.close(held)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Which documents are kept, partition by partition, a bit each; filled in the first pass."""
+
+    partitions: list[tuple[Partition, int]] = field(default_factory=list)
+    masks: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+
+    def add(self, partition: Partition, mask: npt.NDArray[np.bool_]) -> None:
+        self.partitions.append((partition, mask.size))
+        self.masks.append(np.packbits(mask))
+
+    def __iter__(self) -> Iterator[tuple[Partition, pa.Array]]:
+        for (partition, rows), packed in zip(self.partitions, self.masks, strict=True):
+            yield partition, pa.array(np.unpackbits(packed, count=rows).astype(np.bool_))
+
+
+def _build(run: Run, node: Node, writer: Writer, made_from: dict[str, Any]) -> Manifest:
+    """Write the generation, or without a folder to write to find out what it would be."""
+    kept = _Kept()
+    ids = _ids(run, node, kept)
+    order = np.lexsort((ids[:, 1], ids[:, 0]))
+    ids = ids[order]
+    new = np.ones(len(ids), np.bool_)
+    new[1:] = (ids[1:] != ids[:-1]).any(axis=1)
+    writer.ids(ids[new].astype(">u8").view(np.dtype((np.void, 16))).ravel())
+    kind = numbers_type(len(ids))
+    number: npt.NDArray[np.integer[Any]] = (np.cumsum(new) - 1).astype(kind)
+    order = order.astype(kind)
+    del ids, new
+    stage = node.stage
+    assert isinstance(stage, MinHash)
+    for band, column in enumerate(name for name in stage.hidden() if name.startswith("_band_")):
+        keys, there = _keys(run, node, kept, column, len(order))
+        keys, there = keys[order], there[order]
+        keys, mine = keys[there], number[there]
+        sort = np.argsort(keys, kind="stable")
+        keys, mine = keys[sort], mine[sort]
+        del sort
+        once = np.ones(keys.size, np.bool_)  # a record that is kept twice has its key once
+        once[1:] = (keys[1:] != keys[:-1]) | (mine[1:] != mine[:-1])
+        writer.band(band, keys[once], mine[once])
+    return writer.manifest(stage.scheme(), made_from)
+
+
+def _ids(run: Run, node: Node, kept: _Kept) -> npt.NDArray[np.uint64]:
+    """The ids of the kept documents, shape (n, 2), most significant half first; fills `kept`."""
+    plan = run.plan
+    out = np.empty((run.accounting["kept"], 2), np.uint64)
+    at = 0
+    for view in run.views():
+        mask = view.decided().get_column("multiplicity").to_numpy() > 0
+        kept.add(view.partition, mask)
+        own = read_signals(plan, node, view.partition, [MEASURED, ERROR], own=True)
+        measured = pc.and_(own.column(MEASURED), own.column(ERROR).is_null()).to_numpy(zero_copy_only=False)
+        if lost := int((mask & ~measured.astype(np.bool_)).sum()):
+            raise RunError(
+                f"{_name(run)}: {lost:,} documents of {view.partition.key} are kept and have no keys; run again"
+            )
+        some = _halves(view, mask)
+        if at + len(some) > len(out):
+            break
+        out[at : at + len(some)] = some
+        at += len(some)
+    if at != len(out):
+        raise RunError(
+            f"{_name(run)}: its parts do not keep the {len(out):,} documents that its accounts say; run again"
+        )
+    return out
+
+
+def _halves(view: View, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """Ids of the masked rows, 32 hex digits each, as two numbers."""
+    ids = view.ids().filter(pa.array(mask)).to_pylist()
+    try:
+        raw = bytes.fromhex("".join(ids))
+    except ValueError:
+        raw = b""
+    if any(len(identity) != 32 for identity in ids) or len(raw) != 16 * len(ids):
+        raise RunError(f"{view.partition.key}: has document ids that are not of 32 hex digits")
+    return np.frombuffer(raw, ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _keys(
+    run: Run, node: Node, kept: _Kept, column: str, rows: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """The kept documents' keys in a band, and whether each has one: a text without words has none."""
+    keys, there = np.zeros(rows, np.uint64), np.zeros(rows, np.bool_)
+    at = 0
+    for partition, mask in kept:
+        some = read_signals(run.plan, node, partition, [column], own=True).column(0).filter(mask)
+        keys[at : at + len(some)] = some.fill_null(0).to_numpy()
+        there[at : at + len(some)] = some.is_valid().to_numpy()
+        at += len(some)
+    return keys, there
+
+
+def _name(run: Run) -> str:
+    return run.folder if run.name is None else f"{run.folder}@{run.name}"

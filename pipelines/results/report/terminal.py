@@ -1,0 +1,234 @@
+"""What a run and a plan look like to a person."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from winnow.pipelines.engine.handoff import read_manifest
+from winnow.pipelines.engine.inputs import KeptInStore
+from winnow.pipelines.engine.plan import Plan, changes, pending
+from winnow.pipelines.engine.planning import say_faults
+from winnow.pipelines.engine.reselect import to_measure
+from winnow.pipelines.engine.stored import Fault
+from winnow.pipelines.engine.unfinished import accounts
+from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.marked import visible
+from winnow.pipelines.results.report.wording import sharing
+from winnow.pipelines.selection.verdict import FAILED
+
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+"""How a line with data in it is printed: as it is, whatever brackets a URL or a cause holds."""
+
+
+def funnel(run: Run, console: Console) -> None:
+    """Rows in, kept, dropped by clause and failed at every stage, then the totals and where the shards are."""
+    accounting, pipeline = run.accounting, run.plan.pipeline
+    _stages(run, console)
+    for name, report in accounting.get("reports", {}).items():
+        _report(name, report, console)
+    print_damage(accounting, console)
+    if "shared_ids" in accounting:
+        run_name = run.folder if run.name is None else f"{run.folder}@{run.name}"
+        example = accounting["shared_ids"]["examples"][0]
+        console.print(
+            f"warning: {sharing(accounting['shared_ids'])}; to see them: winnow why {shlex.quote(run_name)} {example}",
+            **PLAIN,
+        )
+    text = f"{accounting['kept']:,} documents kept"
+    if accounting["copies"] != accounting["kept"]:
+        text += f", {accounting['copies']:,} with repetitions"
+    if pipeline.terminal():
+        text += f", {accounting['tokens']:,} tokens"
+    console.print(f"{text}; selection {accounting['digest']}", **PLAIN)
+    if run.shards:
+        manifest = read_manifest(run.plan.store, run.plan.shards)
+        assert manifest is not None, "where there are shards there is their manifest"
+        console.print(f"shards: {run.shards}  (digest {manifest.digest[:16]})", **PLAIN)
+    if run.unmeasured:
+        console.print("provisional: clauses let documents in that were never measured", **PLAIN)
+    for stage, documents in run.unmeasured.items():
+        console.print(f"  {stage}: {documents:,} documents to measure", **PLAIN)
+
+
+def so_far(run: Run, reference: str, console: Console) -> None:
+    """Of a run that did not finish: that it did not, what its stages decided so far, and what failed."""
+    console.print(run.unfinished, **PLAIN)
+    accounting = accounts(run)
+    _stages(replace(run, accounting=accounting), console)
+    print_damage(accounting, console)
+    failures(run, console)
+    if any(account["failed"] for account in accounting["stages"].values()):
+        console.print(f"what failed, with its text: winnow sample {shlex.quote(reference)} --failed", **PLAIN)
+
+
+def _stages(run: Run, console: Console) -> None:
+    accounting, pipeline = run.accounting, run.plan.pipeline
+    table = Table(
+        "stage", "over", "in", "kept", "dropped by", "failed", title=f"{pipeline.name}: what was kept, and why not"
+    )
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    undecided = "not measured" if run.unmeasured else "not decided" if run.unfinished else ""
+    if undecided:
+        table.add_column(undecided, justify="right")
+    order = [*pipeline.sources, *pipeline.nodes]
+    for name in sorted(accounting["stages"], key=order.index):
+        account = accounting["stages"][name]
+        dropped = sorted(account["dropped"].items(), key=lambda item: (-item[1], item[0]))
+        reasons = "\n".join(f"{clause.removeprefix(name + '.')} {rows:,}" for clause, rows in dropped[:6])
+        if len(dropped) > 6:
+            reasons += f"\n{len(dropped) - 6} other clauses {sum(rows for _, rows in dropped[6:]):,}"
+        over = ", ".join(pipeline.nodes[name].over[-2:]) if name in pipeline.nodes else ""
+        if name in pipeline.nodes and len(pipeline.nodes[name].over) > 2:
+            over = "all before"
+        table.add_row(
+            name,
+            over,
+            f"{account['in']:,}",
+            f"{account['kept']:,}",
+            reasons,
+            f"{account['failed']:,}" if account["failed"] else "",
+            *([f"{account.get('pending', 0):,}" if account.get("pending") else ""] if undecided else []),
+        )
+    console.print(table)
+
+
+def print_damage(accounting: dict[str, Any], console: Console) -> None:
+    """Every stretch of the input that could not be read."""
+    for damage in accounting["damage"]:
+        console.print(
+            f"warning: {damage['file']}: damaged at byte {damage['offset']:,}: {damage['cause']}",
+            **PLAIN,
+        )
+
+
+def speed(run: Run, console: Console) -> None:
+    """Seconds of work per stage, and the engine's own share."""
+    spent = run.accounting.get("work")
+    if run.did_nothing or not spent or not spent["tasks"]:
+        return
+    seconds = {n: s for n, s in spent["seconds"].items() if s >= 0.005}
+    parts = ", ".join(f"{n} {s:.1f}" for n, s in sorted(seconds.items(), key=lambda item: -item[1]))
+    overhead = 1 - sum(spent["seconds"].values()) / spent["tasks"]
+    console.print(
+        f"worker seconds: {parts}; engine's own share {overhead:.1%} of {spent['tasks']:.1f}", highlight=False
+    )
+
+
+def show_plan(plan: Plan, console: Console, found: Sequence[Fault] = ()) -> None:
+    """Stages, partitions, what is cached, what will run and why, the documents that must be measured, and the work to
+    expect from earlier runs. `found`: stored files that are not what was recorded."""
+    todo, total = pending(plan), len(plan.partitions)
+    before = (plan.store.read_json("run.json", hint=True) or {}).get("facts", {})
+    spent = plan.store.read_json("work.json", hint=True) or {"seconds": {}, "rows": {}}
+    rates = {n: spent["seconds"].get(n, 0.0) / rows for n, rows in spent["rows"].items() if rows}
+    accounting = _last_accounting(plan)
+    documents = to_measure(plan) if any(todo.values()) else {}
+    columns = ("stage", "kind", "wave", "keep", "partitions to run", "documents to measure", "why", "predicted")
+    table = Table(*columns, title=f"{plan.pipeline.name}: {total} partitions")
+    ingest = todo["ingest"]
+    for source in plan.pipeline.sources.values():
+        mine = sum(p.source == source.name for p in plan.partitions)
+        why = "" if not ingest else "not read yet"
+        table.add_row(source.name, source.kind, "0", "", f"{min(ingest, mine)}/{mine}", "", why, "")
+    for name, node in plan.pipeline.nodes.items():
+        count = todo.get(name, ingest)
+        why = changes(before.get(name), plan.facts[name]) if count else "cached"
+        rows = documents.get(name, accounting.get(name, {}).get("in", 0) * min(count, total) // max(total, 1))
+        predicted = f"{rates[name] * rows:.1f} s" if count and name in rates and rows else ""
+        keep = "\n".join(f"{c.name.removeprefix(name + '.')}: {c.text}" for c in node.clauses[:4])
+        more = f"\n… {len(node.clauses) - 4} more" if len(node.clauses) > 4 else ""
+        table.add_row(
+            name,
+            node.stage.kind,
+            str(plan.waves.get(name, plan.reduces.get(name, 0))),
+            keep + more,
+            f"{count}/{total}" if name in todo else f"{ingest}/{total}",
+            "" if name not in documents else "known later" if rows is None else f"{rows:,}",
+            why,
+            predicted,
+        )
+    chosen = "" if todo["selection"] else "cached"
+    table.add_row("selection", "", "", "", f"{todo['selection']}/{total}", "", chosen, "")
+    console.print(table)
+    _show_expected(plan, console)
+    say_faults(found, plan.store, lambda sentence: console.print(sentence, **PLAIN))
+    if not any(todo.values()) and not found:
+        console.print("nothing to do")
+
+
+def _show_expected(plan: Plan, console: Console) -> None:
+    """What sources that find their inputs themselves will fetch, by group."""
+    for name, source in plan.pipeline.sources.items():
+        expected = source.expected(KeptInStore(plan.store))
+        if expected:
+            _report(f"{name}: to fetch", {"groups": expected}, console)
+
+
+def _last_accounting(plan: Plan) -> dict[str, Any]:
+    last = plan.store.read_json("run.json", hint=True)
+    accounting = plan.store.read_json(f"selection/{last['plan']['selection']}/done.json", hint=True) if last else None
+    return dict(accounting["stages"]) if accounting else {}
+
+
+def _report(name: str, report: dict[str, Any], console: Console) -> None:
+    groups = report.get("groups")
+    if plain := {k: v for k, v in report.items() if k != "groups"}:
+        figures = (f"{k} {v:,}" if isinstance(v, int) else f"{k} {v}" for k, v in plain.items())
+        console.print(f"{name}: " + ", ".join(figures), highlight=False)
+    if not groups:
+        return
+    rows = [{"group": k, **v} for k, v in groups.items()] if isinstance(groups, dict) else groups
+    table = Table(*rows[0], title=name)
+    for at, column in enumerate(table.columns):
+        column.overflow = "fold"  # a figure without its end would be another
+        column.min_width = max(len(str(next(iter(row.values())))) for row in rows) if at == 0 else None
+    for row in rows:
+        table.add_row(
+            *(f"{v:,}" if isinstance(v, int) else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values())
+        )
+    console.print(table)
+
+
+def failures(run: Run, console: Console, most: int = 20) -> None:
+    """The first failed records and documents, with their causes."""
+    shown = 0
+    for partition in run.plan.partitions:
+        records = pl.DataFrame(run.plan.store.read(run.plan.records(partition)))
+        for row in records.filter(pl.col("status") == FAILED).iter_rows(named=True):
+            shown += 1
+            if shown <= most:
+                console.print(visible(f"failed at {row['stage']}: {row['url'] or row['id']}: {row['value']}"), **PLAIN)
+    if shown > most:
+        console.print(f"... and {shown - most:,} more failed before they were documents")
+
+
+def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
+    """Shards, tokens and digest of a hand-off, and the beginning of its first documents."""
+    from tokenizers import Tokenizer
+
+    from winnow.tokenize.reader import ShardSet
+    from winnow.tokenize.verify import verify as verify_files
+
+    verify_files(folder, again=verify)
+    found = ShardSet.open(folder)
+    checked = ", every digest checked" if verify else ""
+    console.print(
+        f"{folder}: {len(found.manifest.shards)} shards, {found.manifest.documents:,} documents, {found.total_tokens:,} tokens, "
+        f"digest {found.digest[:16]}{checked}",
+        **PLAIN,
+    )
+    if not documents or not found.manifest.shards:
+        return
+    tokenizer = Tokenizer.from_file(f"{folder}/{found.manifest.tokenizer.file}")
+    rows = found.documents().slice(0, documents)
+    for row in rows.to_pylist():
+        text = tokenizer.decode(row["input_ids"][:80])
+        console.print(f"{row['doc_id']}: {text!r}", **PLAIN)
