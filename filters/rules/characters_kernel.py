@@ -14,6 +14,8 @@ def _beyond(code):  # type: ignore[no-untyped-def]
     return np.uint8(DAMAGED) if code >= PRIVATE or code & 0xFFFE == 0xFFFE else np.uint8(0)
 
 
+_COUNTED = DIGIT | SYMBOL | PUNCTUATION | DAMAGED | CAPITAL
+
 _LONGS = types.int64[::1]
 
 
@@ -41,17 +43,18 @@ def count(  # type: ignore[no-untyped-def]
         damaged = 0
         capitals = 0
         for line in range(line_offsets[row], line_offsets[row + 1]):
+            for bits in classes[line_start[line] : line_end[line]]:
+                visible += (bits & SPACE) == 0
+                letters += (bits & LETTER) != 0
             for c in range(line_start[line], line_end[line]):
-                bits = classes[c]
                 code = codes[c]
                 kind = kinds[code] if code < size else _beyond(code)
-                seen = (bits & SPACE) == 0
-                visible += seen
-                letters += (bits & LETTER) != 0
+                if not kind & _COUNTED:
+                    continue
                 digits += (kind & DIGIT) != 0
                 symbols += (kind & SYMBOL) != 0
                 marks += (kind & PUNCTUATION) != 0
-                damaged += seen and (kind & DAMAGED) != 0
+                damaged += (kind & DAMAGED) != 0 and not classes[c] & SPACE
                 capitals += (kind & CAPITAL) != 0
         if visible:
             out[row, 0] = digits / visible

@@ -33,7 +33,11 @@ def phones(codes, line_start, line_end):  # type: ignore[no-untyped-def]
         gap = 9
         while c < stop:
             code = codes[c]
-            if not 0x30 <= code <= 0x39:
+            if code > 0x39:
+                gap = 9
+                c += 1
+                continue
+            if code < 0x30:
                 # A hyphen, full stop, space or closing bracket.
                 gap = gap + 1 if code == 0x2D or code == 0x2E or code == 0x20 or code == 0x29 else 9
                 c += 1
@@ -111,25 +115,27 @@ def korean(  # type: ignore[no-untyped-def]
         syllables = 0
         runs = 0
         for line in range(first, last):
-            alike = 1
-            before = np.int32(-1)
-            for c in range(line_start[line], line_end[line]):
-                bits = classes[c]
-                code = codes[c]
-                if bits & LETTER:
-                    letters += 1
-                    syllables += (bits & HANGUL) != 0
-                    if bits & SINGLE:
-                        han += (
-                            0x3400 <= code <= 0x4DBF
-                            or 0x4E00 <= code <= 0x9FFF
-                            or 0xF900 <= code <= 0xFAFF
-                            or code >= 0x20000
-                        )
-                    if bits & JAMO:
-                        alike = alike + 1 if code == before else 1
-                        runs += alike == 2
-                before = code
+            of_line = codes[line_start[line] : line_end[line]]
+            bits_of_line = classes[line_start[line] : line_end[line]]
+            seen = np.uint8(0)
+            for bits in bits_of_line:
+                seen |= bits
+                letters += (bits & LETTER) != 0
+                syllables += (bits & HANGUL) != 0
+            if seen & SINGLE:
+                for at in range(len(of_line)):
+                    code = of_line[at]
+                    han += (bits_of_line[at] & (LETTER | SINGLE)) == LETTER | SINGLE and (
+                        0x3400 <= code <= 0x4DBF
+                        or 0x4E00 <= code <= 0x9FFF
+                        or 0xF900 <= code <= 0xFAFF
+                        or code >= 0x20000
+                    )
+            if seen & JAMO:
+                alike = 1
+                for at in range(1, len(of_line)):
+                    alike = alike + 1 if of_line[at] == of_line[at - 1] else 1
+                    runs += alike == 2 and (bits_of_line[at] & (LETTER | JAMO)) == LETTER | JAMO
         if letters:
             out[row, 0] = han / letters
         if syllables:

@@ -12,9 +12,13 @@ from winnow.filters.rules.prose import ENTRY, LABEL, LABEL_WORDS, LABELS_IN_A_RO
 VERSE_WORDS = 12
 """Words of the longest line that may run on without a mark at its end where no endings tell."""
 
-_CODE = np.zeros(128, np.bool_)  # what a line of code, a table or a tag is known by
-for _character in "{}<>=;|\\$@#`":
-    _CODE[ord(_character)] = True
+_CODE, _CALL, _OPENS, _CLOSES = 1, 2, 4, 8
+_SIGNS = np.zeros(128, np.uint8)
+"""Whether an ASCII character is one that a line of code, a table or a tag is known by, that a call or an index begins
+with, that a tag begins or ends with."""
+for _bit, _characters in ((_CODE, "{}<>=;|\\$@#`"), (_CALL, "(["), (_OPENS, "<"), (_CLOSES, ">")):
+    for _character in _characters:
+        _SIGNS[ord(_character)] |= _bit
 _KEY = np.zeros(128, np.bool_)  # what the key of an entry consists of
 for _character in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-[]":
     _KEY[ord(_character)] = True
@@ -64,10 +68,11 @@ def lines(  # type: ignore[no-untyped-def]
         words = 0
         signs = 0
         last = False
-        amount = False
+        final = w
         while w < len(word_start) and word_start[w] < stop:
             if word_classes[w] & CONTENT:
                 words += 1
+                final = w
                 if by_ending:
                     last = ended[w] != 0
                 else:
@@ -76,29 +81,35 @@ def lines(  # type: ignore[no-untyped-def]
                         c += 1
                     last = codes[c] < size and (kinds[codes[c]] & SMALL) != 0
                 signs += last
-                c = word_start[w]
-                while not classes[c] & CONTENT:
-                    c += 1
-                amount = 0x30 <= codes[c] <= 0x39 and words > 1
             w += 1
-        code = False
-        call = False
+        amount = False
+        if words > 1:
+            c = word_start[final]
+            while not classes[c] & CONTENT:
+                c += 1
+            amount = 0x30 <= codes[c] <= 0x39
+        signs_seen = np.uint8(0)
         seen = np.uint8(0)
         visible = 0
         tagged = 0
         opened = -1
         for c in range(start, stop):
-            if codes[c] == 0x3C:
+            bits = classes[c]
+            seen |= bits
+            visible += (bits & SPACE) == 0
+            sign = _SIGNS[codes[c]] if codes[c] < 128 else np.uint8(0)
+            if sign == 0:
+                continue
+            signs_seen |= sign
+            if sign & _OPENS:
                 follows = codes[c + 1] if c + 1 < stop else np.int32(0)
                 tag = follows == 0x2F or follows == 0x21 or 0x61 <= (follows | 32) <= 0x7A
-                opened = visible if tag else -1
-            visible += (classes[c] & SPACE) == 0
-            if codes[c] == 0x3E and opened >= 0:
+                opened = visible - 1 if tag else -1
+            elif sign & _CLOSES and opened >= 0:
                 tagged += visible - opened
                 opened = -1
-            code |= codes[c] < 128 and _CODE[codes[c]]
-            seen |= classes[c]
-            call |= codes[c] == 0x28 or codes[c] == 0x5B
+        code = (signs_seen & _CODE) != 0
+        call = (signs_seen & _CALL) != 0
         out[line, 1] = visible
         out[line, 2] = tagged
         c = stop - 1

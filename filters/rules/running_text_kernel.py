@@ -82,32 +82,33 @@ def running_text(  # type: ignore[no-untyped-def]
         in_runs = 0
         marks = 0
         for line in range(line_offsets[row], line_offsets[row + 1]):
-            run = 0
-            last = -1
-            for c in range(line_start[line], line_end[line]):
-                bits = classes[c]
-                if bits & SPACE:
-                    last = -1
-                    continue
-                visible += 1
+            start = line_start[line]
+            of_line = codes[start : line_end[line]]
+            bits_of_line = classes[start : line_end[line]]
+            seen_bits = np.uint8(0)
+            alike = 0
+            for at in range(len(of_line)):
+                bits = bits_of_line[at]
+                seen_bits |= bits
+                visible += (bits & SPACE) == 0
                 letters += (bits & LETTER) != 0
                 hangul += (bits & HANGUL) != 0
-                if bits & JAMO:
-                    first = c == line_start[line]
-                    after = codes[c + 1] if c + 1 < line_end[line] else np.int32(0)
-                    jamo += 1
-                    marks += first and (after == 0x20 or after == 0x2E or after == 0x29)
-                if not (bits & (HANGUL | JAMO) or counts_in_runs(codes[c], bits)):
-                    last = -1
-                elif codes[c] == last:
-                    run += 1
-                    if run == 4:
-                        in_runs += 4
-                    elif run > 4:
-                        in_runs += 1
-                else:
-                    run = 1
-                    last = codes[c]
+            for at in range(1, len(of_line)):
+                alike += of_line[at] == of_line[at - 1]
+            if seen_bits & JAMO:
+                for at in range(len(of_line)):
+                    if bits_of_line[at] & JAMO:
+                        jamo += 1
+                        after = of_line[1] if len(of_line) > 1 else np.int32(0)
+                        marks += at == 0 and (after == 0x20 or after == 0x2E or after == 0x29)
+            if alike < 3:  # no run of four
+                continue
+            run = 1
+            for at in range(1, len(of_line)):
+                run = run + 1 if of_line[at] == of_line[at - 1] else 1
+                bits = bits_of_line[at]
+                if run >= 4 and not bits & SPACE and (bits & (HANGUL | JAMO) or counts_in_runs(of_line[at], bits)):
+                    in_runs += 4 if run == 4 else 1
         line = line_offsets[row]
         real = 0
         stops = 0
