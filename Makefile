@@ -48,9 +48,10 @@ test: $(VENV)/.installed-dev ## every test, a file at a time on each core
 bench: $(VENV)/.installed-dev ## every benchmark: ratios against peers, measured in one run
 	@for b in tests/bench/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
-check: $(VENV)/.installed-dev ## ruff and mypy
+check: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	@mkdir -p .typing && ln -sfn .. .typing/winnow
 	cd .typing && MYPYPATH=. ../$(BIN)/mypy --config-file ../pyproject.toml $(foreach r,$(ROOMS),-p winnow.$(r))
 
