@@ -276,7 +276,7 @@ def guarded(command: Callable[[], object]) -> None:
         command()
     except Exception as error:
         from winnow.pipelines.engine.failures import sentence
-        from winnow.stages.sources.planned import server_errors
+        from winnow.stages.reading.files import server_errors
 
         if not isinstance(error, (*_known(), *server_errors())):
             raise

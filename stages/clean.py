@@ -201,7 +201,7 @@ class Clean(Transform):
 
     def _programs(self, files: tuple[tuple[str, str], ...]) -> Any:
         from winnow.filters.cleaning.program_files import ProgramFileError, programs
-        from winnow.stages.sources.batches import identity
+        from winnow.stages.reading.batches import identity
 
         try:
             return programs(files, identity)

@@ -120,7 +120,7 @@ class InputFile:
     between files of one name and do not depend on where the folder lies. `identity` stands for URL and time where a
     source finds its own inputs, and tells what will be read from it. `group`: what its rows are accounted under beside the
     source, such as a snapshot. `alone`: it shares no partition, whatever its size. `stamp` is no part of what identifies
-    it: what readers compare (`sources.planned`), '' for nothing.
+    it: what readers compare (`reading.files`), '' for nothing.
     """
 
     url: str

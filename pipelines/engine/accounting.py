@@ -14,7 +14,7 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.view import ERROR
 from winnow.pipelines.selection.guards import Guard, figures
 from winnow.pipelines.selection.verdict import FAILED
-from winnow.stages.sources.place import unplaced
+from winnow.stages.reading.batches import unplaced
 
 WIPE_OUT_ROWS = 20
 """A stage that keeps none of at least so many rows stops the run, whatever its guards."""

@@ -10,8 +10,7 @@ from pathlib import Path
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.own_ray import end_left
 from winnow.pipelines.engine.store import Store, StoreError
-from winnow.stages.sources.planned import server_errors, told
-from winnow.stages.sources.public import public
+from winnow.stages.reading.files import public, server_errors, told
 
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 CLOSED = frozenset([errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST])

@@ -21,7 +21,7 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import rebatched
 from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, explain, holds, verdict
-from winnow.stages.sources.public import public
+from winnow.stages.reading.files import public
 from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen, StageError
 
 CHUNK_PAGES = 64

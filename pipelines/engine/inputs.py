@@ -18,8 +18,7 @@ from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.matching import below, matches
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.sources.planned import filesystem, look, server_errors, stamp_of, told
-from winnow.stages.sources.public import ACCOUNT, filed, public
+from winnow.stages.reading.files import ACCOUNT, filed, filesystem, look, public, server_errors, stamp_of, told
 from winnow.stages.stage import InputFile, Segment, Source, StageError
 
 SMALL_FILE = 2**20

@@ -10,8 +10,7 @@ from winnow.pipelines.engine.inputs import INPUTS, Partition, kept_inputs, parti
 from winnow.pipelines.engine.ledger import stamp
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.sources.planned import filesystem
-from winnow.stages.sources.public import filed
+from winnow.stages.reading.files import filed, filesystem
 from winnow.stages.stage import InputFile
 
 SHOWN = 5

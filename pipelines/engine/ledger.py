@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from fsspec.implementations.local import LocalFileSystem
 
-from winnow.stages.sources.planned import stamp_of
+from winnow.stages.reading.files import stamp_of
 
 NAME = ".verified.json"
 

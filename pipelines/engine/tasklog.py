@@ -25,7 +25,7 @@ from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import Store
 from winnow.stages.commoncrawl.fetching import PROCESS
-from winnow.stages.sources.public import public
+from winnow.stages.reading.files import public
 
 LOGGER = logging.getLogger("winnow")
 LOGGER.addHandler(logging.NullHandler())  # or Python itself would print what fails, for which a run has its own words

@@ -26,7 +26,7 @@ from winnow.pipelines.engine.texts import handed_off, hidden
 from winnow.pipelines.engine.view import ERROR, View, read_signals
 from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.selection.verdict import FAILED, reasons
-from winnow.stages.sources.public import public_tree
+from winnow.stages.reading.files import public_tree
 
 PLANNED = "planned.json"
 """What a run that has begun will show: as `run.json`, which supersedes it when the run finishes."""

@@ -13,12 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from winnow.stages.commoncrawl.fetching import Fetcher, FetchError, Range
-from winnow.stages.sources.archives import read_range
-from winnow.stages.sources.http import Undecodable, decode_body
-from winnow.stages.sources.members import Broken
-from winnow.stages.sources.records import Record
-from winnow.stages.sources.responses import Accepted, record_id, response_of, response_page
-from winnow.stages.sources.window import Window, basename
+from winnow.stages.reading.archives import read_range
+from winnow.stages.reading.files import Window, basename
+from winnow.stages.reading.members import Broken
+from winnow.stages.reading.records import Record
+from winnow.stages.reading.responses import Accepted, Undecodable, decode_body, record_id, response_of, response_page
 from winnow.stages.stage import Page
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from winnow.stages.commoncrawl.fetching import Fetcher, below
-from winnow.stages.sources.window import Window, opened
+from winnow.stages.reading.files import Window, opened
 from winnow.stages.stage import InputFile, StageError
 
 BEHIND = 16 << 20

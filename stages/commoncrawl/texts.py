@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from winnow.stages.sources.archives import read_range
-from winnow.stages.sources.batches import Batch
-from winnow.stages.sources.members import Broken
-from winnow.stages.sources.place import placed
-from winnow.stages.sources.responses import record_id
-from winnow.stages.sources.window import Window
+from winnow.stages.reading.archives import read_range
+from winnow.stages.reading.batches import Batch, placed
+from winnow.stages.reading.files import Window
+from winnow.stages.reading.members import Broken
+from winnow.stages.reading.responses import record_id
 from winnow.stages.stage import Damage
 
 

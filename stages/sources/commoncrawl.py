@@ -30,8 +30,8 @@ from winnow.stages.commoncrawl.streamed import whole_file
 from winnow.stages.commoncrawl.texts import conversion_texts
 from winnow.stages.commoncrawl.units import Sizes
 from winnow.stages.commoncrawl.wanted import Wanted
-from winnow.stages.sources.responses import Accepted, response_pages
-from winnow.stages.sources.window import basename
+from winnow.stages.reading.files import basename
+from winnow.stages.reading.responses import Accepted, response_pages
 from winnow.stages.stage import Damage, InputFile, Kept, Page, Segment, Source, StageError
 from winnow.stages.stage import Settings as BaseSettings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Annotated, Any, cast
 
@@ -9,9 +10,10 @@ import orjson
 import pyarrow as pa
 from pydantic import Field
 
-from winnow.stages.sources.batches import Batch, identity
-from winnow.stages.sources.lines import Line, plain_lines, unpacked_lines
-from winnow.stages.sources.members import (
+from winnow.stages.reading.batches import Batch, identity, placed
+from winnow.stages.reading.files import Window, basename, opened, pieces
+from winnow.stages.reading.lines import HEAD, Line, plain_lines, unpacked_lines, unreadable
+from winnow.stages.reading.members import (
     DICTIONARY_MAGIC,
     GZIP_MAGIC,
     ZSTD_MAGIC,
@@ -21,10 +23,6 @@ from winnow.stages.sources.members import (
     gzip_codec,
     zstd_codec,
 )
-from winnow.stages.sources.place import placed
-from winnow.stages.sources.shape import HEAD, unreadable
-from winnow.stages.sources.values import NotJson, Number, exact, kind, unsound, written
-from winnow.stages.sources.window import Window, basename, opened, pieces
 from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError
 from winnow.stages.stage import Settings as BaseSettings
 
@@ -182,3 +180,71 @@ def _optional(row: dict[str, Any], key: str | None, line: Line) -> str | None:
 
 
 KIND = Jsonl
+
+
+LONGEST = 4000
+"""Digits of a whole number; longer ones stay text, since Python refuses to make numbers of them."""
+
+
+class NotJson(ValueError):
+    """A line that is no JSON: what is wrong, and at which character."""
+
+
+class Number(str):
+    """A number as it is written, which no float could hold."""
+
+    __slots__ = ()
+
+
+def exact(line: bytes) -> Any:
+    """The value of a line with every number as it is written: fractions and very long numbers are `Number`.
+
+    Reads what is no JSON but means one thing only: NaN and Infinity, as Python and pandas write them, are null; control
+    characters stand for themselves. Bytes that are not UTF-8 become lone surrogates, of which `unsound` tells. Raises
+    NotJson.
+    """
+    text = line.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as failure:
+        at = f"at character {failure.pos + 1:,}"
+        if failure.msg == "Extra data":
+            raise NotJson(f"a second value begins {at}: expected one object a line") from None
+        raise NotJson(f"{failure.msg[0].lower()}{failure.msg[1:].removesuffix(' at')} {at}") from None
+    except RecursionError:
+        raise NotJson("it is nested too deeply") from None
+
+
+def unsound(text: str, line: bytes) -> str | None:
+    """Why a string of a line cannot be a text, None where it can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as failure:
+        character = text[failure.start]
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return f"is not valid UTF-8: byte 0x{ord(character) & 0xFF:02X} at its character {failure.start + 1:,}"
+        return (
+            f"holds a lone surrogate, \\u{ord(character):04x} at its character {failure.start + 1:,}, which is not "
+            "valid Unicode"
+        )
+    return None
+
+
+def written(value: Any) -> str | None:
+    """A value as text, anything but a string as JSON; None for null."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def kind(value: Any) -> str:
+    """The JSON type of a value, for people."""
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _whole(digits: str) -> int | Number:
+    return int(digits) if len(digits) <= LONGEST else Number(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=Number, parse_constant=lambda _: None, strict=False)

@@ -14,10 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from winnow.stages.sources.batches import ROWS, Batch, identity
-from winnow.stages.sources.place import placed
-from winnow.stages.sources.planned import as_planned
-from winnow.stages.sources.window import basename
+from winnow.stages.reading.batches import ROWS, Batch, identity, placed
+from winnow.stages.reading.files import as_planned, basename
 from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError
 from winnow.stages.stage import Settings as BaseSettings
 

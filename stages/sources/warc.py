@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from winnow.stages.sources.responses import Accepted, response_pages
-from winnow.stages.sources.window import basename, opened, pieces
+from winnow.stages.reading.files import basename, opened, pieces
+from winnow.stages.reading.responses import Accepted, response_pages
 from winnow.stages.stage import Damage, InputFile, Located, Page, Segment, Source
 from winnow.stages.stage import Settings as BaseSettings
 

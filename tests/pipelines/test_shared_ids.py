@@ -14,7 +14,7 @@ import winnow
 from winnow.pipelines.engine import shared_ids
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.finished import open_run
-from winnow.stages.sources.batches import identity
+from winnow.stages.reading.batches import identity
 
 QUIET = Progress(quiet=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from winnow.stages.sources.public import public
+from winnow.stages.reading.files import public
 
 _LOCAL = re.compile(r"(?:file:/|/|~|[A-Za-z]:[\\/])")
 _INSIDE = re.compile(r"(?:(?<![\w:/.<])/|\b[A-Za-z]:\\)(?:[^\s/\\:'\",;()<>]+[/\\])+(?P<last>[^\s/\\:'\",;()<>]*)")

@@ -35,7 +35,7 @@ from winnow.pipelines.results.report.records import Records
 from winnow.pipelines.results.report.sample import Drawing, samples
 from winnow.pipelines.results.report.stretch import stretches
 from winnow.pipelines.selection.verdict import KEPT
-from winnow.stages.sources.public import public_tree
+from winnow.stages.reading.files import public_tree
 from winnow.stages.stage import Corpus, Terminal
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from winnow.pipelines.results.report.sketch import Ints
 from winnow.pipelines.results.report.stretch import Stretch, stretches
 from winnow.pipelines.results.report.tally import Tally
 from winnow.pipelines.selection.verdict import KEPT, reasons
-from winnow.stages.sources.public import public_tree
+from winnow.stages.reading.files import public_tree
 from winnow.stages.stage import Map
 
 if TYPE_CHECKING:

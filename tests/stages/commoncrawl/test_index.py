@@ -18,8 +18,8 @@ from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.store import Store
 from winnow.stages.commoncrawl.fetching import open_fetcher
 from winnow.stages.commoncrawl.records import unit_pages
+from winnow.stages.reading.responses import Accepted
 from winnow.stages.sources.commoncrawl import CommonCrawl
-from winnow.stages.sources.responses import Accepted
 from winnow.stages.sources.warc import KIND as WARC
 from winnow.stages.stage import Damage, InputFile, Page, Segment, StageError
 

@@ -13,9 +13,9 @@ import pytest
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.stages.commoncrawl.fetching import FetchError, open_fetcher
 from winnow.stages.commoncrawl.streamed import StreamedFile, whole_file
+from winnow.stages.reading.files import Window
 from winnow.stages.sources.commoncrawl import CommonCrawl
 from winnow.stages.sources.warc import KIND as WARC
-from winnow.stages.sources.window import Window
 from winnow.stages.stage import Damage, InputFile, Page, Segment
 
 from .conftest import OLD

@@ -1,18 +1,49 @@
-"""Reads tied to the file that was planned: size and stamp are compared when a file is opened and when it has been read."""
+"""One file on any fsspec filesystem: its address as it may be shown, the file as it was planned, a window on its bytes.
+
+Settings keep the whole address, with user, password and the query in which tokens and signatures are; reading needs it.
+Whatever is shown or written down is shown or written without them.
+"""
 
 from __future__ import annotations
 
+import itertools
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import fsspec.core
+import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
-from winnow.stages.sources.public import public
 from winnow.stages.stage import InputFile, StageError
+
+ACCOUNT = re.compile(r"(?<=://)[^/@\s'\"]+@")
+QUERY = re.compile(r"(?P<address>\b[A-Za-z][\w+.-]*://[^\s?'\"<>]*)\?[^\s'\"<>*?]*=[^\s'\"<>]*")
+
+
+def public(text: str) -> str:
+    """A text with every account and every query of an address in it left out."""
+    return QUERY.sub(r"\g<address>", ACCOUNT.sub("", text)) if "://" in text else text
+
+
+def filed(url: str) -> str:
+    """An address under which something is kept: addresses that differ in their queries stay apart."""
+    shown = public(url)
+    bare = ACCOUNT.sub("", url)
+    return shown if shown == bare else f"{shown} ({xxhash.xxh64_hexdigest(bare)})"
+
+
+def public_tree(tree: Any) -> Any:
+    """The same for every string of a tree of mappings and lists."""
+    if isinstance(tree, dict):
+        return {key: public_tree(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [public_tree(value) for value in tree]
+    return public(tree) if isinstance(tree, str) else tree
+
 
 STAMPS = ("ETag", "etag", "generation", "md5Hash", "LastModified", "Last-Modified", "mtime", "last_modified", "Content-MD5", "created")  # fmt: skip
 """What filesystems call what changes with a file's content, the surest first."""
@@ -117,3 +148,79 @@ def _changed(file: InputFile, now: Look, when: str) -> str:
     if now.size is not None and now.size != file.size:
         sizes = f" (it had {file.size:,} bytes, and has {now.size:,})"
     return f"{file.url}: changed {when}{sizes}: let it be finished, then run again to read it as it is"
+
+
+BLOCK = 1 << 20
+"""Bytes per read: large enough to hide a local seek, small enough that a segment over-reads little."""
+
+
+class Window:
+    """The last bytes read of an open file. Reads forward are free; reads elsewhere move the window."""
+
+    def __init__(self, handle: IO[bytes], size: int, block: int = BLOCK) -> None:
+        self.size = size
+        self.data = b""
+        self.base = 0  # file offset of data[0]
+        self._handle = handle
+        self._block = block
+
+    def hold(self, at: int, count: int) -> int:
+        """Makes file bytes [at, at + count) present in `data`, as far as the file goes. Returns the index of `at`."""
+        index = at - self.base
+        if 0 <= index <= len(self.data):
+            missing = min(at + count, self.size) - self.base - len(self.data)
+            if missing <= 0:
+                return index
+            self._handle.seek(self.base + len(self.data))
+            self.data = self.data[index:] + self._read(max(missing, self._block))
+        else:
+            self._handle.seek(at)
+            self.data = self._read(max(min(count, self.size - at), self._block))
+        self.base = at
+        return 0
+
+    def bytes_at(self, at: int, count: int) -> bytes:
+        """File bytes [at, at + count), fewer only at the end of the file."""
+        index = self.hold(at, count)
+        return self.data[index : index + count]
+
+    def peek(self, at: int, count: int) -> bytes:
+        """The same for a few bytes anywhere; does not move the window."""
+        index = at - self.base
+        if index >= 0 and min(at + count, self.size) <= self.base + len(self.data):
+            return self.data[index : index + count]
+        self._handle.seek(at)
+        return self._read(min(count, max(self.size - at, 0)))
+
+    def _read(self, count: int) -> bytes:
+        parts = []
+        while count > 0 and (part := self._handle.read(count)):
+            parts.append(part)
+            count -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@contextmanager
+def opened(file: InputFile, block: int = BLOCK) -> Iterator[Window]:
+    """A window on `file`. Raises StageError where the file cannot be opened, or is not the planned one from start to end."""
+    with as_planned(file) as (filesystem, path):
+        try:
+            handle = filesystem.open(path, "rb", block_size=max(block, 4 << 20), cache_type="readahead")
+        except OSError as failure:
+            raise StageError(f"cannot open {file.url}: {failure}") from failure
+        with handle:
+            yield Window(handle, file.size, block)
+
+
+def basename(url: str) -> str:
+    """The last part of a path or URL."""
+    return url.rstrip("/").rpartition("/")[2]
+
+
+def pieces(file: InputFile, least: int, most: int, count: int) -> list[tuple[int, int]]:
+    """Cuts a file into equal byte ranges of size / `count`, held between `least` and `most` bytes. An empty file
+    is one empty piece, so that somebody reads it and says so."""
+    piece = min(max(file.size // count, least), most)
+    number = max(1, -(-file.size // piece))
+    cuts = [file.size * index // number for index in range(number + 1)]
+    return list(itertools.pairwise(cuts))

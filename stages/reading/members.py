@@ -18,8 +18,8 @@ from typing import Any
 import zstandard
 from isal import isal_zlib
 
-from winnow.stages.sources.heads import Head, head_may_follow, parse_head
-from winnow.stages.sources.window import BLOCK, Window
+from winnow.stages.reading.files import BLOCK, Window
+from winnow.stages.reading.warc_headers import Head, head_may_follow, parse_head
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"

@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import partial
 
-from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
-from winnow.stages.sources.members import (
+from winnow.stages.reading.files import BLOCK, Window
+from winnow.stages.reading.members import (
     DICTIONARY_MAGIC,
     GZIP_MAGIC,
     ZSTD_MAGIC,
@@ -24,8 +24,8 @@ from winnow.stages.sources.members import (
     is_anchor,
     zstd_codec,
 )
-from winnow.stages.sources.records import Feed, Record, Text, read_records
-from winnow.stages.sources.window import BLOCK, Window
+from winnow.stages.reading.records import Feed, Record, Text, read_records
+from winnow.stages.reading.warc_headers import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
 
 _UNREADABLE = {b"\x04\x22\x4d\x18": "lz4", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
 

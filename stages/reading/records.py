@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from winnow.stages.sources.heads import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
-from winnow.stages.sources.members import Broken
+from winnow.stages.reading.members import Broken
+from winnow.stages.reading.warc_headers import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
 
 Feed = Callable[[], bytes | None]
 
