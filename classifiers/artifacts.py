@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import subprocess
@@ -16,6 +15,8 @@ import zipfile
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+
+from winnow.nearest import hint
 
 MODELS = Path(__file__).parent / "models"
 SUFFIXES = (".ftz", ".bin", ".json", ".onnx", ".kenlm", ".klm")
@@ -82,10 +83,8 @@ def resolve(model: str) -> ModelFile:
         return _described(model, path)
     if path.suffix in SUFFIXES or "/" in model:
         raise ModelError(f"model file '{model}' does not exist: expected a readable {', '.join(SUFFIXES)} file")
-    near = difflib.get_close_matches(model, shipped(), n=1, cutoff=0.3)
-    hint = f"; nearest: '{near[0]}'" if near else ""
     raise ModelError(
-        f"no model '{model}': expected one of {', '.join(shipped())}, a path, or hub:owner/repo/file{hint}"
+        f"no model '{model}': expected one of {', '.join(shipped())}, a path, or hub:owner/repo/file{hint(model, shipped())}"
     )
 
 

@@ -6,9 +6,10 @@ Individual languages that models use for their macrolanguage, and the 639-2/B an
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import cache
+
+from winnow.nearest import nearest
 
 _ISO_639_1 = """
 aar aa abk ab afr af aka ak amh am ara ar arg an asm as ava av ave ae aym ay aze az bak ba bam bm bel be ben bn
@@ -82,5 +83,5 @@ def language_code(label: str) -> str:
 def code_of_name(name: str) -> str | None:
     """The code of the language whose English name this is, or nearly is; None for what is near no name."""
     wanted = "-".join(name.lower().split())
-    near = difflib.get_close_matches(wanted, LANGUAGE_NAMES, n=1, cutoff=0.7)
-    return LANGUAGE_NAMES[near[0]] if near else None
+    near = nearest(wanted, LANGUAGE_NAMES, 0.7)
+    return LANGUAGE_NAMES[near] if near else None

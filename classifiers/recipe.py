@@ -12,7 +12,6 @@ Recipes are YAML files; the ones that ship lie in `classifiers/recipes/`. A reci
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from winnow.classifiers.features import Features
 from winnow.filters.bounded_yaml import OutOfBounds, Texts, load, read_text
+from winnow.nearest import hint
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -161,9 +161,9 @@ def load_recipe(recipe: str | Path) -> Recipe:
     if not path.is_file():
         path = Path(recipe)
     if not path.is_file():
-        near = difflib.get_close_matches(str(recipe), recipes(), n=1, cutoff=0.3)
-        hint = f"; nearest: '{near[0]}'" if near else ""
-        raise RecipeError(f"no recipe '{recipe}': expected a YAML file or one of {', '.join(recipes())}{hint}")
+        raise RecipeError(
+            f"no recipe '{recipe}': expected a YAML file or one of {', '.join(recipes())}{hint(str(recipe), recipes())}"
+        )
     try:
         return Recipe.model_validate(load(read_text(path), Texts))
     except (ValidationError, OutOfBounds) as error:

@@ -7,7 +7,6 @@ puts there, at the fitted cut-off or above, is measured, because rules see nothi
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -32,6 +31,7 @@ from winnow.filters.languages.pack import parsed
 from winnow.filters.rules.measures import MEASURES
 from winnow.filters.script import RANGES
 from winnow.filters.segmenters import MissingSegmenter, segmenter
+from winnow.nearest import nearest
 from winnow.pipelines.fit_texts import Keyed, Reading, Sample, content, found, labelled, of_run, opened, read
 
 QUANTILES = (0.01, 0.5, 0.99)
@@ -216,15 +216,11 @@ def _named(request: Request, code: str) -> None:
         )
     for option, unit in (("--unit", request.unit), ("--from-unit", request.from_unit)):
         if unit is not None and unit not in get_args(WordUnit):
-            near_unit = difflib.get_close_matches(unit, get_args(WordUnit), n=1, cutoff=0.5) or ["whitespace"]
-            raise FitError(
-                f"{option} {unit}: expected one of {', '.join(get_args(WordUnit))}; nearest: '{near_unit[0]}'"
-            )
+            near_unit = nearest(unit, get_args(WordUnit), 0.5) or "whitespace"
+            raise FitError(f"{option} {unit}: expected one of {', '.join(get_args(WordUnit))}; nearest: '{near_unit}'")
     if request.script is not None and not re.fullmatch("[A-Z][a-z]{3}", request.script):
-        near_scripts = difflib.get_close_matches(request.script.title(), ["Latn", *RANGES], n=1)
-        raise FitError(
-            f"--script {request.script}: expected a code of ISO 15924 such as {near_scripts[0] if near_scripts else 'Latn'}"
-        )
+        near_script = nearest(request.script.title(), ["Latn", *RANGES], 0.6) or "Latn"
+        raise FitError(f"--script {request.script}: expected a code of ISO 15924 such as {near_script}")
     if request.iso639_3 is not None and not re.fullmatch("[a-z]{3}", request.iso639_3):
         raise FitError(f"--iso639-3 {request.iso639_3}: expected a code of ISO 639-3 such as tur")
 

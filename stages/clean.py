@@ -7,7 +7,6 @@ steps come one after the other, each on the text that those before it leave; wha
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Any, Literal
 
@@ -18,6 +17,7 @@ from pydantic import BeforeValidator
 from winnow.filters.cleaning import Step
 from winnow.filters.cleaning.full_width import Width
 from winnow.filters.edits import Edit, column
+from winnow.nearest import hint
 from winnow.stages.stage import EDITED, Artifact, Located, Settings, StageError, Transform
 
 Files = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -129,9 +129,7 @@ class Clean(Transform):
         from winnow.filters.cleaning.sequence import Cleaning
 
         if signal not in self.signals():
-            near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
-            hint = f": nearest is '{near[0]}'" if near else ""
-            raise StageError(f"{self.name}: no signal '{signal}'{hint}")
+            raise StageError(f"{self.name}: no signal '{signal}'{hint(signal, self.signals())}")
         if signal == "damaged_share":
             return [match.span() for match in re.finditer(DAMAGE, text)]
         if signal in ("program", "bad_operations"):
@@ -171,10 +169,8 @@ class Clean(Transform):
         chosen: tuple[str, ...] | None = self.settings.languages
         for code in chosen or ():
             if code not in languages():
-                near = difflib.get_close_matches(code, languages(), n=1, cutoff=0.3)
-                hint = f"; nearest: '{near[0]}'" if near else ""
                 raise StageError(
-                    f"{self.name}: no boilerplate phrases for '{code}': expected some of {', '.join(languages())}{hint}"
+                    f"{self.name}: no boilerplate phrases for '{code}': expected some of {', '.join(languages())}{hint(code, languages())}"
                 )
         try:
             return boilerplate(chosen if chosen is not None else (self.pack.code, "en"))

@@ -8,7 +8,6 @@ title is masked alike, in the same numbering, and not counted. No document is dr
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
@@ -18,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from winnow.filters.edits import EDITS, Edit, apply, column
 from winnow.filters.personal.found import KINDS, Found, Kind
+from winnow.nearest import hint, nearest
 from winnow.stages.stage import EDITED, RETITLED, Artifact, Settings, StageError, Transform
 
 PUBLIC = frozenset({"business_numbers", "addresses"})
@@ -53,12 +53,11 @@ class PersonalSettings(Settings):
 
         if region is not None and region not in regions():
             upper = region.upper()
-            near = [upper] if upper in regions() else [REGIONS[region.lower()]] if region.lower() in REGIONS else []
-            near = near or difflib.get_close_matches(upper, sorted(regions()), n=1, cutoff=0.3)
+            near = upper if upper in regions() else REGIONS.get(region.lower()) or nearest(upper, sorted(regions()))
             raise PydanticCustomError(
                 "region",
                 "no region '{region}': expected two capital letters of ISO 3166, such as KR{hint}",
-                {"region": region, "hint": f"; nearest: '{near[0]}'" if near else ""},
+                {"region": region, "hint": f"; nearest: '{near}'" if near else ""},
             )
         return region
 
@@ -153,9 +152,7 @@ class Personal(Transform):
         from winnow.filters.personal.masks import Names, mask_column
 
         if signal not in self.signals():
-            near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
-            hint = f": nearest is '{near[0]}'" if near else ""
-            raise StageError(f"{self.name}: no signal '{signal}'{hint}")
+            raise StageError(f"{self.name}: no signal '{signal}'{hint(signal, self.signals())}")
         masked = self._masked()
         texts = pa.array([text.encode("utf-8", "replace").decode()], pa.large_string())
         one = mask_column(texts, self._wanted(), masked, [Names()]).get(0)

@@ -5,7 +5,6 @@ rules: {use: rules, packs: [gopher, fineweb], word_unit: morpheme, bad_words: [l
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -16,6 +15,7 @@ from pydantic import BeforeValidator
 from winnow.classifiers.artifacts import digest
 from winnow.filters.languages import UnknownUnit
 from winnow.filters.rules.measures import MEASURES
+from winnow.nearest import hint
 from winnow.stages.stage import Artifact, Located, Map, NoClauses, Settings, StageError
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -63,11 +63,9 @@ class Rules(Map):
         chosen: dict[str, str] = {}
         for name in self.settings.packs if self.settings.packs is not None else usual:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-                hint = f"; nearest: '{near[0]}'" if near else ""
                 raise StageError(
                     f"{self.name}: language pack '{self.pack.code}' has no rule pack '{name}' for words of the unit "
-                    f"'{self.settings.word_unit or self.pack.word_unit}': expected one of {', '.join(known)}{hint}"
+                    f"'{self.settings.word_unit or self.pack.word_unit}': expected one of {', '.join(known)}{hint(name, known)}"
                 )
             for clause, expression in known[name].items():
                 if chosen.setdefault(clause, expression) != expression:
@@ -117,9 +115,7 @@ class Rules(Map):
         from winnow.filters.rules.spans import spans
 
         if signal not in self.signals():
-            near = difflib.get_close_matches(signal, self.signals(), n=1, cutoff=0.3)
-            hint = f": nearest is '{near[0]}'" if near else ""
-            raise StageError(f"{self.name}: no signal '{signal}'{hint}")
+            raise StageError(f"{self.name}: no signal '{signal}'{hint(signal, self.signals())}")
         return spans(text, signal, self.pack, self.settings.word_unit, more_bad_words=self._listed())
 
     def _listed(self) -> tuple[str, ...]:

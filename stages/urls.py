@@ -8,7 +8,6 @@ list file enter the stage's fingerprint.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
@@ -23,6 +22,7 @@ from winnow.classifiers.artifacts import digest
 from winnow.filters.urls.lists import KINDS, OWN, THEMES, ListError, ListFile, found, own
 from winnow.filters.urls.rules import UrlRules
 from winnow.filters.urls.suffixes import HOSTING, REGISTRIES, snapshot
+from winnow.nearest import hint, nearest
 from winnow.stages.stage import Artifact, Located, Page, Screen, Settings, StageError
 
 Kind = Literal[
@@ -44,7 +44,7 @@ class ListSettings(Settings):
         if kind in KINDS:
             return kind
         hard = isinstance(kind, str) and kind.lower().startswith(("hard", "word"))
-        near = ["words"] if hard else difflib.get_close_matches(str(kind), KINDS, n=1, cutoff=0.3)
+        near = "words" if hard else nearest(str(kind), KINDS)
         raise PydanticCustomError(
             "kind",
             "no kind of list '{kind}': expected {kinds} or {last}{hint}",
@@ -52,7 +52,7 @@ class ListSettings(Settings):
                 "kind": str(kind),
                 "kinds": ", ".join(KINDS[:-1]),
                 "last": KINDS[-1],
-                "hint": f"; nearest: '{near[0]}'" if near else "",
+                "hint": f"; nearest: '{near}'" if near else "",
             },
         )
 
@@ -168,10 +168,8 @@ class Urls(Screen):
             raise StageError(f"{self.name}: {error}") from error
         for theme in settings.own:
             if theme not in THEMES:
-                near = difflib.get_close_matches(theme, THEMES, n=1, cutoff=0.3)
-                hint = f"; nearest: '{near[0]}'" if near else ""
                 raise StageError(
-                    f"{self.name}: own: no list '{theme}': expected some of {', '.join(THEMES)}{hint} (a file of yours is"
+                    f"{self.name}: own: no list '{theme}': expected some of {', '.join(THEMES)}{hint(theme, THEMES)} (a file of yours is"
                     " named under lists)"
                 )
             files += own(theme)

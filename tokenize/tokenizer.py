@@ -10,7 +10,6 @@ characters they are; only this module's callers put control tokens into a stream
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -24,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from winnow.nearest import hint
 from winnow.tokenize.byte_bpe import ByteBpe, NotEqual
 from winnow.tokenize.shard import TOKENIZER, TokenizerIdentity
 
@@ -89,10 +89,9 @@ def find(reference: str) -> TokenizerFile:
     elif reference.startswith("hub:") or re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", reference):
         path = _download(reference.removeprefix("hub:"))
     else:
-        near = difflib.get_close_matches(reference, shipped(), n=1, cutoff=0.3)
         raise TokenizerError(
             f"tokenizer '{reference}' is neither shipped ({', '.join(shipped()) or 'none'}), nor a path, nor a hub id"
-            + (f"; nearest: '{near[0]}'" if near else "")
+            + hint(reference, shipped())
         )
     config = path.parent / CONFIG if path.name == TOKENIZER and (path.parent / CONFIG).is_file() else None
     versions = tuple(file.stat().st_mtime_ns for file in (path, config) if file)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from winnow.nearest import nearest
 from winnow.train_handoff.schedule import Shape
 
 
@@ -256,9 +256,9 @@ def _refusal(error: ValidationError, where: str) -> TrainError:
     path = ".".join([where, *keys])
     if problem["type"] == "extra_forbidden":
         known = sorted(_section_at(location[:-1]).model_fields)
-        near = get_close_matches(keys[-1], known, n=1)
+        near = nearest(keys[-1], known, 0.6)
         same = [f"{where}.{key}" for key in leaves() if key.rpartition(".")[2] == keys[-1]]
-        meant = [*sorted(same, key=lambda key: key.count(".")), *near]
+        meant = [*sorted(same, key=lambda key: key.count(".")), *([near] if near else [])]
         hint = (f"did you mean '{meant[0]}'? " if meant else "") + f"known keys: {', '.join(known)}"
         return TrainError(f"{path}: unknown key; {hint}", *keys)
     if problem["type"] == "missing":

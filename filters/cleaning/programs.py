@@ -20,7 +20,6 @@ after a normalization with a line feed means another line.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from winnow.filters.cleaning.characters import composed
 from winnow.filters.cleaning.compose import compose
 from winnow.filters.cleaning.lines import removals
 from winnow.filters.edits import Edit, apply
+from winnow.nearest import hint
 
 Verdict = Literal["kept", "edited", "dropped", "refused"]
 
@@ -134,9 +134,9 @@ def parse(line: str) -> Operation:
         raise BadOperation(f"'{line.strip()[:60]}' is no operation: expected NAME(...) of at most {LONGEST} characters")
     name = call[1]
     if name not in OPERATIONS:
-        near = difflib.get_close_matches(name, OPERATIONS, n=1, cutoff=0.3)
-        hint = f"; nearest is {near[0]}" if near else ""
-        raise BadOperation(f"unknown operation '{name[:60]}': expected one of {', '.join(OPERATIONS)}{hint}")
+        raise BadOperation(
+            f"unknown operation '{name[:60]}': expected one of {', '.join(OPERATIONS)}{hint(name, OPERATIONS)}"
+        )
     values = _arguments(name, call[2])
     if name == "normalize":
         return _normalize(values)

@@ -9,7 +9,6 @@ Packs that ship are named by a code (`ko`); a pack of one's own by the path of i
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from winnow.filters.languages.pack import (
     WordUnit,
     parsed,
 )
+from winnow.nearest import hint
 
 __all__ = [
     "BadLanguagePack",
@@ -67,10 +67,8 @@ def _shipped(code: str) -> LanguagePack:
         pack = parsed(_tree(path.read_text("utf-8"), str(path)), str(path))
         if code in (pack.code, pack.iso639_3, pack.fineweb2):
             return pack
-    near = difflib.get_close_matches(code, languages(), n=1, cutoff=0.3)
-    hint = f"; nearest: '{near[0]}'" if near else ""
     raise UnknownLanguage(
-        f"no language pack for '{code}': expected one of {', '.join(languages())}{hint}, or the path of a pack's file "
+        f"no language pack for '{code}': expected one of {', '.join(languages())}{hint(code, languages())}, or the path of a pack's file "
         "(xx.yaml; `winnow fit language` makes one)"
     )
 

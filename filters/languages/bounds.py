@@ -6,10 +6,11 @@ they come out of statistics of few or odd texts, never drop anything, or everyth
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from typing import TYPE_CHECKING
+
+from winnow.nearest import hint
 
 if TYPE_CHECKING:
     from winnow.filters.languages.pack import LanguagePack, UnitRules
@@ -91,8 +92,7 @@ def _of_clauses(rules: UnitRules) -> list[str]:
                 continue
             signal, _, number = match.groups()
             if signal not in units:
-                near = difflib.get_close_matches(signal, units, n=1, cutoff=0.3)
-                found.append(f"{where}: no signal '{signal}'" + (f": nearest is '{near[0]}'" if near else ""))
+                found.append(f"{where}: no signal '{signal}'{hint(signal, units)}")
                 continue
             problem = bound_problem(signal, units[signal], float(number))
             if problem:

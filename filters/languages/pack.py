@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from winnow.nearest import hint
 
 WordUnit = Literal["whitespace", "character", "segment", "morpheme"]
 """`whitespace`: between white space (eojeol). `character`: letters of scripts written without spaces, one by one.
@@ -101,16 +102,11 @@ def _sentence(error: Any) -> str:
     path = [str(part) for part in error["loc"] if part != "[key]"]
     where, value = ".".join(path), error["input"]
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(path[-1], _keys(path), n=1, cutoff=0.3)
-        return f"unknown key '{where}': expected one of {', '.join(_keys(path))}" + (
-            f"; nearest: '{near[0]}'" if near else ""
-        )
+        return f"unknown key '{where}': expected one of {', '.join(_keys(path))}{hint(path[-1], _keys(path))}"
     if error["type"] == "missing":
         return f"no key '{where}': expected one"
     if (path[0] == "units" and len(path) == 2) or where == "word_unit":
-        near = difflib.get_close_matches(str(value), get_args(WordUnit), n=1, cutoff=0.3)
-        hint = f"; nearest is '{near[0]}'" if near else ""
-        return f"{where}: expected one of {', '.join(get_args(WordUnit))}, got {value!r}{hint}"
+        return f"{where}: expected one of {', '.join(get_args(WordUnit))}, got {value!r}{hint(str(value), get_args(WordUnit))}"
     if error["type"] == "string_type" and isinstance(value, bool):
         return f"{where}: expected text, got {str(value).lower()}; write the word in quotes"
     said = error["msg"][0].lower() + error["msg"][1:]

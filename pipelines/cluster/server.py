@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from winnow.nearest import expected
 from winnow.pipelines.cluster.job import MARK
 from winnow.pipelines.engine.execute import RunError
-from winnow.pipelines.selection.clause import nearest
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ class JobsServer:
         if id not in jobs:
             ours = [job.id for job in jobs.values() if job.ours]
             raise RunError(
-                f"{self.address}: no job '{id}' there; {nearest(id, ours) if ours else 'none of winnow at all'}"
+                f"{self.address}: no job '{id}' there; {expected(id, ours) if ours else 'none of winnow at all'}"
             )
 
     @property

@@ -16,11 +16,11 @@ import winnow.stages
 import winnow.stages.sources
 from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
 from winnow.filters.languages.pack import parsed
+from winnow.nearest import expected
 from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_gone, shape
 from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.engine.located import locate, locate_train, located
 from winnow.pipelines.engine.yaml_source import Marked, SpecError, as_written, load, override
-from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.selection.guards import Guard, declared_guards
 from winnow.stages.stage import (
     Corpus,
@@ -283,7 +283,7 @@ def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], 
                 continue
             if mistake["type"] == "extra_forbidden":
                 fields = _keys(model, mistake["loc"][:-1])
-                text = "unknown key" + (f"; {nearest(at[-1], fields)}" if fields else "")
+                text = "unknown key" + (f"; {expected(at[-1], fields)}" if fields else "")
             elif mistake["type"] == "missing":
                 text = "is missing"
             else:
@@ -318,7 +318,7 @@ def _kind(package: Any, use: Any, marked: Marked, key: tuple[str, ...], problems
     use = marked.texts.get((*key, "use"), use)
     if use not in names:
         missing = "is missing" if use is None else f"'{use}' is not a kind"
-        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {missing}; {nearest(str(use), names)}")
+        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {missing}; {expected(str(use), names)}")
         return None
     return importlib.import_module(f"{package.__name__}.{use}").KIND
 
@@ -346,7 +346,7 @@ def _sources(
         for extra in [k for k in tree if k not in own and k not in kind.Settings.model_fields]:
             problems.append(
                 f"{marked.where(*key, extra)}: sources.{name}.{extra}: unknown key for kind '{tree['use']}'; "
-                f"{nearest(extra, choices)}"
+                f"{expected(extra, choices)}"
             )
         common = _validated(SourceCommon, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
         locate(marked.tree["sources"][name], kind.Settings, key, marked)
@@ -392,7 +392,7 @@ def _stages(
         for extra in unknown:
             at = marked.where(*key, extra)
             problems.append(
-                f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {nearest(extra, sorted(choices))}"
+                f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {expected(extra, sorted(choices))}"
             )
         common = _validated(Common, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
         locate(marked.tree["stages"][name], kind.Settings, key, marked)

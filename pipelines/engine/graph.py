@@ -10,9 +10,10 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from winnow.nearest import expected
 from winnow.pipelines.engine.resources import ORDINARY, Actors, Cpus, Gpus, Memory, Resources
 from winnow.pipelines.engine.yaml_source import Marked, SpecError
-from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic, nearest
+from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic
 from winnow.pipelines.selection.language import compile_clauses, compile_repeat
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 from winnow.stages.stage import (
@@ -175,7 +176,7 @@ def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) 
         if other not in built:
             choices = [n for n in names if n != name]
             raise SpecError(
-                f"{marked.where('stages', name, 'over')}: stages.{name}.over: no stage '{other}'; {nearest(other, choices)}"
+                f"{marked.where('stages', name, 'over')}: stages.{name}.over: no stage '{other}'; {expected(other, choices)}"
             )
     return given
 
@@ -265,7 +266,7 @@ def _check_reads(
         if signal not in visible:
             raise SpecError(
                 f"{marked.where('stages', node.name)}: stages.{node.name}: reads signal '{signal}', which no stage before "
-                f"it measures; {nearest(signal, visible)}"
+                f"it measures; {expected(signal, visible)}"
             )
 
 

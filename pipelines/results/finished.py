@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from winnow.nearest import expected
 from winnow.pipelines.engine.declaration import resolve_pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.handoff import manifest_name
@@ -24,7 +25,6 @@ from winnow.pipelines.engine.plan import SAVED, Plan
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.texts import handed_off, hidden
 from winnow.pipelines.engine.view import ERROR, View, read_signals
-from winnow.pipelines.selection.clause import nearest
 from winnow.pipelines.selection.verdict import FAILED, reasons
 from winnow.stages.reading.files import public_tree
 
@@ -161,7 +161,7 @@ def open_plan(reference: str | Path) -> tuple[Plan, str | None, dict[str, int]]:
     file = "run.json" if name is None else f"selections/{name}.json"
     last = store.read_json(file)
     if last is None and name is not None and store.exists("run.json"):
-        raise RunError(f"{root}: no selection '{name}' there; {nearest(name, selections(store))}")
+        raise RunError(f"{root}: no selection '{name}' there; {expected(name, selections(store))}")
     if last is None and store.exists("records"):
         look = f"; what there is of it: winnow inspect {shlex.quote(root)}" if store.exists(PLANNED) else ""
         raise RunError(f"{root}: a run began there and did not finish; give `winnow run` its declaration again{look}")

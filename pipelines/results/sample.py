@@ -6,7 +6,6 @@ whose signal is closest to a number. Columns pass by one partition at a time, te
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from winnow.filters.noise import hashes
+from winnow.nearest import expected, nearest
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.view import View
@@ -26,7 +26,7 @@ from winnow.pipelines.results.decision import Decision, decisions, of_record, re
 from winnow.pipelines.results.find import records
 from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.marked import Marked, marked
-from winnow.pipelines.selection.clause import Clause, ClauseError, nearest
+from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, reasons
 from winnow.stages.stage import DOCUMENT_SCHEMA
@@ -144,9 +144,9 @@ def _checked(run: Run, question: Question) -> Question:
         raise RunError("--kept, --stage: a kept document was dropped at no stage; expected one of them")
     stages = [*pipeline.sources, *pipeline.nodes]
     if question.stage is not None and question.stage not in stages:
-        raise RunError(f"--stage: no stage or source '{question.stage}'; {nearest(question.stage, stages)}")
+        raise RunError(f"--stage: no stage or source '{question.stage}'; {expected(question.stage, stages)}")
     if question.source is not None and question.source not in pipeline.sources:
-        raise RunError(f"--source: no source '{question.source}'; {nearest(question.source, pipeline.sources)}")
+        raise RunError(f"--source: no source '{question.source}'; {expected(question.source, pipeline.sources)}")
     open_ = not chosen and not (question.stage or question.near or question.where)
     near = (_signal(run, question.near[0]), question.near[1]) if question.near else None
     return replace(question, kept=question.kept or open_, near=near)
@@ -158,10 +158,10 @@ def _signal(run: Run, name: str) -> str:
     fitting = [s for s in known if s.partition(".")[2] == name]
     full = name if name in known or len(fitting) != 1 else fitting[0]
     if full not in known:
-        raise RunError(f"--near: no signal '{name}'; {nearest(name, fitting or known)}")
+        raise RunError(f"--near: no signal '{name}'; {expected(name, fitting or known)}")
     if not (pa.types.is_floating(known[full]) or pa.types.is_integer(known[full])):
         numeric = [s for s, t in known.items() if pa.types.is_floating(t) or pa.types.is_integer(t)]
-        raise RunError(f"--near: signal '{full}' is {known[full]}; expected a number; {nearest(full, numeric)}")
+        raise RunError(f"--near: signal '{full}' is {known[full]}; expected a number; {expected(full, numeric)}")
     return full
 
 
@@ -187,13 +187,11 @@ def _clauses(run: Run, question: Question) -> frozenset[str] | None:
         return frozenset(stage or bare)
     reads = {s: [n for n, c in clauses.items() if s in c.signals] for c in clauses.values() for s in c.signals}
     reads |= {s.partition(".")[2]: readers for s, readers in reads.items() if s.partition(".")[2] not in reads}
-    near = difflib.get_close_matches(wanted, [*names, *reads], n=1, cutoff=0.4)
-    if near and near[0] not in names:
-        missing = "" if near[0] == wanted else f"no clause '{wanted}'; nearest: "
-        raise RunError(
-            f"--dropped-by: {missing}'{near[0]}' is a signal; clauses that read it: {', '.join(reads[near[0]])}"
-        )
-    raise RunError(f"--dropped-by: no clause '{wanted}'; {nearest(wanted, bare or names)}")
+    near = nearest(wanted, [*names, *reads], 0.4)
+    if near and near not in names:
+        missing = "" if near == wanted else f"no clause '{wanted}'; nearest: "
+        raise RunError(f"--dropped-by: {missing}'{near}' is a signal; clauses that read it: {', '.join(reads[near])}")
+    raise RunError(f"--dropped-by: no clause '{wanted}'; {expected(wanted, bare or names)}")
 
 
 def _where(run: Run, text: str | None) -> list[Clause]:

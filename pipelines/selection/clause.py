@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +12,6 @@ UNIFORM, GUMBEL = "@uniform", "@gumbel"
 
 BYTES = "@bytes"
 """The weight of a document in bytes of its text, as a column."""
-
-LISTED = 12
-"""Names that an error sentence lists before it says the nearest first."""
-
 
 SHOWN = 200
 """Characters of a clause that a sentence or a record shows."""
@@ -93,15 +87,3 @@ def compiled(sql: str) -> pl.Expr:
 
 
 _TYPES = {"float32": pl.Float32, "float64": pl.Float64, "int32": pl.Int32, "int64": pl.Int64}
-
-
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """`expected one of a, b, c; nearest: 'b'` for an error sentence, with every choice; the nearest come before long lists."""
-    names = list(dict.fromkeys(choices))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    if not names:
-        return "there is none to choose"
-    if len(names) <= LISTED:
-        return f"expected one of {', '.join(names)}" + (f"; nearest: '{near[0]}'" if near else "")
-    first = f"nearest: '{near[0]}'" + (f" (then {', '.join(near[1:])})" if near[1:] else "") + "; " if near else ""
-    return f"{first}expected one of {len(names)}: {', '.join(names)}"

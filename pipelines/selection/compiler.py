@@ -9,6 +9,7 @@ from fractions import Fraction
 import polars as pl
 import pyarrow as pa
 
+from winnow.nearest import expected
 from winnow.pipelines.selection.balanced import balanced
 from winnow.pipelines.selection.clause import (
     BYTES,
@@ -17,7 +18,6 @@ from winnow.pipelines.selection.clause import (
     Clause,
     ClauseError,
     Statistic,
-    nearest,
     shortened,
 )
 from winnow.pipelines.selection.tokens import COMPARISONS, OURS, Token, arguments_of, between, operand, written
@@ -104,7 +104,7 @@ class Compiler:
             raise self._error(f"{token.text} is no signal; text is written in single quotes: '{text}'")
         if full not in self.known:
             own = [k.removeprefix(f"{self.stage}.") for k in self.known if k.startswith(f"{self.stage}.")]
-            near = nearest(full, self.known) if "." in token.text else nearest(token.text, own)
+            near = expected(full, self.known) if "." in token.text else expected(token.text, own)
             raise ClauseError(
                 f"{self._where()} uses signal '{token.text}', which neither it nor an ancestor measures; {near}"
             )

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from winnow.pipelines.selection.clause import ClauseError, nearest, shortened
+from winnow.nearest import expected
+from winnow.pipelines.selection.clause import ClauseError, shortened
 
 FUNCTIONS = frozenset(
     """
@@ -70,7 +71,7 @@ def tokens_of(where: str, text: str) -> list[Token]:
         if here.word not in FUNCTIONS | OURS:
             raise ClauseError(
                 f"{where}: function '{here.text}' in clause {shortened(text)!r} is not available; "
-                f"{nearest(here.word, sorted(FUNCTIONS | OURS))}"
+                f"{expected(here.word, sorted(FUNCTIONS | OURS))}"
             )
         out[number] = replace(here, kind="call")
     return out

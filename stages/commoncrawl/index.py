@@ -7,7 +7,6 @@ drawn at random, for an audit of what the index misses.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
+from winnow.nearest import hint
 from winnow.stages.commoncrawl.fetching import Fetcher
 from winnow.stages.commoncrawl.wanted import REASONS, Wanted, first_missed
 from winnow.stages.stage import StageError
@@ -179,9 +179,8 @@ def _outside(file: pq.ParquetFile, group: int, wanted: Wanted) -> bool:
 def _check_columns(have: Sequence[str], names: Sequence[str], where: str) -> None:
     for name in names:
         if name not in have:
-            near = difflib.get_close_matches(name, have, n=1, cutoff=0.6)
             since = f"; snapshots before {_SINCE[name]} lack it, read those via: warc" if name in _SINCE else ""
             raise StageError(
                 f"{where} has no column '{name}'; expected the columns of Common Crawl's index"
-                + (since or (f"; nearest: '{near[0]}'" if near else ""))
+                + (since or hint(name, have, 0.6))
             )

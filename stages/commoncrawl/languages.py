@@ -7,10 +7,9 @@ every page, and either may be wrong.
 
 from __future__ import annotations
 
-import difflib
-
 from winnow.filters.charset import codec
 from winnow.filters.languages import LanguagePack
+from winnow.nearest import hint
 from winnow.stages.stage import StageError
 
 _KNOWN = """aar abk afr aka amh ara asm aym aze bak bel ben bih bis blu bod bos bre bul cat ceb ces chr cos crs cym dan deu div
@@ -46,10 +45,9 @@ def index_code(code: str) -> str:
     found = _WITHIN.get(code, code)
     if found in CODES:
         return found
-    near = difflib.get_close_matches(code, sorted(CODES | set(_WITHIN)), n=1, cutoff=0.3)
     raise StageError(
         f"'{code}' is no language of Common Crawl's index; expected an ISO 639-3 code that CLD2 knows, such as kor"
-        + (f"; nearest: '{near[0]}'" if near else "")
+        + hint(code, sorted(CODES | set(_WITHIN)))
     )
 
 
@@ -62,9 +60,9 @@ def index_codec(label: str) -> str:
     """The codec of a charset label. Raises StageError for a label that means nothing."""
     found = charset_codec(label)
     if found is None:
-        near = difflib.get_close_matches(label.upper(), ("EUC-KR", "SHIFT_JIS", "EUC-JP", "GB18030", "BIG5"), 1, 0.3)
         raise StageError(
-            f"'{label}' is no charset; expected a label such as EUC-KR" + (f"; nearest: '{near[0]}'" if near else "")
+            f"'{label}' is no charset; expected a label such as EUC-KR"
+            + hint(label.upper(), ("EUC-KR", "SHIFT_JIS", "EUC-JP", "GB18030", "BIG5"))
         )
     return found
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import re
 import zlib
@@ -16,6 +15,7 @@ import orjson
 import pyarrow as pa
 import xxhash
 
+from winnow.nearest import nearest
 from winnow.stages.commoncrawl.fetching import FetchError, NotThere, Politeness, open_fetcher
 from winnow.stages.stage import Kept, StageError
 
@@ -140,7 +140,7 @@ def _near(one: str, ids: Sequence[str]) -> str:
         return "; there is none at all"
     asked = _bound(one.partition("..")[0], _FIRST, 0)
     if asked == _FIRST:
-        near = difflib.get_close_matches(one, ids, n=1, cutoff=0.0)[0]
+        near = nearest(one, ids, 0.0)
     else:
         near = min(ids, key=lambda id: abs(_week(id)[0] * 53 + _week(id)[1] - asked[0] * 53 - asked[1]))
     return f"; nearest: '{near}', there are {len(ids)} from {ids[0]} to {ids[-1]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import os
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from winnow.nearest import hint
 from winnow.stages.reading.batches import ROWS, Batch, identity, placed
 from winnow.stages.reading.files import as_planned, basename
 from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError
@@ -113,10 +113,9 @@ class Parquet(Source):
         names = list(dict.fromkeys(name for name in wanted if name is not None))
         for name in names:
             if name not in schema.names:
-                near = difflib.get_close_matches(name, schema.names, n=1, cutoff=0.0)
                 raise StageError(
                     f"{self.name}: {file.url} has no column '{name}': expected one of {', '.join(schema.names)}"
-                    + (f"; nearest: '{near[0]}'" if near else "")
+                    + hint(name, schema.names, 0.0)
                 )
             if schema.names.count(name) > 1:
                 raise StageError(

@@ -181,7 +181,7 @@ def test_highlight_shows_what_would_be_edited() -> None:
     assert [PAGE[a:b] for a, b in clean.highlight(PAGE, "repaired_lines")][-1] == "¾È³çÇÏ¼¼¿ä"
     assert len(clean.highlight(PAGE, "edits")) == measured(clean, [PAGE])[0]["edits"]
     assert clean.highlight("a 占쏙옙", "damaged_share") == [(2, 5)]
-    with pytest.raises(StageError, match="clean: no signal 'edit': nearest is 'edits'"):
+    with pytest.raises(StageError, match="clean: no signal 'edit'; nearest: 'edits'"):
         clean.highlight(PAGE, "edit")
 
 

@@ -88,7 +88,7 @@ def test_highlights():
     assert [TEXT[a:b] for a, b in personal.highlight(TEXT, "emails")] == ["hong@naru.kr"]
     assert [TEXT[a:b] for a, b in personal.highlight(TEXT, "business_numbers")] == ["220-81-62517"]
     assert [TEXT[a:b] for a, b in personal.highlight(TEXT, "masked_share")] == ["010-2345-6789", "hong@naru.kr"]
-    with pytest.raises(StageError, match="nearest is 'phones'"):
+    with pytest.raises(StageError, match="nearest: 'phones'"):
         personal.highlight(TEXT, "phone")
 
 

@@ -168,7 +168,7 @@ def test_highlights_with_the_stage_s_own_words():
 
 
 def test_a_signal_of_no_rule_has_no_highlight():
-    with pytest.raises(StageError, match="rules: no signal 'dup_line': nearest is 'dup_lines'"):
+    with pytest.raises(StageError, match="rules: no signal 'dup_line'; nearest: 'dup_lines'"):
         stage().highlight("가", "dup_line")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
+
+from winnow.nearest import hint
 
 _NAMES = """
     afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
@@ -41,10 +42,9 @@ def licence(given: str | None) -> Licence:
     identifier = name.lower()
     if identifier in KNOWN:
         return Licence({"license": identifier}, f"Of the data, as its publisher states: **{name}**.", "")
-    near = difflib.get_close_matches(identifier, sorted(KNOWN), n=1, cutoff=0.6)
-    hint = f"'{name}' is no licence identifier of the hub and is published as 'other'"
+    said = f"'{name}' is no licence identifier of the hub and is published as 'other'"
     return Licence(
         {"license": "other", "license_name": re.sub(r"[^a-z0-9.+-]+", "-", identifier).strip("-") or "other"},
         f"Of the data, as its publisher states: **{name}**.",
-        f"{hint}; nearest: '{near[0]}'" if near else hint,
+        said + hint(identifier, sorted(KNOWN), 0.6),
     )

@@ -41,7 +41,7 @@ def test_operations_are_read(line: str, operation: Operation) -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("remove_line(0, 1)", "unknown operation 'remove_line'.*nearest is remove_lines"),
+        ("remove_line(0, 1)", "unknown operation 'remove_line'.*nearest: 'remove_lines'"),
         ("remove_lines(line_start=5, line_end=2)", "expected 0 <= line_start <= line_end"),
         ("remove_lines(line_start=-1, line_end=2)", "expected 0 <= line_start"),
         ("remove_lines(line_start=1)", "expected 0 <= line_start"),
