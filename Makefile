@@ -42,7 +42,7 @@ pipeline: known $(VENV)/.installed $(if $(WARC),,$(SAMPLE)) ## curate the bundle
 train: known ran $(VENV)/.installed-train ## take training steps on the shards of `make pipeline` (SET="train.steps=100")
 	$(BIN)/winnow train $(RECIPE) $(SETS)
 
-test: $(VENV)/.installed-dev ## every test, a file at a time on each core
+test: $(VENV)/.installed-dev ## every test, several files at a time
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: $(VENV)/.installed-dev ## every benchmark: ratios against peers, measured in one run

@@ -65,6 +65,11 @@ LONGEST = (
 )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two more than there are cores: much of the suite waits for processes that it started or killed."""
+    return (os.cpu_count() or 1) + 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if optional_data.__name__ in getattr(item, "fixturenames", ()):

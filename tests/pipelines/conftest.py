@@ -236,8 +236,10 @@ def ray_session() -> Iterator[None]:
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An S3 server on this machine, for everything that opens s3:// while the test runs."""
     import fsspec
+    from moto.core.model_instances import reset_model_data
     from moto.server import ThreadedMotoServer
 
+    reset_model_data()  # what a server of another test in this process was given
     server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
