@@ -76,9 +76,35 @@ class Node:
     resources: Resources = ORDINARY
 
     @property
+    def raw(self) -> bool:
+        """Whether it sees raw pages: a screen or the extractor."""
+        return not isinstance(self.stage, Measured)
+
+    @property
+    def measures(self) -> bool:
+        """Whether it measures document by document."""
+        stage = self.stage
+        return isinstance(stage, Measured) and (not self.reduces or bool(stage.measured() or stage.hidden()))
+
+    @property
+    def reduces(self) -> bool:
+        """Whether its signals need all its documents together."""
+        return isinstance(self.stage, Corpus)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes the hand-off."""
+        return isinstance(self.stage, Terminal)
+
+    @property
     def edits(self) -> bool:
         """Whether it changes texts."""
         return isinstance(self.stage, (Transform, CorpusTransform))
+
+    @property
+    def filters(self) -> bool:
+        """Whether it decides which documents those below it see: by a clause, or because measuring one may fail."""
+        return not self.raw and (bool(self.clauses) or self.edits or not (self.reduces or self.writes))
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
@@ -90,10 +116,14 @@ class Node:
         """Whether it says how often documents are repeated: by an expression or, as a mixture, by a signal."""
         return self.repeat is not None or MULTIPLICITY in self.stage.signals()
 
+    def reads_itself(self) -> set[str]:
+        """The stages whose signals it reads while it reduces or writes; not itself."""
+        own = self.stage.reads() if isinstance(self.stage, (Corpus, Terminal)) else []
+        return {n.partition(".")[0] for n in own} - {self.name}
+
     def reads(self) -> set[str]:
         """The stages whose signals its clauses, its `repeat` and it itself read; not itself."""
-        own = self.stage.reads() if isinstance(self.stage, (Corpus, Terminal)) else []
-        return self.decides_by() | {n.partition(".")[0] for n in own} - {self.name}
+        return self.decides_by() | self.reads_itself()
 
     def decides_by(self) -> set[str]:
         """The stages whose signals its clauses and its `repeat` read; not itself."""
