@@ -19,6 +19,7 @@ from winnow.classifiers.fasttext_file import check_once
 from winnow.classifiers.language_codes import language_code
 from winnow.filters.letter_case import running_case
 from winnow.filters.passages import passages, push, strongest
+from winnow.stages.base import Outputs
 from winnow.stages.modelled import Modelled
 from winnow.stages.stage import Artifact, Located, Settings, StageError
 
@@ -39,6 +40,7 @@ class LangidStage(Modelled):
 
     __slots__ = ()
     kind = "langid"
+    outputs = Outputs(language="label")
     version = 3
     choosing = frozenset({"score", "labels"})
     guards = ("kept > 0 or rows < 20",)  # without a pre-screen it sees the whole web, of which one language is little

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
+from winnow.stages.base import Outputs
 from winnow.stages.stage import Artifact, Corpus, Located, Part, Settings, StageError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class MinHash(Corpus):
     planned: dict[str, list[Generation]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind = "minhash"
+    outputs = Outputs(clusters=True)
     version = 1
     Settings = MinHashSettings
     choosing = frozenset({"known"})  # signatures are of a document alone
@@ -103,7 +105,9 @@ class MinHash(Corpus):
             raise StageError(f"{self.name}: {error}") from error
         self.planned["generations"] = found
         digests = [generation.manifest.digest for generation in found]
-        return [Artifact(f"known:{d[:16]}", Path(g.url), d) for g, d in zip(found, digests, strict=True)]
+        return [
+            Artifact(f"known:{d[:16]}", Path(g.url), d, of_corpus=True) for g, d in zip(found, digests, strict=True)
+        ]
 
     def hidden(self) -> dict[str, pa.DataType]:
         """One column per band, so that an exchange task reads no other; null where a text has no signature."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 
 from winnow.filters import allocation
 from winnow.filters.rounding import MOST
+from winnow.stages.base import Outputs, TokenCount
 from winnow.stages.stage import Corpus, Part, Settings, StageError
 
 NO_LABEL = "null"
@@ -40,7 +41,7 @@ class MixtureSettings(Settings):
     shares: dict[str, float] | None = None  # fixed: group -> share, summing to 1
     budget_tokens: int | None = Field(default=None, ge=0)
     shortage: Literal["error", "shrink"] = "error"
-    tokens: str | None = None
+    tokens: Annotated[str | None, TokenCount()] = None
     seed: int = 0
 
     @model_validator(mode="after")
@@ -65,6 +66,7 @@ class Mixture(Corpus):
     figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind = "mixture"
+    outputs = Outputs(multiplicity="multiplicity")
     version = 3
     guards = ("kept > 0 or rows < 20",)  # a small budget leaves out as much as it must
     Settings = MixtureSettings

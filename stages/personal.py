@@ -15,9 +15,10 @@ import pyarrow as pa
 from pydantic import BeforeValidator, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from winnow.filters.edits import EDITS, Edit, apply, column
+from winnow.filters.edits import Edit, apply, column
 from winnow.filters.personal.found import KINDS, Found, Kind
 from winnow.nearest import hint, nearest
+from winnow.stages.base import Outputs
 from winnow.stages.stage import EDITED, RETITLED, Artifact, Settings, StageError, Transform
 
 PUBLIC = frozenset({"business_numbers", "addresses"})
@@ -80,6 +81,7 @@ class Personal(Transform):
 
     __slots__ = ()
     kind = "personal"
+    outputs = Outputs(edits=True, titles=True, masks=True)
     masks = True
     version = 2
     Settings = PersonalSettings
@@ -91,9 +93,6 @@ class Personal(Transform):
             "masked": pa.int32(),
             "masked_share": pa.float64(),
         }
-
-    def hidden(self) -> dict[str, pa.DataType]:
-        return {EDITED: EDITS, RETITLED: pa.string()}
 
     def artifacts(self) -> list[Artifact]:
         """The public suffix list, which says what top-level domains there are."""

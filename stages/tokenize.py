@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from winnow.stages.base import Outputs
 from winnow.stages.stage import Artifact, Located, Part, Settings, StageError, Terminal
 from winnow.tokenize.shard import (
     BATCH_TOKENS,
@@ -81,6 +82,7 @@ class Tokenize(Terminal):
 
     __slots__ = ()
     kind: ClassVar[str] = "tokenize"
+    outputs = Outputs(files=True, tokens="tokens")
     version: ClassVar[int] = 1
     Settings: ClassVar[type[Settings]] = TokenizeSettings
 

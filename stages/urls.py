@@ -86,6 +86,7 @@ class Urls(Screen):
     kind = "urls"
     version = 2
     Settings = UrlsSettings
+    sees = "addresses"
     by_address = True
 
     def signals(self) -> dict[str, pa.DataType]:

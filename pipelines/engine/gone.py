@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from winnow.filters.languages import LanguagePack
+from winnow.stages.base import Outputs
 from winnow.stages.stage import (
     Corpus,
     CorpusTransform,
@@ -35,7 +37,7 @@ SORTS: dict[str, type[Stage]] = {
     sort.__name__: sort for sort in (Screen, Extract, CorpusTransform, Corpus, Terminal, Transform, Map)
 }
 COLUMNS = ("signals", "measured", "hidden")
-SAID = ("by_address", "masks", "guards", "choosing", "version")
+SAID = ("sees", "by_address", "masks", "guards", "choosing", "version")
 """What a class says of its stages."""
 
 
@@ -61,6 +63,7 @@ def shape(stage: Stage | Source, tree: Mapping[str, Any]) -> dict[str, Any]:
     sort = next(name for name, sort in SORTS.items() if isinstance(stage, sort))
     return out | {
         "sort": sort,
+        "outputs": asdict(stage.outputs),
         "clauses": clauses,
         "reads": reads,
         "columns": {name: _packed(getattr(stage, name)()) for name in columns},
@@ -98,6 +101,7 @@ def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:
 
     body: dict[str, Any] = _body(kept) | {"clauses": clauses, "reads": lambda self: list(kept["reads"])}
     body |= {column: (lambda self, types=types: dict(types)) for column, types in columns.items()}
+    body |= {"outputs": Outputs(**kept["outputs"])} if "outputs" in kept else {}
     body |= dict.fromkeys((*sort.__abstractmethods__, "artifacts", "highlight"), refused)
     made: Stage = type("Gone", (sort,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
     return made
