@@ -24,7 +24,7 @@ import orjson
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import Store
-from winnow.stages.commoncrawl.fetching import PROCESS
+from winnow.stages.commoncrawl.fetcher import PROCESS
 from winnow.stages.reading.files import public
 
 LOGGER = logging.getLogger("winnow")

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from winnow.nearest import hint
-from winnow.stages.commoncrawl.fetching import Fetcher
-from winnow.stages.commoncrawl.wanted import REASONS, Wanted, first_missed
+from winnow.stages.commoncrawl.fetcher import Fetcher
+from winnow.stages.commoncrawl.index_filter import REASONS, IndexFilter, first_missed
 from winnow.stages.stage import StageError
 
 PLACES = ("url", "content_digest", "warc_filename", "warc_record_offset", "warc_record_length", "content_languages")
@@ -52,17 +52,17 @@ class Draw:
     most: int
 
 
-def scan_part(fetcher: Fetcher, part: str, wanted: Wanted, draw: Draw) -> pa.Table:
+def scan_part(fetcher: Fetcher, part: str, index_filter: IndexFilter, draw: Draw) -> pa.Table:
     """The wanted and the drawn rows of a part as ROWS; the schema's metadata has `scan`: counts of rows by what
     they are passed over for, and what the reading took. Raises StageError where the part cannot be read."""
     where = f"index part {part}"
-    with fetcher.handle(part) as handle:
+    with fetcher.ranged_file(part) as handle:
         try:
             footer = pq.read_metadata(handle)
-            _check_columns(footer.schema.names, [*wanted.columns(), *PLACES], where)
-            texts = [*wanted.texts(), "warc_filename"]
+            _check_columns(footer.schema.names, [*index_filter.columns(), *PLACES], where)
+            texts = [*index_filter.texts(), "warc_filename"]
             file = pq.ParquetFile(handle, metadata=footer, pre_buffer=False, read_dictionary=texts)
-            rows, facts = _rows(file, part, wanted, draw)
+            rows, facts = _rows(file, part, index_filter, draw)
         except pa.ArrowException as failure:
             raise StageError(f"{where} is no readable Parquet file: {str(failure).partition(chr(10))[0]}") from failure
     facts |= {"index_bytes": fetcher.traffic.bytes, "index_requests": fetcher.traffic.requests}
@@ -75,7 +75,7 @@ def scan_facts(table: pa.Table) -> dict[str, int]:
     return dict(orjson.loads(table.schema.metadata[b"scan"]))
 
 
-def _rows(file: pq.ParquetFile, part: str, wanted: Wanted, draw: Draw) -> tuple[pa.Table, dict[str, int]]:
+def _rows(file: pq.ParquetFile, part: str, index_filter: IndexFilter, draw: Draw) -> tuple[pa.Table, dict[str, int]]:
     facts = dict.fromkeys(("rows", *REASONS, "wanted"), 0)
     hits: dict[int, npt.NDArray[np.int64]] = {}
     pool = _Pool(draw.most)
@@ -83,10 +83,12 @@ def _rows(file: pq.ParquetFile, part: str, wanted: Wanted, draw: Draw) -> tuple[
     for group in range(file.metadata.num_row_groups):
         count = file.metadata.row_group(group).num_rows
         facts["rows"] += count
-        if _outside(file, group, wanted):
+        if _outside(file, group, index_filter):
             facts["site"] += count
         else:
-            counts, mine, foreign = first_missed(wanted.masks(file.read_row_group(group, columns=wanted.columns())))
+            counts, mine, foreign = first_missed(
+                index_filter.masks(file.read_row_group(group, columns=index_filter.columns()))
+            )
             for reason, number in counts.items():
                 facts[reason] += number
             hits[group] = np.flatnonzero(mine)
@@ -165,15 +167,15 @@ def _numbers(seed: int, part: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
     return value ^ (value >> np.uint64(31))
 
 
-def _outside(file: pq.ParquetFile, group: int, wanted: Wanted) -> bool:
+def _outside(file: pq.ParquetFile, group: int, index_filter: IndexFilter) -> bool:
     """Whether the statistics of a row group, in which hosts are sorted from their last label on, rule it out."""
-    if not wanted.tlds:
+    if not index_filter.tlds:
         return False
     place = file.schema_arrow.get_field_index("url_host_tld")
     statistics: Any = file.metadata.row_group(group).column(place).statistics
     if statistics is None or not statistics.has_min_max or statistics.null_count:
         return False
-    return wanted.outside(str(statistics.min), str(statistics.max))
+    return index_filter.outside(str(statistics.min), str(statistics.max))
 
 
 def _check_columns(have: Sequence[str], names: Sequence[str], where: str) -> None:

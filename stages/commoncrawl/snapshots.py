@@ -16,7 +16,8 @@ import pyarrow as pa
 import xxhash
 
 from winnow.nearest import nearest
-from winnow.stages.commoncrawl.fetching import FetchError, NotThere, Politeness, open_fetcher
+from winnow.stages.commoncrawl.fetch import open_fetcher
+from winnow.stages.commoncrawl.fetcher import FetchError, NotThere, Politeness
 from winnow.stages.stage import Kept, StageError
 
 PUBLIC = "https://data.commoncrawl.org"

@@ -21,15 +21,20 @@ from pydantic import BeforeValidator, ByteSize, Field, ValidationInfo, field_val
 from pydantic_core import PydanticCustomError
 
 from winnow.stages.commoncrawl import snapshots
-from winnow.stages.commoncrawl.fetching import NotThere, Politeness, open_fetcher
-from winnow.stages.commoncrawl.found import IndexPlan
+from winnow.stages.commoncrawl.fetch import open_fetcher
+from winnow.stages.commoncrawl.fetcher import NotThere, Politeness
 from winnow.stages.commoncrawl.index import file_order
-from winnow.stages.commoncrawl.languages import index_code, index_codec, wanted_charsets, wanted_languages
-from winnow.stages.commoncrawl.records import unit_pages
-from winnow.stages.commoncrawl.streamed import whole_file
-from winnow.stages.commoncrawl.texts import conversion_texts
+from winnow.stages.commoncrawl.index_filter import (
+    IndexFilter,
+    index_code,
+    index_codec,
+    wanted_charsets,
+    wanted_languages,
+)
+from winnow.stages.commoncrawl.index_plan import IndexPlan
+from winnow.stages.commoncrawl.ranged_file import whole_file
+from winnow.stages.commoncrawl.records import conversion_texts, unit_pages
 from winnow.stages.commoncrawl.units import Sizes
-from winnow.stages.commoncrawl.wanted import Wanted
 from winnow.stages.reading.files import basename
 from winnow.stages.reading.responses import Accepted, response_pages
 from winnow.stages.stage import Damage, InputFile, Kept, Page, Segment, Source, StageError
@@ -58,51 +63,60 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 
 
 class Hosts(BaseSettings):
-    """Domains, each with all below it. `allow`: only these, where any are named. `block`: never these."""
+    """Domains, each with all below it."""
 
     allow: Names = ()
+    """Only these, where any are named."""
     block: Names = ()
+    """Never these."""
 
 
 class Settings(BaseSettings):
-    """What to read of which snapshots, and how.
-
-    `snapshot`: CC-MAIN-2026-43, 2026-43, a year, `latest` (when the run is planned), a range with both ends (2024..,
-    2024-10..2025-05), or a list of those. `limit`: of each snapshot, so many records via index and files via warc or wet,
-    in the order of a hash of the WARC file's name, whole files first. `endpoint`: an HTTP host, `s3://commoncrawl`, or
-    the folder or URL of a mirror; `collections`: the URL of collinfo.json, where it is not the public one or, for a mirror,
-    at its root.
-
-    Via index: `languages` in ISO 639-3 (the language pack's), anywhere in the page's list, or `charsets` (those that only
-    these languages use: EUC-KR and its kin for Korean; [] for none); `hosts`, `tlds`; `mime` as detected; `length`: most
-    bytes of a record as it is stored. `audit`: pages per snapshot that miss the languages alone, read beside the others as
-    source `<name>_audit`, to measure what the index misses (4,000, or a tenth of those read where that is less; 0: none);
-    `seed` draws them. `gap`: bytes between two records that are fetched with them in one range; where one page in a hundred
-    is wanted, 1 MiB makes one request of seven needless and triples the bytes, 64 KiB adds a hundredth of them.
-    `unit_bytes`, `unit_records`: how much of records, without what lies between them, one task fetches.
-
-    `mime` (as declared) and `max_bytes` (of a decoded body) are those of `use: warc`. `keep_files`: a folder where whole
-    files land; else they are streamed. `fetch`: how the endpoint is treated."""
+    """What to read of which snapshots, and how."""
 
     snapshot: Annotated[tuple[str, ...], BeforeValidator(_years)] = Field(min_length=1)
+    """CC-MAIN-2026-43, 2026-43, a year, `latest` (when the run is planned), a range with both ends (2024..,
+    2024-10..2025-05), or a list of those."""
     via: Literal["index", "warc", "wet"] = "index"
+    """`index`: the wanted records alone, by ranges; `warc`, `wet`: whole files."""
     limit: int | None = Field(default=None, gt=0)
+    """Of each snapshot, so many records via index and files via warc or wet, in the order of a hash of the WARC file's
+    name, whole files first."""
     endpoint: str = Field(default=snapshots.PUBLIC, min_length=1)
+    """An HTTP host, `s3://commoncrawl`, or the folder or URL of a mirror."""
     collections: str | None = None
+    """The URL of collinfo.json, where it is not the public one or, for a mirror, at its root."""
     languages: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = None
+    """Via index: ISO 639-3 codes, anywhere in the page's list. Default: the language pack's."""
     charsets: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = None
+    """Via index: or any of these charsets. Default: those that only these languages use (EUC-KR and its kin for Korean);
+    [] for none."""
     hosts: Hosts = Hosts()
+    """Via index: domains to take or to leave."""
     tlds: Names = ()
+    """Via index: last labels of hosts; () for all."""
     mime: Names = Field(default=("text/html", "application/xhtml+xml"), min_length=1)
+    """Media types that are pages: as detected via index, as declared otherwise."""
     max_bytes: ByteSize = Field(default=ByteSize(10 << 20), gt=0)
+    """Longest body, decoded; longer ones are counted drops."""
     length: ByteSize = Field(default=ByteSize(10 << 20), gt=0)
+    """Via index: most bytes of a record as it is stored."""
     audit: int | None = Field(default=None, ge=0)
+    """Via index: pages per snapshot that miss the languages alone, read beside the others as source `<name>_audit`, to
+    measure what the index misses. Default: 4,000, or a tenth of those read where that is less; 0: none."""
     seed: int = 0
+    """Draws the audit's pages."""
     gap: ByteSize = Field(default=ByteSize(1 << 20), ge=0)
+    """Via index: bytes between two records that are fetched with them in one range. Where one page in a hundred is wanted,
+    1 MiB makes one request of seven needless and triples the bytes, 64 KiB adds a hundredth of them."""
     unit_bytes: ByteSize = Field(default=ByteSize(256 << 20), gt=0)
+    """Via index: bytes of records, without what lies between them, that one task fetches."""
     unit_records: int = Field(default=10_000, gt=0)
+    """Via index: records that one task fetches."""
     keep_files: str | None = None
+    """A folder where whole files land; else they are streamed."""
     fetch: Politeness = Politeness()
+    """How the endpoint is treated."""
 
     @field_validator("snapshot")
     @classmethod
@@ -288,19 +302,19 @@ class CommonCrawl(Source):
             snapshot,
             settings.endpoint,
             settings.fetch,
-            self._wanted(),
+            self._index_filter(),
             Sizes(int(settings.gap), int(settings.unit_bytes), settings.unit_records, settings.limit),
             settings.audit,
             settings.seed,
         )
 
-    def _wanted(self) -> Wanted:
+    def _index_filter(self) -> IndexFilter:
         settings = cast(Settings, self.settings)
         try:
             languages = wanted_languages(settings.languages, self.pack)
         except StageError as error:
             raise StageError(f"sources.{self.name}.languages: {error}") from error
-        return Wanted(
+        return IndexFilter(
             languages,
             wanted_charsets(settings.charsets, languages),
             frozenset(settings.mime),

@@ -34,15 +34,22 @@ ROUNDED = 2.0**63
 
 
 class Settings(BaseSettings):
-    """Keys of the objects; `max_bytes`: longest line, longer ones are error rows."""
+    """What to read, and under which keys of the objects."""
 
     paths: Annotated[list[str], Located()] = Field(min_length=1)
+    """Files, folders or patterns, on a disk or any fsspec URL."""
     text: str = "text"
+    """The key with the text."""
     id: str | None = None
+    """The key that tells documents apart. Default: the row's place in its file."""
     url: str | None = None
+    """The key with the address."""
     date: str | None = None
+    """The key with the date."""
     title: str | None = None
+    """The key with the title."""
     max_bytes: int = Field(default=32 << 20, gt=0)
+    """Longest line; longer ones are error rows."""
 
 
 class Jsonl(Source):

@@ -24,14 +24,20 @@ _GROUP_BYTES = 64 << 20
 
 
 class Settings(BaseSettings):
-    """Names of the columns."""
+    """What to read, and from which columns."""
 
     paths: Annotated[list[str], Located()] = Field(min_length=1)
+    """Files, folders or patterns, on a disk or any fsspec URL."""
     text: str = "text"
+    """The column with the text."""
     id: str | None = None
+    """The column that tells documents apart. Default: the row's place in its file."""
     url: str | None = None
+    """The column with the address."""
     date: str | None = None
+    """The column with the date."""
     title: str | None = None
+    """The column with the title."""
 
 
 class Parquet(Source):

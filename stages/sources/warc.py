@@ -14,11 +14,14 @@ from winnow.stages.stage import Settings as BaseSettings
 
 
 class Settings(BaseSettings):
-    """`mime`: media types that are pages. `max_bytes`: longest body, decoded; longer ones are counted drops."""
+    """What to read, and which responses are pages."""
 
     paths: Annotated[list[str], Located()] = Field(min_length=1)
+    """Files, folders or patterns, on a disk or any fsspec URL."""
     mime: tuple[str, ...] = ("text/html", "application/xhtml+xml")
+    """Media types that are pages, as declared."""
     max_bytes: int = Field(default=10 << 20, gt=0)
+    """Longest body, decoded; longer ones are counted drops."""
 
 
 class Warc(Source):

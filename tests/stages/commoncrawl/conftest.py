@@ -11,7 +11,7 @@ import pytest
 from winnow.filters.languages import language_pack
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.store import Store
-from winnow.stages.commoncrawl.fetching import Politeness
+from winnow.stages.commoncrawl.fetcher import Politeness
 from winnow.stages.sources.commoncrawl import KIND, CommonCrawl, Settings
 
 from .mimic import Mimic, build, real_pages, recrawled, written_pages

@@ -9,7 +9,7 @@ import pytest
 
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.store import Store
-from winnow.stages.commoncrawl.audit import estimate, wilson
+from winnow.stages.commoncrawl.index_plan import estimate, wilson
 from winnow.stages.sources.commoncrawl import CommonCrawl
 from winnow.stages.stage import Page
 

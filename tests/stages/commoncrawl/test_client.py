@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from winnow.stages.commoncrawl.fetching import Fetcher, FetchError, NotThere, Politeness, Range, open_fetcher
-from winnow.stages.commoncrawl.patience import LONGEST_RETRY_AFTER, jittered, retry_after
+from winnow.stages.commoncrawl.fetch import open_fetcher
+from winnow.stages.commoncrawl.fetcher import Fetcher, FetchError, NotThere, Politeness, Range
+from winnow.stages.commoncrawl.retry import LONGEST_RETRY_AFTER, jittered, retry_after
 from winnow.stages.stage import StageError
 
 from .server import (
@@ -117,7 +118,7 @@ def test_nothing_is_lost_to_a_fault_that_passes(server: CrawlServer, fault: Faul
         assert b"".join(fetcher.stream("crawl/big.warc.gz")) == BIG
         assert fetcher.read("crawl/small.paths.gz") == SMALL
         assert fetcher.size("crawl/small.paths.gz") == len(SMALL)
-        with fetcher.handle("crawl/big.warc.gz") as file:
+        with fetcher.ranged_file("crawl/big.warc.gz") as file:
             file.seek(-70_000, os.SEEK_END)
             assert file.read() == BIG[-70_000:]
 
@@ -152,7 +153,7 @@ def test_what_is_not_there_is_asked_for_once(server: CrawlServer, fetcher: Fetch
     with pytest.raises(NotThere):
         next(fetcher.stream("gone"))
     with pytest.raises(NotThere):
-        fetcher.handle("gone")
+        fetcher.ranged_file("gone")
     ((_, error),) = fetcher.ranges([Range("gone", 0, 10)])
     assert isinstance(error, NotThere)
     assert server.count("gone") == 4
@@ -315,7 +316,7 @@ def test_a_handle_reads_the_columns_that_are_asked_for(server: CrawlServer, fetc
     )
     pq.write_table(table, server.folder / "part.parquet", row_group_size=10_000)
     server.plan(status(503, every=4), truncated(100, every=5))
-    file = pq.ParquetFile(fetcher.handle("part.parquet"), pre_buffer=True)
+    file = pq.ParquetFile(fetcher.ranged_file("part.parquet"), pre_buffer=True)
     assert file.read_row_groups([1, 2], columns=["language", "offset"]).equals(
         table.slice(10_000, 20_000).select(["language", "offset"])
     )
@@ -325,7 +326,7 @@ def test_a_handle_reads_the_columns_that_are_asked_for(server: CrawlServer, fetc
 
 def test_a_handle_keeps_small_blocks_and_reads_like_a_file(server: CrawlServer, fetcher: Fetcher) -> None:
     dice = random.Random(3)
-    with fetcher.handle("crawl/small.paths.gz") as file:
+    with fetcher.ranged_file("crawl/small.paths.gz") as file:
         for _ in range(200):
             place, size = dice.randrange(45_000), dice.choice([0, 1, 7, 5_000])
             assert file.seek(place) == place
@@ -334,7 +335,7 @@ def test_a_handle_keeps_small_blocks_and_reads_like_a_file(server: CrawlServer, 
         file.seek(0)
         assert file.read() == SMALL
     assert server.count() == 2  # its size, and its only block
-    with fetcher.handle("crawl/big.warc.gz") as file:
+    with fetcher.ranged_file("crawl/big.warc.gz") as file:
         for start in (65_530, 131_060, 4_999_990, 1_000_000, 65_530):
             file.seek(start)
             assert file.read(50_000) == BIG[start : start + 50_000]
@@ -342,7 +343,7 @@ def test_a_handle_keeps_small_blocks_and_reads_like_a_file(server: CrawlServer, 
 
 
 def test_a_handle_does_not_join_two_files(server: CrawlServer, fetcher: Fetcher) -> None:
-    with fetcher.handle("crawl/big.warc.gz") as file:
+    with fetcher.ranged_file("crawl/big.warc.gz") as file:
         assert file.read(10) == BIG[:10]
         (server.folder / "crawl/big.warc.gz").write_bytes(BIG[::-1])
         file.seek(1_000_000)

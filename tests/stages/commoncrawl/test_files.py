@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from winnow.stages.commoncrawl import files
-from winnow.stages.commoncrawl.fetching import Fetcher, FetchError, NotThere, Politeness, Range, open_fetcher
+from winnow.stages.commoncrawl import fetch
+from winnow.stages.commoncrawl.fetch import open_fetcher
+from winnow.stages.commoncrawl.fetcher import Fetcher, FetchError, NotThere, Politeness, Range
 
 from .server import CrawlServer, broken_off, status, truncated
 
@@ -77,7 +78,7 @@ def test_every_store_gives_the_same(fetcher: Fetcher) -> None:
     assert fetcher.size("crawl-data/a.warc.gz") == len(BODY)
     assert fetcher.read("crawl-data/empty") == b"" and list(fetcher.stream("crawl-data/empty")) == []
     assert list(fetcher.ranges(WANTED)) == [(item, BODY[item.start : item.end]) for item in WANTED]
-    with fetcher.handle("crawl-data/a.warc.gz") as file:
+    with fetcher.ranged_file("crawl-data/a.warc.gz") as file:
         file.seek(-10, 2)
         assert file.read() == BODY[-10:]
     assert fetcher.traffic.bytes >= 2 * len(BODY) and fetcher.traffic.retries == fetcher.traffic.failures == 0
@@ -88,7 +89,7 @@ def test_what_is_not_there_or_too_short_is_said(fetcher: Fetcher) -> None:
         with pytest.raises(NotThere, match=f"{path}: no such file"):
             fetcher.read(path)
         with pytest.raises(NotThere):
-            fetcher.handle(path)
+            fetcher.ranged_file(path)
         with pytest.raises(NotThere):
             next(fetcher.stream(path))
     with pytest.raises(FetchError):
@@ -106,13 +107,13 @@ def test_parquet_is_read_by_columns(tmp_path: Path) -> None:
     table = pa.table({"small": list(range(50_000)), "bulk": [f"{n * 7919:0100d}" for n in range(50_000)]})
     pq.write_table(table, tmp_path / "part.parquet", row_group_size=10_000, compression="none", use_dictionary=False)
     with open_fetcher(str(tmp_path)) as fetcher:
-        read = pq.ParquetFile(fetcher.handle("part.parquet"), pre_buffer=True).read_row_group(2, columns=["small"])
+        read = pq.ParquetFile(fetcher.ranged_file("part.parquet"), pre_buffer=True).read_row_group(2, columns=["small"])
         assert read.equals(table.slice(20_000, 10_000).select(["small"]))
         assert fetcher.traffic.bytes < 300_000 < fetcher.size("part.parquet") / 10
 
 
 def test_long_streams_come_in_pieces_and_notice_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "BLOCK", 1000)
+    monkeypatch.setattr(fetch, "STORE_BLOCK", 1000)
     fill(tmp_path)
     with open_fetcher(str(tmp_path), QUICK) as fetcher:
         pieces = list(fetcher.stream("crawl-data/a.warc.gz"))
@@ -165,10 +166,10 @@ def test_a_store_that_wants_to_know_who_asks(faulty: CrawlServer) -> None:
 
 
 def test_credentials_are_used_where_there_are_some(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert files.FileFetcher(store, QUICK).anonymous
+    assert fetch.StoreFetcher(store, QUICK).anonymous
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    known = files.FileFetcher(store, QUICK)
+    known = fetch.StoreFetcher(store, QUICK)
     assert not known.anonymous and known.read("crawl-data/a.warc.gz") == BODY
 
 

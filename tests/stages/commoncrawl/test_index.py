@@ -16,7 +16,7 @@ import pytest
 
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.store import Store
-from winnow.stages.commoncrawl.fetching import open_fetcher
+from winnow.stages.commoncrawl.fetch import open_fetcher
 from winnow.stages.commoncrawl.records import unit_pages
 from winnow.stages.reading.responses import Accepted
 from winnow.stages.sources.commoncrawl import CommonCrawl

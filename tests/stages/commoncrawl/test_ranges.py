@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.stages.commoncrawl.ranges import coalesce, pack
+from winnow.stages.commoncrawl.units import coalesce, pack
 
 RECORDS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 400), st.integers(1, 120)), max_size=60

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from winnow.pipelines.engine.inputs import KeptInStore
-from winnow.stages.commoncrawl.audit import estimate
+from winnow.stages.commoncrawl.index_plan import estimate
 from winnow.stages.sources.commoncrawl import CommonCrawl
 from winnow.stages.stage import Page
 

@@ -13,7 +13,7 @@ from winnow.filters.languages import language_pack
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.commoncrawl.languages import wanted_charsets, wanted_languages
+from winnow.stages.commoncrawl.index_filter import wanted_charsets, wanted_languages
 from winnow.stages.commoncrawl.snapshots import check_snapshot, chosen, collections_at, explicit, home
 from winnow.stages.sources.commoncrawl import CommonCrawl, Settings
 from winnow.stages.stage import StageError

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 from winnow.pipelines.engine.inputs import KeptInStore
-from winnow.stages.commoncrawl.fetching import FetchError, open_fetcher
-from winnow.stages.commoncrawl.streamed import StreamedFile, whole_file
+from winnow.stages.commoncrawl.fetch import open_fetcher
+from winnow.stages.commoncrawl.fetcher import FetchError
+from winnow.stages.commoncrawl.ranged_file import StreamedFile, whole_file
 from winnow.stages.reading.files import Window
 from winnow.stages.sources.commoncrawl import CommonCrawl
 from winnow.stages.sources.warc import KIND as WARC

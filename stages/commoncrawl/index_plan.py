@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,11 +13,11 @@ import pyarrow as pa
 import xxhash
 
 from winnow.stages.commoncrawl import snapshots
-from winnow.stages.commoncrawl.audit import DEFAULT, estimate
-from winnow.stages.commoncrawl.fetching import Politeness, open_fetcher
+from winnow.stages.commoncrawl.fetch import open_fetcher
+from winnow.stages.commoncrawl.fetcher import Politeness
 from winnow.stages.commoncrawl.index import Draw, scan_facts, scan_part
+from winnow.stages.commoncrawl.index_filter import REASONS, IndexFilter
 from winnow.stages.commoncrawl.units import Sizes, plan_units, units_list
-from winnow.stages.commoncrawl.wanted import REASONS, Wanted
 from winnow.stages.stage import InputFile, Kept, StageError
 
 REQUEST_SECONDS = 0.1
@@ -32,13 +33,13 @@ _FORMAT = 2  # raised whenever the same settings would keep other tables
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """One snapshot read via its index. `audit`: pages to audit, None for as many as `audit.DEFAULT` says. `auditing`: it
+    """One snapshot read via its index. `audit`: pages to audit, None for as many as `AUDITED_PAGES` says. `auditing`: it
     is the audit's pages that are to be read, not the wanted ones."""
 
     snapshot: str
     endpoint: str
     politeness: Politeness
-    wanted: Wanted
+    index_filter: IndexFilter
     sizes: Sizes
     audit: int | None
     seed: int
@@ -118,25 +119,25 @@ class IndexPlan:
 
     def _scan(self, part: str, draw: Draw) -> pa.Table:
         with open_fetcher(self.endpoint, self.politeness) as fetcher:
-            return scan_part(fetcher, part, self.wanted, draw)
+            return scan_part(fetcher, part, self.index_filter, draw)
 
     def _place(self) -> str:
         return f"{snapshots.home(self.endpoint)}/{self.snapshot}"
 
     def _scan_name(self, draw: Draw) -> str:
-        return f"{self._place()}/scan-{_fingerprint(self.wanted.canonical(), draw.seed, draw.most)}"
+        return f"{self._place()}/scan-{_fingerprint(self.index_filter.canonical(), draw.seed, draw.most)}"
 
     def _drawn(self, parts: int) -> int:
         """Rows to draw of each part: enough that the lowest of all are among them, however they lie. No fewer for an audit
         of less than the default, so that another size needs no other scan."""
-        most = max(DEFAULT, self.audit or 0)
+        most = max(AUDITED_PAGES, self.audit or 0)
         return max(_LEAST_DRAWN, min(most, 16 + 4 * -(-most // parts)))
 
     def _sample(self, kept: Kept, names: list[str]) -> int:
         if self.audit is not None:
             return self.audit
         wanted = sum(scan_facts(kept.read(name, ["order"]))["wanted"] for name in names)
-        return min(DEFAULT, min(wanted, self.sizes.limit or wanted) // 10)
+        return min(AUDITED_PAGES, min(wanted, self.sizes.limit or wanted) // 10)
 
     def _shape(self) -> list[object]:
         """What tells these units from others of the same scan."""
@@ -164,3 +165,60 @@ def _stem(path: str) -> str:
 
 def _fingerprint(*parts: Any) -> str:
     return xxhash.xxh3_64_hexdigest(orjson.dumps([_FORMAT, *parts]))
+
+
+AUDITED_PAGES = 4_000
+"""Pages of a snapshot that are audited unless a declaration says otherwise, or a tenth of those that are read where that
+is less. With nothing found among so many, at most one page in a thousand is missed; in a snapshot of 2.5 billion pages
+of which 0.7% are Korean, that is a recall of at least 0.88."""
+
+NORMAL = 1.959963984540054
+"""Two-sided 95% of the normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Pages of the language that the index misses, and the recall of what it gives; each with a 95% interval."""
+
+    missed: float
+    missed_low: float
+    missed_high: float
+    recall: float | None  # None where neither the index nor the audit found a page
+    recall_low: float | None
+    recall_high: float | None
+
+
+def wilson(found: int, of: int, z: float = NORMAL) -> tuple[float, float]:
+    """The Wilson score interval of a share (E. B. Wilson, 1927); (0, 1) where nothing was looked at."""
+    if of == 0:
+        return 0.0, 1.0
+    share, extra = found / of, z * z / of
+    middle = (share + extra / 2) / (1 + extra)
+    half = z * math.sqrt(share * (1 - share) / of + extra / (4 * of)) / (1 + extra)
+    return (0.0 if found == 0 else middle - half), (1.0 if found == of else middle + half)
+
+
+def estimate(population: int, audited: int, found: int, selected_found: int) -> Recall:
+    """The recall of an index, from a random sample of the pages that it passes over for their language alone.
+
+    `population`: how many it passes over so; `audited`: of them, how many were looked at; `found`: of those, how many are
+    in the language; `selected_found`: how many of the pages that it gives are. Raises ValueError for counts that cannot be."""
+    if not 0 <= found <= audited <= population:
+        raise ValueError(f"expected 0 <= found ({found}) <= audited ({audited}) <= population ({population})")
+    low, high = wilson(found, audited)
+    if audited == population:
+        low = high = found / audited if audited else 0.0
+    share = found / audited if audited else 0.0
+    missed, least, most = share * population, max(low * population, found), high * population
+    return Recall(
+        missed,
+        least,
+        most,
+        _recall(selected_found, missed),
+        _recall(selected_found, most),
+        _recall(selected_found, least),
+    )
+
+
+def _recall(found: int, missed: float) -> float | None:
+    return found / (found + missed) if found + missed > 0 else None

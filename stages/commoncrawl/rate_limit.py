@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
-from winnow.stages.commoncrawl.fetching import FetchError
+from winnow.stages.commoncrawl.fetcher import FetchError
 
 BATCH = 8
 """Slots that a worker process takes at a time at most, and half a second's at most: it loses those that it does not
@@ -19,11 +19,11 @@ use, and the others wait for them."""
 STALE = 1.0
 """Seconds after which a slot is no longer used: late ones would come as a burst."""
 
-PATIENCE = 60.0
+REACHED_SECONDS = 60.0
 """Seconds to look for the run's shared slots when the process that keeps them has died."""
 
 
-class Slots:
+class RequestSlots:
     """A row of points in time, so and so many a second, each given to one request. State: the next free one. In a
     process of its own (a Ray actor) it is the whole run's."""
 
@@ -48,14 +48,14 @@ class Stopped(Exception):
     """Whoever waited is not wanted any more."""
 
 
-class Pace:
-    """One host as this process sees it. State: how long all threads hold off, and slots taken ahead."""
+class RateLimiter:
+    """One host as this process sees it. State: how long all threads hold off, and slots reserved."""
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.own = Slots()
+        self.own = RequestSlots()
         self.held_until = 0.0
-        self.ahead: deque[float] = deque()
+        self.reserved: deque[float] = deque()
         self.lock, self.holding = threading.Lock(), threading.Lock()
         self.shared: tuple[Any, Any] | None = None
         self.gates: dict[int, threading.BoundedSemaphore] = {}
@@ -81,7 +81,7 @@ class Pace:
         if rate > 0:
             self.own.hold(seconds)
             with self.lock:
-                self.ahead.clear()
+                self.reserved.clear()
                 if self.shared is not None and _attached() is not None:
                     self.shared[1].hold.remote(seconds)
 
@@ -90,28 +90,28 @@ class Pace:
         if ray is None:
             return time.monotonic() + self.own.take(1, rate)
         with self.lock:
-            while self.ahead and self.ahead[0] < time.monotonic() - STALE:
-                self.ahead.popleft()
-            if not self.ahead:
+            while self.reserved and self.reserved[0] < time.monotonic() - STALE:
+                self.reserved.popleft()
+            if not self.reserved:
                 count = max(1, min(BATCH, int(rate / 2)))
                 wait = self._of_the_run(ray, count, rate)  # from when the answer comes: asking may take a while
                 first = time.monotonic() + wait
-                self.ahead.extend(first + n / rate for n in range(count))
-            return self.ahead.popleft()
+                self.reserved.extend(first + n / rate for n in range(count))
+            return self.reserved.popleft()
 
     def _of_the_run(self, ray: Any, count: int, rate: float) -> float:
         """Slots from the actor. It lives in the process that first asked; where that has died, the next one makes it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + REACHED_SECONDS
         while True:
             try:
                 # A future, not ray.get: Ray lends the CPU of a task that waits in that to another task.
-                seconds = self._actor(ray).take.remote(count, rate).future().result(PATIENCE)
+                seconds = self._actor(ray).take.remote(count, rate).future().result(REACHED_SECONDS)
                 return float(seconds)
             except (ray.exceptions.RayActorError, FutureTimeout, ValueError) as error:
                 self.shared = None
                 if time.monotonic() > deadline:
                     raise FetchError(
-                        f"{self.host}: the run's shared rate limit cannot be reached for {PATIENCE:.0f} s: "
+                        f"{self.host}: the run's shared rate limit cannot be reached for {REACHED_SECONDS:.0f} s: "
                         f"{str(error).splitlines()[0]}"
                     ) from error
                 time.sleep(0.1)  # a dead actor keeps its name for a moment
@@ -120,19 +120,24 @@ class Pace:
         context = ray.get_runtime_context()
         session = (context.get_node_id(), context.get_job_id())
         if self.shared is None or self.shared[0] != session:
-            options = {"name": f"winnow-pace-{self.host}", "get_if_exists": True, "num_cpus": 0, "max_restarts": 0}
-            self.shared = (session, ray.remote(Slots).options(**options).remote())
+            options = {
+                "name": f"winnow-rate-limit-{self.host}",
+                "get_if_exists": True,
+                "num_cpus": 0,
+                "max_restarts": 0,
+            }
+            self.shared = (session, ray.remote(RequestSlots).options(**options).remote())
         return self.shared[1]
 
 
-_paces: dict[str, Pace] = {}
+_limiters: dict[str, RateLimiter] = {}
 _lock = threading.Lock()
 
 
-def pace_of(host: str) -> Pace:
+def limiter_of(host: str) -> RateLimiter:
     """The one of this process: fetchers of one host share it."""
     with _lock:
-        return _paces.setdefault(host, Pace(host))
+        return _limiters.setdefault(host, RateLimiter(host))
 
 
 def _attached() -> Any | None:

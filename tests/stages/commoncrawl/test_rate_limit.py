@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from winnow.stages.commoncrawl.fetching import Politeness, open_fetcher
-from winnow.stages.commoncrawl.limits import Pace, Stopped
+from winnow.stages.commoncrawl.fetch import open_fetcher
+from winnow.stages.commoncrawl.fetcher import Politeness
+from winnow.stages.commoncrawl.rate_limit import RateLimiter, Stopped
 
 from .server import CrawlServer, status
 
@@ -66,16 +67,16 @@ def test_attempts_count_against_the_rate(server: CrawlServer) -> None:
 
 
 def test_a_pause_is_one_for_all_threads_and_can_be_left() -> None:
-    pace, stop = Pace("nowhere"), threading.Event()
-    pace.hold(0.3, rate=0)
+    limiter, stop = RateLimiter("nowhere"), threading.Event()
+    limiter.hold(0.3, rate=0)
     began = time.monotonic()
-    pace.hold(0.1, rate=0)  # a shorter one takes nothing back
-    pace.wait(0, stop)
+    limiter.hold(0.1, rate=0)  # a shorter one takes nothing back
+    limiter.wait(0, stop)
     assert time.monotonic() - began > 0.29
-    pace.hold(100, rate=0)
+    limiter.hold(100, rate=0)
     threading.Timer(0.1, stop.set).start()
     with pytest.raises(Stopped):
-        pace.wait(0, stop)
+        limiter.wait(0, stop)
 
 
 def test_the_first_requests_of_a_run_keep_the_rate_too(server: CrawlServer, ray_here: Any) -> None:
