@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from winnow.pipelines.engine.run import Run, run
+    from winnow.pipelines.api import Run, open_run, run
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "open_run", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """`winnow.run` and `winnow.Run` load the machine when first asked for: rooms import without it."""
+    """`winnow.run` and its like load the machine when first asked for: rooms import without it."""
     if name not in __all__:
         raise AttributeError(f"module 'winnow' has no attribute '{name}'")
-    from winnow.pipelines.engine import run as machine
+    from winnow.pipelines import api
 
-    return getattr(machine, name)
+    return getattr(api, name)

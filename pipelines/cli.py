@@ -1,4 +1,4 @@
-"""The `winnow` command. Here: what builds a corpus (run, select, plan, train, fit); `results/commands.py` has what reads one.
+"""The `winnow` command. Here: what builds a corpus (run, select, plan, train, fit); `commands.py` has what reads one.
 
 Everything heavy is imported by the command that needs it.
 """
@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from winnow.pipelines.cluster.commands import register_jobs
+from winnow.pipelines.commands import Reference, register
+from winnow.pipelines.console import console, say
 from winnow.pipelines.engine.status import register_status
 from winnow.pipelines.fit_language_command import fit_language_command
-from winnow.pipelines.results.commands import Reference, console, register
 from winnow.pipelines.streams import close_streams, in_utf8, open_streams
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.declaration import Pipeline
     from winnow.pipelines.engine.plan import Plan
     from winnow.pipelines.engine.store import Store
-    from winnow.pipelines.results.finished import Run
+    from winnow.pipelines.results.table import Run
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -65,21 +66,30 @@ def run(
     """Carry out a declaration, or continue where an earlier run stopped; measure what a selection lacks."""
     from winnow.pipelines.engine.heartbeat import STOPPED
     from winnow.pipelines.engine.run import carry_out
-    from winnow.pipelines.results.report import terminal
+    from winnow.pipelines.results import inspect
+    from winnow.pipelines.results.table import as_table
 
     asked = _declared(declaration, set_, folder, selection)
     os.umask(0o077)  # texts and addresses are nobody else's, wherever they are written
     try:
-        done = carry_out(
-            asked.pipeline, asked.store, name=asked.name, base=asked.base, local=local, workers=workers, strict=strict
+        done = as_table(
+            carry_out(
+                asked.pipeline,
+                asked.store,
+                name=asked.name,
+                base=asked.base,
+                local=local,
+                workers=workers,
+                strict=strict,
+            )
         )
     except KeyboardInterrupt:
         print(f"error: {STOPPED}", file=sys.stderr)
         raise typer.Exit(130) from None
     if done.did_nothing:
         console().print("nothing to do: everything is there already")
-    terminal.funnel(done, console())
-    terminal.speed(done, console())
+    inspect.funnel(done, console())
+    inspect.speed(done, console())
 
 
 @app.command()
@@ -92,12 +102,13 @@ def select(
     workers: Workers = None,
 ) -> None:
     """Select again from what a run has measured: other thresholds in seconds, no text read."""
+    from winnow.pipelines.engine.pointers import parse_reference
     from winnow.pipelines.engine.reselect import reselect
-    from winnow.pipelines.results.finished import open_run, parse_reference
-    from winnow.pipelines.results.report import terminal
+    from winnow.pipelines.results import inspect
+    from winnow.pipelines.results.table import open_run
 
     found = reselect(open_run(run), set_ or [], name=name, workers=workers)
-    terminal.funnel(found.run, console())
+    inspect.funnel(found.run, console())
     if not found.unmeasured:
         return
     where = parse_reference(run)[0]
@@ -108,7 +119,7 @@ def select(
     )
     if found.run.plan.store.exists(found.run.plan.freed):
         then = "not here, where 'rejected: metadata' gave texts up, but by a run in another folder"
-    console().print(f"measure them and no others: {then}", soft_wrap=True, highlight=False, markup=False)
+    say(f"measure them and no others: {then}")
 
 
 @app.command()
@@ -121,15 +132,15 @@ def plan(
 ) -> None:
     """Show the stages, what is cached, what would run and why, and the work to expect."""
     from winnow.pipelines.engine.planning import plan_run
-    from winnow.pipelines.results.report import terminal
+    from winnow.pipelines.plan_table import show_plan
 
     asked = _declared(declaration, set_, folder, selection)
 
-    def say(sentence: str) -> None:
-        console().print(f"note: {sentence}", **terminal.PLAIN)
+    def note(sentence: str) -> None:
+        say(f"note: {sentence}")
 
-    planned, found = plan_run(asked.pipeline, asked.store, asked.base, asked.name, strict, say)
-    terminal.show_plan(planned, console(), found)
+    planned, found = plan_run(asked.pipeline, asked.store, asked.base, asked.name, strict, note)
+    show_plan(planned, console(), found)
 
 
 @app.command()
@@ -145,7 +156,7 @@ def train(
     """Train on the shards of a finished run, as the declaration's `train:` section says."""
     from winnow.pipelines.engine.execute import RunError
     from winnow.pipelines.engine.resources import without_resources
-    from winnow.pipelines.results.finished import open_run
+    from winnow.pipelines.results.table import open_run
     from winnow.train_handoff.config import TrainError, parse_config
     from winnow.train_handoff.launch import launch
 
@@ -194,12 +205,7 @@ def remember(
 
     made = write(run, out, stage)
     before = "nothing to do: it is there already: " if made.did_nothing else ""
-    console().print(
-        f"{before}{made.url}: {made.manifest.documents:,} documents, digest {made.manifest.digest[:16]}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    say(f"{before}{made.url}: {made.manifest.documents:,} documents, digest {made.manifest.digest[:16]}")
 
 
 register(app)
@@ -230,7 +236,7 @@ def fit_classifier_command(
         f"what a score means: {fitted.sidecar}",
         f"measure with it: winnow run DECLARATION --set {shlex.quote(f'stages.{_stage_name(fitted.name)}={stage}')}",
     ):
-        console().print(line, soft_wrap=True, highlight=False, markup=False)
+        say(line)
 
 
 @fit_app.command("tokenizer")
@@ -240,7 +246,7 @@ def fit_tokenizer_command(
     vocabulary: Annotated[int, typer.Option(help="Number of tokens.", min=300)] = 16_000,
 ) -> None:
     """Fit a byte-level BPE tokenizer on the corpus that a run selected."""
-    from winnow.pipelines.results.finished import open_run
+    from winnow.pipelines.results.table import open_run
     from winnow.tokenize.fit import fit_tokenizer
 
     fitted = fit_tokenizer(_texts(open_run(run)), vocabulary, out, out.name)
@@ -330,8 +336,8 @@ def _declared(
     """
     from winnow.pipelines.engine.declaration import load_pipeline, override_pipeline
     from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.pointers import open_plan, parse_reference
     from winnow.pipelines.engine.store import Store
-    from winnow.pipelines.results.finished import open_plan, parse_reference
 
     assignments = assignments or []
     now: dict[str, Any] | None = None

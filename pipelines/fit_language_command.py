@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winnow.pipelines.results.commands import console
+from winnow.pipelines.console import PLAIN, console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -100,8 +100,6 @@ def fit_language_command(
 def show(fitted: LanguageFit, console: Console) -> None:
     """The thresholds as a table, then stop words and what the clauses of the default packs together drop."""
     from rich.table import Table
-
-    from winnow.pipelines.results.report.terminal import PLAIN
 
     pack = fitted.pack
     if fitted.from_unit:

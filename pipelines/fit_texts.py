@@ -20,7 +20,7 @@ import xxhash
 from winnow.classifiers.language_id import LanguageIdentifier
 from winnow.filters.calibrate import documents, files
 from winnow.filters.fitting import FitError
-from winnow.pipelines.results.finished import Run, open_run
+from winnow.pipelines.results.table import Run, open_run
 from winnow.stages.langid import LangidSettings, LangidStage, prefixes
 
 BATCH = 500

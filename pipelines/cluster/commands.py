@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winnow.pipelines.results.commands import Json, as_lines, console
+from winnow.pipelines.console import Json, as_lines, console
 
 if TYPE_CHECKING:
     from winnow.pipelines.cluster.server import JobsServer

@@ -14,8 +14,8 @@ def carry_out(arguments: Sequence[str] | None = None) -> None:
     """Run, then remember. Raises what a run raises."""
     from rich.console import Console
 
-    from winnow.pipelines.engine.run import run
-    from winnow.pipelines.results.report import terminal
+    from winnow.pipelines.api import run
+    from winnow.pipelines.results import inspect
 
     chosen = _parser().parse_args(arguments)
     if chosen.only_on not in (None, socket.gethostname()):
@@ -27,7 +27,7 @@ def carry_out(arguments: Sequence[str] | None = None) -> None:
     done = run(chosen.declaration, folder=chosen.folder, strict=chosen.strict)
     if done.did_nothing:
         console.print("nothing to do: everything is there already")
-    terminal.funnel(done, console)
+    inspect.funnel(done, console)
     if chosen.remember:
         from winnow.pipelines.results.remember import remember
 

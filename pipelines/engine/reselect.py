@@ -9,35 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from winnow.pipelines.engine import work
 from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
 from winnow.pipelines.engine.execute import RunError, Threads
 from winnow.pipelines.engine.plan import Plan, plan_over
+from winnow.pipelines.engine.pointers import SELECTION_NAME, RunRecord, set_current
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.run import Driver, locked
 from winnow.pipelines.engine.store import fingerprint
 from winnow.pipelines.engine.view import Unmeasured
-from winnow.pipelines.results.finished import SELECTION_NAME, Run, point_to
+
+Of = TypeVar("Of", bound=RunRecord)
 
 
 @dataclass(frozen=True, slots=True)
-class Reselected:
+class Reselected(Generic[Of]):
     """A selection, and for every stage the documents that it would have to measure first. Empty: it is final."""
 
-    run: Run
+    run: Of
     unmeasured: dict[str, int]
 
 
 def reselect(
-    base: Run,
+    base: Of,
     assignments: Sequence[str] = (),
     *,
     name: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> Reselected:
+) -> Reselected[Of]:
     """The selection that `base` makes with these overrides, kept under `name` if there is one.
 
     Raises SpecError for a wrong override, RunError where the overrides change what is read before documents exist.
@@ -62,11 +64,12 @@ def reselect(
             plan, lacking = _lenient(plan, workers, show)
             accounting = _decide(_driver(plan, workers, show), base)
         if name is not None:
-            point_to(plan, name, unmeasured=lacking)
-    return Reselected(Run(plan, accounting, False, name, lacking), lacking)
+            set_current(plan, name, unmeasured=lacking)
+    made = replace(base, plan=plan, accounting=accounting, did_nothing=False, name=name, unmeasured=lacking)
+    return Reselected(made, lacking)
 
 
-def _decide(driver: Driver, base: Run) -> dict[str, Any]:
+def _decide(driver: Driver, base: RunRecord) -> dict[str, Any]:
     for wave in range(driver.plan.last_wave + 1):
         driver.conclude(wave)
     return driver.select(_ingested(base))
@@ -141,7 +144,7 @@ def _provisional(plan: Plan, wave: int) -> Plan:
     )
 
 
-def _ingested(base: Run) -> dict[str, Any]:
+def _ingested(base: RunRecord) -> dict[str, Any]:
     """The base run's accounts of everything before the documents."""
     raw = {*base.plan.pipeline.sources, *(n.name for n in base.plan.pipeline.raw())}
     return {

@@ -22,7 +22,7 @@ from winnow.pipelines.engine.accounting import (
     reconcile,
 )
 from winnow.pipelines.engine.audits import audits
-from winnow.pipelines.engine.declaration import Pipeline, load_pipeline
+from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.execute import Executor, Local, RunError, Shared
 from winnow.pipelines.engine.failures import in_folder, swept
 from winnow.pipelines.engine.handoff import read_manifest
@@ -32,43 +32,20 @@ from winnow.pipelines.engine.known_inputs import remember
 from winnow.pipelines.engine.on_ray import OnRay
 from winnow.pipelines.engine.plan import Plan, pending
 from winnow.pipelines.engine.planning import plan_run, say_faults
+from winnow.pipelines.engine.pointers import RunRecord, begin, set_current, shown_selections
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.resources import Resources, together
 from winnow.pipelines.engine.shared_ids import shared_ids, sharing
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.stored import SHARDS, forget
 from winnow.pipelines.engine.tasklog import Entry, TaskLog
-from winnow.pipelines.results.finished import Run, begin, open_run, point_to, shown_selections
 from winnow.pipelines.selection.statistics import Question, tell
 from winnow.stages.stage import Terminal
 from winnow.tokenize.shard import Manifest
 from winnow.tokenize.writer import write_manifest
 
-__all__ = ["Driver", "Run", "locked", "open_run", "run"]
-
 LIGHT_DOCUMENTS = 200_000
 """Up to so many documents, what reads signals alone is done by the driver, without starting Ray for it."""
-
-
-def run(
-    path: str | Path,
-    set: Sequence[str] = (),
-    *,
-    folder: str | Path | None = None,
-    local: bool = False,
-    workers: int | None = None,
-    strict: bool = False,
-    progress: Progress | None = None,
-) -> Run:
-    """Carry out a declaration; continue or do nothing where an earlier run already did the work.
-
-    `set`: `path=value` overrides. `folder`: where the run lives (path or fsspec URL; default `runs/<name>`). Raises
-    SpecError, StageError, StoreError or RunError, each with one clear sentence.
-    """
-    pipeline = load_pipeline(path, set)
-    root = str(folder) if folder is not None else f"runs/{pipeline.name}"
-    store = Store(root if "://" in root else str(Path(root).expanduser().resolve()))
-    return carry_out(pipeline, store, local=local, workers=workers, strict=strict, progress=progress)
 
 
 def carry_out(
@@ -81,8 +58,8 @@ def carry_out(
     workers: int | None = None,
     strict: bool = False,
     progress: Progress | None = None,
-) -> Run:
-    """The same for a checked pipeline. `name`: the selection that it completes, None for the folder's default. `base`: the
+) -> RunRecord:
+    """Carry out a checked pipeline; continue or do nothing where an earlier run already did the work. `name`: the selection that it completes, None for the folder's default. `base`: the
     plan of the finished run that is continued, if it was its folder that was given."""
     show = progress or Progress()
     order = [*pipeline.sources, *pipeline.nodes]
@@ -93,9 +70,9 @@ def carry_out(
             check_damage(accounting, strict)
             _check(plan, accounting)
             check_texts(plan, Local(plan))
-            point_to(plan, name)
+            set_current(plan, name)
             heartbeat.found_done()
-            return Run(plan, accounting, True, name)
+            return RunRecord(plan, accounting, True, name)
         with (
             locked(store),
             heartbeat.of_run(),
@@ -120,8 +97,8 @@ def carry_out(
                 announce(show)
             with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say) as executor:
                 accounting = Driver(plan, executor, show, strict, shards).run()
-            point_to(plan, name)
-            return Run(plan, accounting, False, name)
+            set_current(plan, name)
+            return RunRecord(plan, accounting, False, name)
 
 
 def _asked(plan: Plan, waiting: Mapping[str, int]) -> dict[str, Resources]:

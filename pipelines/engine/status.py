@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from winnow.pipelines.results.commands import Json, as_lines, console
+from winnow.pipelines.console import Json, as_lines, console
 
 if TYPE_CHECKING:
     from rich.console import Console

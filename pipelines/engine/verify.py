@@ -10,9 +10,9 @@ from winnow.pipelines.engine.handoff import manifest_name
 from winnow.pipelines.engine.inputs import INPUTS
 from winnow.pipelines.engine.ledger import listed
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.pointers import PLANNED, open_plan, parse_reference, selections
 from winnow.pipelines.engine.store import Store, StoreError
 from winnow.pipelines.engine.stored import faults
-from winnow.pipelines.results.finished import PLANNED, open_plan, parse_reference, selections
 
 ALONE = ("work.json", "progress.json", PLANNED, INPUTS)
 """Files beside the selections' own that a run keeps in its folder."""

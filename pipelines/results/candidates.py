@@ -6,12 +6,11 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.results.changes import content, seen_at
 from winnow.pipelines.results.decision import Decision, decisions, of_record, whole
 from winnow.pipelines.results.find import Found, spaced
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.marked import Marked
+from winnow.pipelines.results.table import Run, RunError
 
 BEFORE, AROUND = 30, 120
 """Characters shown before what was looked for, and in all."""

@@ -10,7 +10,7 @@ from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.texts import Reader, hidden
 from winnow.pipelines.engine.view import View
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.table import Run
 from winnow.stages.stage import EDITED, RETITLED
 
 

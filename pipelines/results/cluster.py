@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from winnow.pipelines.engine.graph import Node
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.table import Run
 from winnow.stages.minhash import MinHash
 
 MEMBERS = 5

@@ -12,7 +12,7 @@ import polars as pl
 
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.view import ERROR, View
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, reasons
 
 WORDS = {UNSEEN: "not reached", KEPT: "kept", DROPPED: "dropped", FAILED: "failed", PENDING: "pending"}

@@ -14,12 +14,11 @@ from typing import Any
 import polars as pl
 
 from winnow.filters.noise import hashes
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.results.decision import Decision, decisions, of_record, reading, whole
 from winnow.pipelines.results.find import records
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.pairs import PENDING_SUFFIX, Labels, aligned, pairs
+from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.verdict import KEPT
 
 EXAMPLES = 3

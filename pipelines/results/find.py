@@ -15,11 +15,10 @@ from urllib.parse import quote, unquote
 
 import polars as pl
 
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.texts import Reader
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.verdict import KEPT
 
 TEXT_HITS = 5

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.pipelines.engine.handoff import manifest_name, read_manifest
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.table import Run
 from winnow.tokenize.shard import ids_of
 
 

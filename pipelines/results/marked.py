@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.console import visible
+from winnow.pipelines.results.table import Run
 from winnow.stages.stage import StageError
 
 LEAD = 80
@@ -16,9 +17,6 @@ LEAD = 80
 
 READ_AT_MOST = 100_000
 """Characters of a text in which stretches are looked for."""
-
-_CONTROLS = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
-_CONTROLS |= dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], 0xFFFD)
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -35,11 +33,6 @@ class Marked:
 
 NO_TEXT = Marked("")
 """Of what never had one."""
-
-
-def visible(text: str) -> str:
-    """The text with control and direction characters replaced one by one; tabs and line feeds stay."""
-    return text.translate(_CONTROLS)
 
 
 def marked(run: Run, text: str, signals: Iterable[str]) -> Marked:

@@ -15,7 +15,7 @@ import polars as pl
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.results.decision import whole
 from winnow.pipelines.results.find import records
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.verdict import FAILED, KEPT, PENDING, reasons
 
 COLUMNS = {

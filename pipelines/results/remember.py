@@ -27,11 +27,10 @@ import pyarrow.compute as pc
 from fsspec.implementations.local import LocalFileSystem
 
 from winnow.filters.generations import MANIFEST, Manifest, Writer, numbers_type, read_generation
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
-from winnow.pipelines.results.finished import Run, open_run
+from winnow.pipelines.results.table import Run, RunError, open_run
 from winnow.stages.minhash import MinHash
 
 

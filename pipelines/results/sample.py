@@ -18,14 +18,13 @@ import pyarrow as pa
 
 from winnow.filters.noise import hashes
 from winnow.nearest import expected, nearest
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.view import View
 from winnow.pipelines.results.changes import content, seen_at
 from winnow.pipelines.results.decision import Decision, decisions, of_record, reading, whole
 from winnow.pipelines.results.find import records
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.marked import Marked, marked
+from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, reasons

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from winnow.pipelines.console import visible
 from winnow.pipelines.results.candidates import Candidate
 from winnow.pipelines.results.changes import TextChange
 from winnow.pipelines.results.cluster import Cluster
 from winnow.pipelines.results.diff import Change, Count, Difference, Group, Reason
 from winnow.pipelines.results.find import Found
-from winnow.pipelines.results.marked import Marked, excerpt, rendered, visible
+from winnow.pipelines.results.marked import Marked, excerpt, rendered
 from winnow.pipelines.results.sample import Sample, Sampled
 from winnow.pipelines.results.why import ClauseCheck, Explanation, StageCheck
 

@@ -19,9 +19,9 @@ from winnow.pipelines.results.changes import TextChange, changes, content, seen_
 from winnow.pipelines.results.cluster import Cluster, cluster_of, clustering, clusters
 from winnow.pipelines.results.decision import WORDS, Decision, decisions, of_record, reading, whole
 from winnow.pipelines.results.find import Found, Record, find
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.locate import Place, places
 from winnow.pipelines.results.marked import NO_TEXT, Marked, marked
+from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
 from winnow.pipelines.selection.statistics import Told
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN

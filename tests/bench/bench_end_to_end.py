@@ -110,7 +110,7 @@ def main() -> None:
         print(f"skipped: {options.warc} is not there")
         return
     from winnow.classifiers.artifacts import resolve
-    from winnow.pipelines.engine.run import open_run
+    from winnow.pipelines.results.table import open_run
 
     model = str(resolve("lid.176").path)
     with tempfile.TemporaryDirectory() as name:

@@ -212,8 +212,8 @@ def snapshots() -> None:
     """A second snapshot, 30% of it copies of the first: against an index of what the first kept, and both in one run."""
     import winnow
     from winnow.pipelines.engine.progress import Progress
-    from winnow.pipelines.results.finished import Run
     from winnow.pipelines.results.remember import remember
+    from winnow.pipelines.results.table import Run
 
     rows = 100_000
     dice = random.Random(3)

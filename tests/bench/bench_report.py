@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from winnow.pipelines.api import run
 from winnow.pipelines.engine.declaration import Node, load_pipeline
 from winnow.pipelines.engine.ingest import RECORD_SCHEMA
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan, make_plan
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.run import run
 from winnow.pipelines.engine.store import BATCH_ROWS, Store
 from winnow.pipelines.engine.view import ERROR, MEASURED, View
 from winnow.pipelines.selection.verdict import DROPPED, KEPT
@@ -150,7 +150,7 @@ def main() -> None:
         out = folder / "report.html"
         code = (
             "import json, resource, sys, time; started = time.perf_counter()\n"
-            "from winnow.pipelines.results.finished import open_run\n"
+            "from winnow.pipelines.results.table import open_run\n"
             "from winnow.pipelines.results.report.page import write_report\n"
             "write_report(open_run(sys.argv[1]), sys.argv[2])\n"
             "used = resource.getrusage(resource.RUSAGE_SELF)\n"

@@ -29,10 +29,11 @@ from winnow.pipelines.engine.execute import Threads
 from winnow.pipelines.engine.ingest import RECORD_SCHEMA
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan, plan_over
+from winnow.pipelines.engine.pointers import set_current
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.run import Driver
 from winnow.pipelines.engine.store import BATCH_ROWS, Store, fingerprint
-from winnow.pipelines.results.finished import open_run, point_to
+from winnow.pipelines.results.table import open_run
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 DECLARATION = """name: big
@@ -74,7 +75,7 @@ def make(folder: Path, documents: int, partitions: int) -> Plan:
         stages, by_source = added(plan, results)
         ingested = {"stages": stages, "by_source": by_source, "groups": {}, "damage": [], "documents": documents}
         Driver(plan, threads, Progress(quiet=True), strict=False).select(ingested)
-    point_to(plan)
+    set_current(plan)
     return plan
 
 
@@ -144,7 +145,7 @@ def _put(plan: Plan, part: str, table: pa.Table) -> None:
 ONE = """
 import json, resource, sys, time
 started = time.perf_counter()
-from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.table import open_run
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.engine.store import remember_verified
@@ -158,7 +159,7 @@ POLARS = """
 import json, resource, sys, time
 started = time.perf_counter()
 import polars as pl
-from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.table import open_run
 run = open_run(sys.argv[1])
 plan, nodes = run.plan, run.plan.pipeline.measured()
 clauses = [c for n in nodes for c in n.clauses]

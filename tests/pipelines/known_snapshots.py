@@ -11,7 +11,7 @@ import xxhash
 
 import winnow
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.results.finished import Run
+from winnow.pipelines.results.table import Run
 
 Row = tuple[str, str]  # id as the source has it, text
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import winnow
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.run import Run, open_run
+from winnow.pipelines.results.table import Run, open_run
 
 TEXT = "마을 도서관 에서는 어린이 들과 함께 새로운 책을 읽고 이야기를 나누는 시간을 가졌다 시장 골목에는 오래된 가게가 많고 작은 다리와 공원이 나온다"
 WORDS = TEXT.split()

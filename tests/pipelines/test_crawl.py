@@ -15,7 +15,7 @@ import pytest
 
 import winnow
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.run import open_run
+from winnow.pipelines.results.table import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -15,7 +15,7 @@ import pytest
 import winnow
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.engine.run import open_run
+from winnow.pipelines.results.table import open_run
 
 Prose = Callable[..., str]
 

@@ -16,7 +16,7 @@ from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.results.diff import ABSENT, NO_URL, Count, Difference, diff, host
-from winnow.pipelines.results.finished import Run, open_run
+from winnow.pipelines.results.table import Run, open_run
 
 from .in_process import command
 

@@ -17,8 +17,8 @@ import winnow
 from winnow.pipelines.engine.declaration import SpecError, load_pipeline
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.results.finished import open_run
 from winnow.pipelines.results.publish.dataset import count, rejects
+from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet

@@ -20,7 +20,7 @@ from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.fit_language import Request, fit_language, write_pack
 from winnow.pipelines.fit_language_command import show
 from winnow.pipelines.fit_texts import Reading, Sample
-from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.table import open_run
 
 from . import in_process
 

@@ -14,7 +14,7 @@ import pytest
 import winnow
 from winnow.pipelines.engine import declaration as spec
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.run import open_run
+from winnow.pipelines.results.table import open_run
 
 Prose = Callable[..., str]
 PACKAGE = Path(winnow.__file__).parent

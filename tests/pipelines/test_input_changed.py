@@ -21,8 +21,8 @@ import pytest
 
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.inputs import partitions
-from winnow.pipelines.engine.run import open_run
 from winnow.pipelines.engine.store import Store
+from winnow.pipelines.results.table import open_run
 from winnow.stages.sources.jsonl import KIND as JSONL
 from winnow.stages.stage import Segment, StageError
 

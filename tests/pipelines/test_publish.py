@@ -24,10 +24,10 @@ import winnow
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.engine.run import Run, open_run
 from winnow.pipelines.results.publish.dataset import row_groups
 from winnow.pipelines.results.publish.privacy import cut, scrubbed, shown
 from winnow.pipelines.results.publish.publish import publish
+from winnow.pipelines.results.table import Run, open_run
 
 
 def _beside(name: str) -> Any:

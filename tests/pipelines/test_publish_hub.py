@@ -15,8 +15,8 @@ import pytest
 from rich.console import Console
 
 from winnow.pipelines.engine.execute import RunError
-from winnow.pipelines.engine.run import Run
 from winnow.pipelines.results.publish.publish import publish
+from winnow.pipelines.results.table import Run
 
 
 def _beside(name: str) -> Any:

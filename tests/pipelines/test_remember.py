@@ -20,8 +20,8 @@ import pytest
 from winnow.filters.generations import read_generation
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.results.finished import open_run
 from winnow.pipelines.results.remember import remember
+from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import StageError

@@ -19,11 +19,11 @@ import winnow
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.results.finished import open_run
 from winnow.pipelines.results.report.collect import collect
 from winnow.pipelines.results.report.compare import write_compare
 from winnow.pipelines.results.report.figures import Amount
 from winnow.pipelines.results.report.page import report_html, write_report
+from winnow.pipelines.results.table import open_run
 
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = [

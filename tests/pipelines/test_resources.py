@@ -22,7 +22,7 @@ from winnow.pipelines.engine.resources import Bounds, Machine, Resources, refusa
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.tasklog import Entry
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.table import open_run
 
 SAID = ["stages.rules.cpus=2", "stages.rules.memory=64MiB", "stages.language.actors=1..2", "stages.dedup.cpus=0.5"]
 

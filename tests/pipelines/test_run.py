@@ -21,8 +21,8 @@ from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.plan import make_plan, pending
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.run import open_run
 from winnow.pipelines.engine.store import Store
+from winnow.pipelines.results.table import open_run
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import winnow
+from winnow.pipelines.console import visible
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.results.finished import Run
-from winnow.pipelines.results.marked import Marked, excerpt, marked, rendered, visible
+from winnow.pipelines.results.marked import Marked, excerpt, marked, rendered
 from winnow.pipelines.results.sample import Question, parse_near, sample
+from winnow.pipelines.results.table import Run
 
 from .in_process import command
 

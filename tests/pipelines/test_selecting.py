@@ -21,8 +21,8 @@ from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import Reselected, reselect, to_measure
 from winnow.pipelines.engine.run import carry_out
-from winnow.pipelines.results.finished import open_run
-from winnow.pipelines.results.report import terminal
+from winnow.pipelines.plan_table import show_plan
+from winnow.pipelines.results.table import open_run
 from winnow.stages.stage import StageError
 from winnow.tokenize.reader import ShardSet
 
@@ -326,7 +326,7 @@ def test_the_plan_says_how_many_documents_must_be_measured(recipe: Path, capsys:
     changed = load_pipeline(recipe, ["stages.dedup.ngram=4"])
     later = to_measure(make_plan(changed, base.plan.store))
     assert later["dedup"] == 200 and later["shards"] is None
-    terminal.show_plan(make_plan(changed, base.plan.store), Console(width=160))
+    show_plan(make_plan(changed, base.plan.store), Console(width=160))
     shown = capsys.readouterr().out
     assert "known later" in shown and " 200 " in shown
 

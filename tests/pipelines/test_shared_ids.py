@@ -13,7 +13,7 @@ import pytest
 import winnow
 from winnow.pipelines.engine import shared_ids
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.table import open_run
 from winnow.stages.reading.batches import identity
 
 QUIET = Progress(quiet=True)

@@ -18,12 +18,12 @@ from tokenizers import Tokenizer
 from warcio.archiveiterator import ArchiveIterator
 
 import winnow
+from winnow.pipelines.console import visible
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.results.decision import WORDS, decisions
-from winnow.pipelines.results.finished import Run, open_run
-from winnow.pipelines.results.marked import visible
+from winnow.pipelines.results.table import Run, open_run
 from winnow.pipelines.results.why import Explanation, explain
 
 from .in_process import command

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.publish.privacy import shown
+from winnow.pipelines.results.table import Run
 from winnow.stages.stage import StageError
 
 UNKNOWN = "unknown: no card beside the model names its digest"

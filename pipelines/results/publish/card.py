@@ -15,12 +15,12 @@ from typing import Any
 import yaml
 
 from winnow.pipelines.engine.graph import Node
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.publish.artifacts import Model, models
 from winnow.pipelines.results.publish.dataset import KEPT_FILES, REJECT_FILES, Counts, DataFile, kept_schema
 from winnow.pipelines.results.publish.licence import Licence
 from winnow.pipelines.results.publish.limits import limits
 from winnow.pipelines.results.publish.privacy import cut
+from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.statistics import Told
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 

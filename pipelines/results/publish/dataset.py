@@ -20,11 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.work import textless
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.masks import masked
+from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, reasons
 from winnow.stages.stage import DOCUMENT_SCHEMA
 

@@ -17,10 +17,10 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.results.publish.dataset import DataFile
 from winnow.pipelines.results.publish.target import CARD, FORMAT, MANIFEST, OURS, is_ours
+from winnow.pipelines.results.table import RunError
 
 SHOWN = 3
 """Names that an error sentence lists."""

@@ -16,9 +16,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.results.publish.dataset import DataFile
 from winnow.pipelines.results.publish.target import CARD, MANIFEST, OURS, identity, is_ours
+from winnow.pipelines.results.table import RunError
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationCopy, HfApi

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.publish.artifacts import Model
 from winnow.pipelines.results.publish.privacy import scrubbed, shown
+from winnow.pipelines.results.table import Run
 
 PERSONAL = re.compile(r"pii|personal|redact|anonym|mask")
 CONTAMINATION = re.compile(r"contaminat|benchmark")

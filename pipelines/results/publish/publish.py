@@ -13,14 +13,13 @@ from typing import Any
 
 from rich.console import Console
 
-from winnow.pipelines.engine.execute import RunError
-from winnow.pipelines.results.finished import Run
 from winnow.pipelines.results.publish import dataset
 from winnow.pipelines.results.publish.card import Publication, card, declaration, winnow_version
 from winnow.pipelines.results.publish.dataset import FILE_BYTES, KEPT_FILES, REJECT_FILES, Counts, DataFile
 from winnow.pipelines.results.publish.licence import licence as parse_licence
 from winnow.pipelines.results.publish.privacy import scrubbed
 from winnow.pipelines.results.publish.target import CARD, DECLARATION, FORMAT, Target, parse_target, public_name
+from winnow.pipelines.results.table import Run, RunError
 
 HEAD_LINES = 40
 """Lines of the card that a dry run shows."""

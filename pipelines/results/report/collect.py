@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 import yaml
 
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.results.decision import reading
 from winnow.pipelines.results.report.counts import Counts, told
 from winnow.pipelines.results.report.documents import Documents
@@ -34,14 +33,15 @@ from winnow.pipelines.results.report.provenance import facts, versions
 from winnow.pipelines.results.report.records import Records
 from winnow.pipelines.results.report.sample import Drawing, samples
 from winnow.pipelines.results.report.stretch import stretches
+from winnow.pipelines.results.table import RunError
 from winnow.pipelines.selection.verdict import KEPT
 from winnow.stages.reading.files import public_tree
 from winnow.stages.stage import Corpus, Terminal
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.graph import Node
-    from winnow.pipelines.engine.run import Run
     from winnow.pipelines.results.report.threshold import Curve
+    from winnow.pipelines.results.table import Run
     from winnow.pipelines.selection.clause import Clause
     from winnow.pipelines.selection.statistics import Told
 

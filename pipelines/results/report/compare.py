@@ -12,7 +12,7 @@ from winnow.pipelines.results.report.page import put, render
 from winnow.pipelines.results.report.wording import share, short
 
 if TYPE_CHECKING:
-    from winnow.pipelines.results.finished import Run
+    from winnow.pipelines.results.table import Run
 
 NAME = "compare.html"
 

@@ -17,18 +17,18 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.results.decision import reading
 from winnow.pipelines.results.report.figures import Amount
 from winnow.pipelines.results.report.sketch import Ints
 from winnow.pipelines.results.report.stretch import Stretch, stretches
 from winnow.pipelines.results.report.tally import Tally
+from winnow.pipelines.results.table import RunError
 from winnow.pipelines.selection.verdict import KEPT, reasons
 from winnow.stages.reading.files import public_tree
 from winnow.stages.stage import Map
 
 if TYPE_CHECKING:
-    from winnow.pipelines.results.finished import Run
+    from winnow.pipelines.results.table import Run
 
 RECORD = ("id", "status", "text_bytes")
 

@@ -16,7 +16,7 @@ from winnow.pipelines.selection.statistics import Told
 if TYPE_CHECKING:
     from winnow.pipelines.engine.declaration import Pipeline
     from winnow.pipelines.engine.graph import Node
-    from winnow.pipelines.results.finished import Run
+    from winnow.pipelines.results.table import Run
     from winnow.pipelines.selection.clause import Clause
 
 MOST_CAUSES = 1_000

@@ -21,8 +21,8 @@ from winnow.stages.stage import Map
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.graph import Node
-    from winnow.pipelines.engine.run import Run
     from winnow.pipelines.results.report.stretch import Stretch
+    from winnow.pipelines.results.table import Run
 
 Flags = npt.NDArray[np.bool_]
 

@@ -20,7 +20,7 @@ from winnow.pipelines.results.report import wording
 from winnow.pipelines.results.report.figures import Amount, Figures
 
 if TYPE_CHECKING:
-    from winnow.pipelines.engine.run import Run
+    from winnow.pipelines.results.table import Run
 
 HERE = Path(__file__).parent
 NAME = "report.html"

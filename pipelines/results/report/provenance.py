@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from winnow.pipelines.engine.run import Run
+    from winnow.pipelines.results.table import Run
 
 PACKAGES = (
     "winnow",

@@ -16,7 +16,7 @@ from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT
 from winnow.stages.stage import Screen
 
 if TYPE_CHECKING:
-    from winnow.pipelines.engine.run import Run
+    from winnow.pipelines.results.table import Run
 
 MOST_HOSTS, MOST_DAYS = 200_000, 20_000
 """Names that are counted at the same time; see `tally`."""

@@ -25,8 +25,8 @@ from winnow.stages.stage import StageError
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.inputs import Partition
-    from winnow.pipelines.engine.run import Run
     from winnow.pipelines.results.report.stretch import Stretch
+    from winnow.pipelines.results.table import Run
 
 KEPT_SAMPLES, DROPPED_SAMPLES = 8, 3
 """Records shown of the selection, and of what each reason dropped."""

@@ -19,7 +19,7 @@ from winnow.stages.stage import StageError
 if TYPE_CHECKING:
     from winnow.pipelines.engine.graph import Node
     from winnow.pipelines.engine.inputs import Partition
-    from winnow.pipelines.results.finished import Run
+    from winnow.pipelines.results.table import Run
 from winnow.pipelines.engine.plan import Plan
 
 ROWS = 1 << 16

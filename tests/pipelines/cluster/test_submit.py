@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
+from winnow.pipelines.api import run
 from winnow.pipelines.cluster.job import Job
 from winnow.pipelines.cluster.parcel import pack
 from winnow.pipelines.cluster.server import JobsServer, Seen
 from winnow.pipelines.cluster.submit import Sending, check_folder, submit
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
-from winnow.pipelines.engine.run import run
-from winnow.pipelines.results.finished import Run, open_run
+from winnow.pipelines.results.table import Run, open_run
 
 ROOT = Path(__file__).parents[3]
 

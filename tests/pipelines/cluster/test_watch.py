@@ -24,7 +24,7 @@ from winnow.pipelines.cluster.turns import parse_every
 from winnow.pipelines.cluster.watch import Row, Watch
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
-from winnow.pipelines.results.finished import open_run
+from winnow.pipelines.results.table import open_run
 from winnow.stages.stage import StageError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

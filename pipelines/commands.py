@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from winnow.pipelines.console import Json, as_lines, console, say
 
-    from winnow.pipelines.results.finished import Run
+if TYPE_CHECKING:
+    from winnow.pipelines.results.table import Run
 
 Reference = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder of a finished run, such as runs/ko, or runs/ko@looser.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 Chars = Annotated[int, typer.Option(help="Characters of each text; 0 for all of it, -1 for none.", min=-1)]
 Out = Annotated[Path | None, typer.Option(help="The HTML file. Default: in the (first) run's folder.")]
 
@@ -27,29 +26,26 @@ def inspect(
     verify: Annotated[bool, typer.Option("--verify", help="Check every shard against its digest.")] = False,
 ) -> None:
     """Show what is in a run or in a folder of shards."""
-    from winnow.pipelines.engine.unfinished import open_last
-    from winnow.pipelines.results.report import terminal
+    from winnow.pipelines.results import inspect as shown
+    from winnow.pipelines.results.table import open_last
 
     if (Path(folder) / "manifest.json").exists():
-        terminal.shards(folder, documents, verify, console())
+        shown.shards(folder, documents, verify, console())
         return
     done = open_last(folder)
     if done.unfinished:
-        terminal.so_far(done, folder, console())
+        shown.so_far(done, folder, console())
         return
-    terminal.funnel(done, console())
-    terminal.failures(done, console())
+    shown.funnel(done, console())
+    shown.failures(done, console())
     if done.shards and "://" not in done.shards:
-        terminal.shards(done.shards, documents, verify, console())
+        shown.shards(done.shards, documents, verify, console())
 
 
 def verify(run: Reference) -> None:
     """Hash every file of a run - records, documents, signals, selections, shards, tokenizer - and say which are damaged or
     missing, and what to do. Exit code 1 where any is."""
     from winnow.pipelines.engine.verify import verify as check
-
-    def say(sentence: str) -> None:
-        console().print(sentence, soft_wrap=True, highlight=False, markup=False)
 
     found = check(run, say)
     if found:
@@ -67,10 +63,10 @@ def why(
 ) -> None:
     """Say what was decided about a document: every stage and clause with value and threshold, its duplicates, its copies
     and where they lie, and the models. Where several are meant, list them."""
-    from winnow.pipelines.engine.unfinished import open_last
     from winnow.pipelines.results.candidates import candidates, chosen
     from winnow.pipelines.results.decision import reading
     from winnow.pipelines.results.find import CANDIDATES, TEXT_HITS, find
+    from winnow.pipelines.results.table import open_last
     from winnow.pipelines.results.terminal import show_candidates, show_why
     from winnow.pipelines.results.why import explained
 
@@ -120,9 +116,9 @@ def sample(
 ) -> None:
     """Show some documents, the same ones every time: kept, dropped by a clause, near a threshold; what triggered it is
     marked."""
-    from winnow.pipelines.engine.unfinished import open_last
     from winnow.pipelines.results.sample import Question, parse_near
     from winnow.pipelines.results.sample import sample as draw
+    from winnow.pipelines.results.table import open_last
     from winnow.pipelines.results.terminal import show_sample
 
     question = Question(kept, dropped_by, stage, failed, pending, parse_near(near) if near else None, source, where)
@@ -145,7 +141,7 @@ def diff(
 ) -> None:
     """Compare two selections or runs: documents and tokens gained and lost, per domain and per clause, with examples."""
     from winnow.pipelines.results.diff import diff as compare_two
-    from winnow.pipelines.results.finished import open_run
+    from winnow.pipelines.results.table import open_run
     from winnow.pipelines.results.terminal import show_diff
 
     found = compare_two(open_run(a), open_run(b), examples, seed, (a, b))
@@ -157,10 +153,10 @@ def diff(
 
 def report(run: Reference, out: Out = None) -> None:
     """Write a run's figures as one HTML file that needs nothing else."""
-    from winnow.pipelines.results.finished import open_run
     from winnow.pipelines.results.report.page import write_report
+    from winnow.pipelines.results.table import open_run
 
-    _say(write_report(open_run(run), out))
+    say(write_report(open_run(run), out))
 
 
 def compare(
@@ -168,10 +164,10 @@ def compare(
     out: Out = None,
 ) -> None:
     """Write several runs or selections beside each other as one HTML file."""
-    from winnow.pipelines.results.finished import open_run
     from winnow.pipelines.results.report.compare import write_compare
+    from winnow.pipelines.results.table import open_run
 
-    _say(write_compare([(reference, open_run(reference)) for reference in runs], out))
+    say(write_compare([(reference, open_run(reference)) for reference in runs], out))
 
 
 def publish(
@@ -183,8 +179,8 @@ def publish(
     licence: Annotated[str | None, typer.Option(help="Licence of the data, such as cc-by-4.0.")] = None,
 ) -> None:
     """Publish the kept documents with their signals and a dataset card."""
-    from winnow.pipelines.results.finished import open_run
     from winnow.pipelines.results.publish.publish import publish as send
+    from winnow.pipelines.results.table import open_run
 
     send(open_run(run), to, rejects=rejects, private=private, dry_run=dry_run, licence=licence, console=console())
 
@@ -195,29 +191,9 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def console() -> Console:
-    """Where people read: as wide as the terminal, or 160 columns."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 160)
-
-
-def as_lines(objects: Any) -> None:
-    """Print one JSON object per line."""
-    import orjson
-
-    for found in objects:
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY))
-    sys.stdout.buffer.flush()
-
-
 def _unfinished(run: Run, as_json: bool) -> None:
     """Says that a run did not finish; among lines of JSON beside them."""
     if run.unfinished and as_json:
         print(f"note: {run.unfinished}", file=sys.stderr)
     elif run.unfinished:
-        _say(run.unfinished)
-
-
-def _say(text: str) -> None:
-    console().print(text, soft_wrap=True, highlight=False, markup=False)
+        say(run.unfinished)
