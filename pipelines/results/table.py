@@ -110,8 +110,6 @@ class Run(RunRecord):
 _REASONS = ("selection.stage", "selection.clause", "selection.value", "selection.threshold")
 
 
-
-
 def _scan(plan: Plan, part: str, prefix: str, columns: Sequence[str] | None = None) -> pl.LazyFrame:
     if plan.store.local:
         plan.store.reader(part)  # or polars would say of a damaged file neither its name nor what to do
