@@ -197,10 +197,10 @@ def compile_command() -> None:
 @app.command()
 def remember(
     run: Reference,
-    out: Annotated[str, typer.Option(help="A new folder for the generation: a path or fsspec URL.")],
+    out: Annotated[str, typer.Option(help="A new folder for the index: a path or fsspec URL.")],
     stage: Annotated[str | None, typer.Option(help="The minhash stage, where the run has several.")] = None,
 ) -> None:
-    """Write what a run keeps as a generation, which later runs deduplicate against: `known:` of a minhash stage."""
+    """Write what a run keeps as a duplicate index, which later runs deduplicate against: `known:` of a minhash stage."""
     from winnow.pipelines.results.remember import remember as write
 
     made = write(run, out, stage)

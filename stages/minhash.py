@@ -5,8 +5,8 @@ per band and slice of the keys; each reads its own band's column, one part at a 
 are the clusters (`reduce`). The one that stays is the longest, then the one with the smallest id: clusters and
 survivors are properties of the set of documents, whatever the partitions and their order.
 
-Duplicates of what earlier runs kept are found in the generations (`filters/generations.py`) that `known:` names, without
-reading those runs again: a cluster that shares a key with a document of one has its representative there, and none here.
+Duplicates of what earlier runs kept are found in the duplicate indexes (`stages/duplicate_index.py`) that `known:` names,
+without reading those runs again: a cluster that shares a key with a document of one has its representative there, and none here.
 
 Candidates are not verified against each other: at 14 bands of 8 rows, documents of Jaccard similarity .5 are joined
 with probability .053, and joins are transitive.
@@ -29,9 +29,9 @@ from winnow.stages.base import Outputs
 from winnow.stages.stage import Artifact, Corpus, Located, Part, Settings, StageError
 
 if TYPE_CHECKING:
-    from winnow.filters.components import Rows
-    from winnow.filters.generations import Generation
-    from winnow.filters.minhash import Scheme
+    from winnow.filters.dedup.clusters import Rows
+    from winnow.filters.dedup.minhash import Scheme
+    from winnow.stages.duplicate_index import StoredIndex
 
 SLICE_ROWS = 2**24
 """Rows whose keys one exchange task sorts: about 0.6 GB at its peak, 0.85 GB where documents are known."""
@@ -41,7 +41,7 @@ SIGNATURES = 1
 
 
 class MinHashSettings(Settings):
-    """P(two documents of similarity s are joined) = 1 - (1 - s^rows)^bands. `known`: generations that `winnow remember`
+    """P(two documents of similarity s are joined) = 1 - (1 - s^rows)^bands. `known`: indexes that `winnow remember`
     has written, folders of them, or globs, as paths or URLs; name none that was made from this very run. `keep: "not
     known and representative"` tells copies of earlier documents apart from those of new ones."""
 
@@ -72,11 +72,11 @@ class MinHash(Corpus):
     `reduce` holds 4 bytes per document (8 from 2^32 - 1 documents on), 1 more while it numbers the clusters, and
     48 bytes per cluster of two and more (ids of 32 digits). A text without a single word or number is nobody's duplicate.
     A known document takes 184 bytes where it is stored (14 bands) and none in memory but, in `reduce`, 16 bytes for each
-    that was met and 33 for each cluster with one; pages of a local generation are shared and can be dropped at any time.
+    that was met and 33 for each cluster with one; pages of a local index are shared and can be dropped at any time.
     """
 
     figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    planned: dict[str, list[Generation]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    planned: dict[str, list[StoredIndex]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     kind = "minhash"
     outputs = Outputs(clusters=True)
@@ -92,19 +92,19 @@ class MinHash(Corpus):
         return {"copy": "representative"}
 
     def artifacts(self) -> list[Artifact]:
-        """The generations, by content: neither their places nor their order matter. Those found now are the run's."""
-        from winnow.filters.generations import GenerationError, generations
+        """The indexes, by content: neither their places nor their order matter. Those found now are the run's."""
+        from winnow.stages.duplicate_index import DuplicateIndexError, read_indexes
 
         if not self.settings.known:
             return []
         try:
-            found = generations(self.settings.known)
-            for generation in found:
-                self._check(generation)
-        except GenerationError as error:
+            found = read_indexes(self.settings.known)
+            for index in found:
+                self._check(index)
+        except DuplicateIndexError as error:
             raise StageError(f"{self.name}: {error}") from error
-        self.planned["generations"] = found
-        digests = [generation.manifest.digest for generation in found]
+        self.planned["indexes"] = found
+        digests = [index.manifest.digest for index in found]
         return [
             Artifact(f"known:{d[:16]}", Path(g.url), d, of_corpus=True) for g, d in zip(found, digests, strict=True)
         ]
@@ -114,7 +114,7 @@ class MinHash(Corpus):
         return {_band(j): pa.uint64() for j in range(self.settings.bands)} | {"_chars": pa.int32()}
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        from winnow.filters.minhash import band_keys
+        from winnow.filters.dedup.minhash import band_keys
 
         keys, chars, empty = band_keys(documents.column("text"), self._scheme())
         columns = {_band(j): pa.array(keys[j], pa.uint64(), mask=empty) for j in range(self.settings.bands)}
@@ -127,7 +127,7 @@ class MinHash(Corpus):
     def exchange(self, bucket: int, buckets: int, parts: Sequence[Part]) -> pa.Table:
         """Edges `a`, `b`: rows, numbered through the parts in order, that share a key of the bucket's band. Where
         documents are known also `known`: null there; in rows of a = b the number of a document that shares a's key."""
-        from winnow.filters.components import equal_key_edges, row_type
+        from winnow.filters.dedup.clusters import equal_key_edges, row_type
 
         band = bucket % self.settings.bands
         slices = np.uint64(buckets // self.settings.bands)
@@ -147,32 +147,31 @@ class MinHash(Corpus):
         keys, rows = np.concatenate(all_keys), np.concatenate(all_rows)
         a, b = equal_key_edges(keys, rows)
         between = pa.table({"a": a, "b": b})
-        generations = self._generations()
-        if not generations:
+        indexes = self._indexes()
+        if not indexes:
             return between
-        from winnow.filters.known_duplicates import known_edges
+        from winnow.filters.dedup.index import known_edges
 
-        met, known = known_edges(generations, band, keys, rows)
+        met, known = known_edges(indexes, band, keys, rows)
         nulls = pa.nulls(a.size, pa.uint64())
         return pa.concat_tables([between.append_column("known", nulls), pa.table({"a": met, "b": met, "known": known})])
 
     def reduce(self, parts: Sequence[Part], exchanged: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
-        from winnow.filters.components import Forest
-        from winnow.filters.known_duplicates import Met
-        from winnow.filters.survivors import Survivors
+        from winnow.filters.dedup.clusters import Forest, Survivors
+        from winnow.filters.dedup.index import KnownMatches
 
         self.figures.clear()
         total = sum(part.rows for part in parts)
-        forest, met = Forest(total), Met()
+        forest, met = Forest(total), KnownMatches()
         for table in exchanged:
             for edges in table.to_batches():
                 forest.unite(edges.column("a").to_numpy(), edges.column("b").to_numpy())
             if "known" in table.schema.names:
                 shared = table.filter(table.column("known").is_valid())
-                met.meet(forest, shared.column("a").to_numpy(), shared.column("known").to_numpy())
+                met.add(forest, shared.column("a").to_numpy(), shared.column("known").to_numpy())
         labels, alone, clusters = forest.labels()
         clusters = met.number_alone(labels, alone, clusters)
-        with_known, names = met.names(self._generations(), labels)
+        with_known, names = met.names(self._indexes(), labels)
         del met
 
         best = Survivors.none_yet(clusters)
@@ -227,36 +226,36 @@ class MinHash(Corpus):
         return numbers | {"characters": self.pack.spaceless, "signatures": SIGNATURES}
 
     def earlier(self, identity: str) -> dict[str, Any] | None:
-        """What the generation with this document was made from, and its `generation` (path or URL); None where it is no
+        """What the index with this document was made from, and its place as `index` (path or URL); None where it is no
         longer to be had."""
-        from winnow.filters.generations import GenerationError, generations
+        from winnow.stages.duplicate_index import DuplicateIndexError, read_indexes
 
         try:
-            found = (g for g in generations(self.settings.known) if g.holds(identity))
-            return next(({**g.manifest.made_from, "generation": g.url} for g in found), None)
-        except GenerationError:
+            found = (one for one in read_indexes(self.settings.known) if one.holds(identity))
+            return next(({**one.manifest.made_from, "index": one.url} for one in found), None)
+        except DuplicateIndexError:
             return None
 
-    def _generations(self) -> list[Generation]:
+    def _indexes(self) -> list[StoredIndex]:
         """Those that the plan was made with."""
-        if "generations" not in self.planned:
+        if "indexes" not in self.planned:
             self.artifacts()
-        return self.planned.get("generations", [])
+        return self.planned.get("indexes", [])
 
-    def _check(self, generation: Generation) -> None:
-        generation.check()
-        theirs, ours = generation.manifest.scheme, self.scheme()
+    def _check(self, index: StoredIndex) -> None:
+        index.check()
+        theirs, ours = index.manifest.scheme, self.scheme()
         differing = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
         if differing:
             made = ", ".join(f"{name} {theirs.get(name)}" for name in differing)
             wanted = ", ".join(f"{name} {ours.get(name)}" for name in differing)
             raise StageError(
-                f"{self.name}: known generation '{generation.url}' was made with {made}, expected {wanted}: keys of different "
+                f"{self.name}: known index '{index.url}' was made with {made}, expected {wanted}: keys of different "
                 "schemes never meet; take the settings it was made with, or remember its run deduplicated with these"
             )
 
     def _scheme(self) -> Scheme:
-        from winnow.filters.minhash import Scheme
+        from winnow.filters.dedup.minhash import Scheme
 
         chosen: MinHashSettings = self.settings
         characters = self.pack.spaceless

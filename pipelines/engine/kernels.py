@@ -34,7 +34,7 @@ KERNELS = (
     "winnow.filters.rules.running_text_kernel",
     "winnow.filters.rules.density_kernel",
     "winnow.filters.rules.repetition_kernel",
-    "winnow.filters.minhash",
+    "winnow.filters.dedup.minhash",
     "winnow.filters.noise_kernel",
     "winnow.filters.rules.url_shape_kernel",
     "winnow.filters.rules.diversity_kernel",
@@ -48,7 +48,7 @@ KERNELS = (
     "winnow.filters.rules.quality_kernel",
     "winnow.filters.urls.lines_kernel",
     "winnow.filters.rules.characters_kernel",
-    "winnow.filters.components",
+    "winnow.filters.dedup.clusters",
 )
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two
 processes compile the same."""
@@ -180,7 +180,7 @@ def _minhash(module: Any) -> None:
     module.band_keys(pa.array(["a b"], pa.large_string()), module.Scheme())
 
 
-def _components(module: Any) -> None:
+def _clusters(module: Any) -> None:
     import numpy as np
 
     forest, row = module.Forest(2), np.frombuffer(bytes(4), np.uint32)  # as an Arrow column gives it: read-only
@@ -198,7 +198,7 @@ def _cells(module: Any) -> None:
 
 
 _CALLS: dict[str, Callable[[Any], None]] = {
-    "winnow.filters.minhash": _minhash,
-    "winnow.filters.components": _components,
+    "winnow.filters.dedup.minhash": _minhash,
+    "winnow.filters.dedup.clusters": _clusters,
     "winnow.filters.cells_kernel": _cells,
 }

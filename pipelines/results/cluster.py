@@ -28,8 +28,8 @@ class Member:
 class Cluster:
     """The documents that one stage takes for copies of each other. `id` is the representative's. `members`: others than
     it and the document in question, those of smallest id, at most MEMBERS of them. `known`: the representative is a
-    document of an earlier run, counted in `copies`; `earlier`: what the generation that it is in was made from (`run`,
-    `groups`, `generation`, ...), empty where that cannot be told any more."""
+    document of an earlier run, counted in `copies`; `earlier`: what the index that it is in was made from (`run`,
+    `groups`, `index`, ...), empty where that cannot be told any more."""
 
     stage: str
     id: str

@@ -1,9 +1,9 @@
-"""`winnow remember`: what a finished run keeps becomes a generation of the duplicate index, for later runs' `known:`.
+"""`winnow remember`: what a finished run keeps becomes a duplicate index, for later runs' `known:`.
 
 The keys that the run's duplicate stage stored are read again band by band, no text is, and nothing is measured anew. In
 memory are 57 bytes per kept document at the peak, for one band at a time (tests/bench/bench_minhash.py).
 
-A generation is a function of the documents that are kept: partitions and their order do not matter. On a local disk it
+An index is a function of the documents that are kept: partitions and their order do not matter. On a local disk it
 is written beside its place under a hidden name and renamed. Where folders cannot be renamed its manifest comes last, and
 there is no lock: one process at a time may write to one place.
 """
@@ -26,17 +26,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fsspec.implementations.local import LocalFileSystem
 
-from winnow.filters.generations import MANIFEST, Manifest, Writer, numbers_type, read_generation
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
 from winnow.pipelines.results.table import Run, RunError, open_run
+from winnow.stages.duplicate_index import MANIFEST, IndexWriter, Manifest, numbers_type, read_index
 from winnow.stages.minhash import MinHash
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A generation, and whether it was there already."""
+    """A duplicate index, and whether it was there already."""
 
     url: str
     manifest: Manifest
@@ -44,9 +44,9 @@ class Remembered:
 
 
 def remember(run: Run | str | Path, out: str | Path, stage: str | None = None) -> Remembered:
-    """Write what a finished run (or a selection of it, `runs/ko@stricter`) keeps as a generation into the folder `out`.
+    """Write what a finished run (or a selection of it, `runs/ko@stricter`) keeps as a duplicate index into the folder `out`.
 
-    `stage`: the `minhash` stage whose keys to take, where there are several. Does nothing where that very generation is
+    `stage`: the `minhash` stage whose keys to take, where there are several. Does nothing where that very index is
     there. Raises RunError where another one is, where the run is provisional, and where it has no such stage.
     """
     run = run if isinstance(run, Run) else open_run(run)
@@ -64,13 +64,13 @@ def remember(run: Run | str | Path, out: str | Path, stage: str | None = None) -
     if isinstance(fs, LocalFileSystem):
         with _beside(Path(place)) as folder:
             if folder is not None:
-                made = _build(run, node, Writer(fs, str(folder)), made_from)
+                made = _build(run, node, IndexWriter(fs, str(folder)), made_from)
                 folder.rename(place)
                 return Remembered(url, made, False)
         there = _there(run, node, url, made_from)
         assert there is not None, "another process made it while this one waited"
         return Remembered(url, there, True)
-    return Remembered(url, _build(run, node, Writer(fs, place), made_from), False)
+    return Remembered(url, _build(run, node, IndexWriter(fs, place), made_from), False)
 
 
 def _stage(run: Run, wanted: str | None) -> Node:
@@ -100,18 +100,18 @@ def _made_from(run: Run, node: Node) -> dict[str, Any]:
 
 
 def _there(run: Run, node: Node, url: str, made_from: dict[str, Any]) -> Manifest | None:
-    """The manifest of the same generation at its place, None where there is none. Raises RunError for another one."""
-    generation = read_generation(url)
-    if generation is None:
+    """The manifest of the same index at its place, None where there is none. Raises RunError for another one."""
+    index = read_index(url)
+    if index is None:
         return None
-    there, same = generation.manifest, ("measured", "selection", "digest")
+    there, same = index.manifest, ("measured", "selection", "digest")
     if all(there.made_from.get(key) == made_from[key] for key in same):
         return there
-    made = _build(run, node, Writer(fsspec.core.url_to_fs(url)[0], None), made_from)
+    made = _build(run, node, IndexWriter(fsspec.core.url_to_fs(url)[0], None), made_from)
     if made.digest != there.digest:
         raise RunError(
-            f"{url}: holds another generation, of {there.documents:,} documents of {there.made_from.get('run')}, and "
-            f"{_name(run)} keeps {made.documents:,}; a generation is never changed: expected another --out"
+            f"{url}: holds another duplicate index, of {there.documents:,} documents of {there.made_from.get('run')}, and "
+            f"{_name(run)} keeps {made.documents:,}; an index is never changed: expected another --out"
         )
     return there
 
@@ -124,7 +124,7 @@ def _beside(place: Path) -> Iterator[Path | None]:
         if (place / MANIFEST).exists():
             yield None
             return
-        raise RunError(f"{place}: is there and is no generation: expected a new folder for --out")
+        raise RunError(f"{place}: is there and is no duplicate index: expected a new folder for --out")
     folder = place.parent / f".{place.name}.remembering"
     while True:
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,8 +165,8 @@ class _Kept:
             yield partition, pa.array(np.unpackbits(packed, count=rows).astype(np.bool_))
 
 
-def _build(run: Run, node: Node, writer: Writer, made_from: dict[str, Any]) -> Manifest:
-    """Write the generation, or without a folder to write to find out what it would be."""
+def _build(run: Run, node: Node, writer: IndexWriter, made_from: dict[str, Any]) -> Manifest:
+    """Write the index, or without a folder to write to find out what it would be."""
     kept = _Kept()
     ids = _ids(run, node, kept)
     order = np.lexsort((ids[:, 1], ids[:, 0]))

@@ -246,7 +246,7 @@ def _earlier(cluster: Cluster) -> str:
     if not made:
         return "a document of an earlier run"
     groups = f", {', '.join(made['groups'])}" if made.get("groups") else ""
-    return f"a document of an earlier run: {made.get('run')}{groups}, remembered in {made['generation']}"
+    return f"a document of an earlier run: {made.get('run')}{groups}, remembered in {made['index']}"
 
 
 def _sampled(record: Sampled, console: Console, chars: int) -> None:

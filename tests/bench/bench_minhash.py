@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.filters.components import Forest, equal_key_edges
+from winnow.filters.dedup.clusters import Forest, equal_key_edges
+from winnow.filters.dedup.minhash import Scheme, band_keys
 from winnow.filters.languages import language_pack
-from winnow.filters.minhash import Scheme, band_keys
 from winnow.filters.rounding import realise
 from winnow.pipelines.engine.parts import PartView
 from winnow.stages.minhash import MinHash

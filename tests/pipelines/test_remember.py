@@ -17,12 +17,12 @@ from typing import Any
 import fsspec
 import pytest
 
-from winnow.filters.generations import read_generation
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.results.remember import remember
 from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
+from winnow.stages.duplicate_index import read_index
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import StageError
 
@@ -120,7 +120,7 @@ def test_a_document_read_again_is_known_by_its_own_id(tmp_path: Path) -> None:
     assert "a document of an earlier run" in command("why", b.folder, identity("a1")).stdout
 
 
-def test_neither_partitions_nor_places_nor_the_order_of_generations_matter(tmp_path: Path) -> None:
+def test_neither_partitions_nor_places_nor_the_order_of_indexes_matter(tmp_path: Path) -> None:
     first = remember(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
     flat = [row for rows in A for row in reversed(rows)]
     again = remember(go(snapshot(tmp_path, "again", [flat[:1], flat[3:], flat[1:3]])), tmp_path / "moved" / "elsewhere")
@@ -143,7 +143,7 @@ def test_neither_partitions_nor_places_nor_the_order_of_generations_matter(tmp_p
     assert found[0][identity("b6")]["known"]
 
 
-def test_another_generation_compares_again_and_measures_nothing_anew(tmp_path: Path) -> None:
+def test_another_index_compares_again_and_measures_nothing_anew(tmp_path: Path) -> None:
     (tmp_path / "known").mkdir()
     declaration = snapshot(tmp_path, "b", B, known=f"{tmp_path}/known/*")
     before = go(declaration)
@@ -177,7 +177,7 @@ def test_what_is_not_there_or_does_not_fit_is_one_sentence(tmp_path: Path) -> No
     a = go(snapshot(tmp_path, "a", A))
     remember(a, place)
     missing = snapshot(tmp_path, "b", B, known=f"{tmp_path}/knwon/a")
-    with pytest.raises(StageError, match=r"dedup: known '.*/knwon/a' is not there: expected a generation"):
+    with pytest.raises(StageError, match=r"dedup: known '.*/knwon/a' is not there: expected a duplicate index"):
         go(missing)
     assert "\n" not in command("run", missing, "--local").stderr.strip()
     with pytest.raises(StageError, match=r"was made with ngram 5, expected ngram 4: keys"):
@@ -187,10 +187,10 @@ def test_what_is_not_there_or_does_not_fit_is_one_sentence(tmp_path: Path) -> No
     with pytest.raises(StageError, match=r"'band_03.keys' has 24 bytes, expected 32; remove the folder"):
         go(snapshot(tmp_path, "b", B, known=str(place)))
     (place / "manifest.json").write_text("{}", "utf-8")
-    with pytest.raises(StageError, match=r"manifest.json: not the manifest of a generation"):
+    with pytest.raises(StageError, match=r"manifest.json: not the manifest of a duplicate index"):
         go(snapshot(tmp_path, "b", B, known=str(place)))
     (place / "manifest.json").unlink()
-    with pytest.raises(StageError, match=r"is not a whole generation: 'manifest\.json' is missing"):
+    with pytest.raises(StageError, match=r"is not a whole duplicate index: 'manifest\.json' is missing"):
         go(snapshot(tmp_path, "b", B, known=str(place)))
 
 
@@ -202,13 +202,13 @@ def test_remembering_twice_does_nothing_and_another_content_is_refused(tmp_path:
     assert remember(str(tmp_path / "a.run"), tmp_path / "known" / "a").did_nothing
     same = go(snapshot(tmp_path, "same", A[::-1]))  # other files, the same documents
     assert remember(same, tmp_path / "known" / "a").did_nothing
-    with pytest.raises(RunError, match=r"holds another generation, of 5 documents of .*a\.run, and .* keeps 5"):
+    with pytest.raises(RunError, match=r"holds another duplicate index, of 5 documents of .*a\.run, and .* keeps 5"):
         remember(b, tmp_path / "known" / "a")
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "known" / "a").iterdir()} == stamps
     assert [p.name for p in (tmp_path / "known").iterdir()] == ["a"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
-    with pytest.raises(RunError, match="is there and is no generation"):
+    with pytest.raises(RunError, match="is there and is no duplicate index"):
         remember(a, tmp_path / "mine")
     assert command("remember", tmp_path / "nowhere", "--out", tmp_path / "x").returncode == 1
 
@@ -243,9 +243,9 @@ def test_a_selection_is_remembered_as_it_is(tmp_path: Path) -> None:
     reselect(a, ["stages.dedup.keep=copies < 2"], name="single", progress=QUIET)
     made = remember(f"{a.folder}@single", tmp_path / "single")
     assert made.manifest.documents == 4 and made.manifest.made_from["run"].endswith("a.run@single")
-    generation = read_generation(made.url)
-    assert generation is not None
-    held = [i for i in ("a1", "a2", "a2x", "a3", "a4", "empty") if generation.holds(identity(i))]
+    index = read_index(made.url)
+    assert index is not None
+    held = [i for i in ("a1", "a2", "a2x", "a3", "a4", "empty") if index.holds(identity(i))]
     assert held == ["a1", "a3", "a4", "empty"]
 
 
@@ -278,13 +278,13 @@ def test_killed_in_the_middle_it_is_written_whole_the_next_time(tmp_path: Path) 
     assert landed >= 2
     both = [subprocess.Popen(line) for _ in range(2)]  # and two at a time make one
     assert [child.wait(timeout=600) for child in both] == [0, 0]
-    made = read_generation(str(place))
+    made = read_index(str(place))
     assert made is not None and made.manifest == expected
     made.check()
     assert [p.name for p in (tmp_path / "known").iterdir()] == ["a"]
 
 
-def test_generations_on_object_storage(tmp_path: Path, s3: None) -> None:
+def test_indexes_on_object_storage(tmp_path: Path, s3: None) -> None:
     pytest.importorskip("s3fs", reason="needs the s3 extra")
     fs = fsspec.filesystem("s3")
     fs.mkdir("winnow-known")
@@ -294,13 +294,13 @@ def test_generations_on_object_storage(tmp_path: Path, s3: None) -> None:
     local = remember(a, tmp_path / "known" / "a")
     made = remember(a, "s3://winnow-known/ko/a")
     assert made.manifest == local.manifest and remember(a, "s3://winnow-known/ko/a").did_nothing
-    with pytest.raises(RunError, match="holds another generation"):
+    with pytest.raises(RunError, match="holds another duplicate index"):
         remember(none, "s3://winnow-known/ko/a")
     fs.pipe_file("winnow-known/ko/half/ids", b"0" * 16)  # killed before its manifest
     one = table(go(snapshot(tmp_path, "b1", B, known="s3://winnow-known/ko/*")))
     two = table(go(snapshot(tmp_path, "b2", B, known=str(tmp_path / "known" / "a"))))
     assert one == two and sum(bool(row["known"]) for row in one.values()) == 3
-    with pytest.raises(StageError, match="is not a whole generation"):
+    with pytest.raises(StageError, match="is not a whole duplicate index"):
         go(snapshot(tmp_path, "b3", B, known="s3://winnow-known/ko/half"))
     with pytest.raises(StageError, match="is not there"):
         go(snapshot(tmp_path, "b4", B, known="s3://winnow-known/en"))

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.generations import read_generation
 from winnow.filters.languages import language_pack
 from winnow.pipelines.results.remember import remember
+from winnow.stages.duplicate_index import read_index
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
@@ -140,9 +140,9 @@ def test_any_split_keeps_what_is_new_and_nothing_else(
             assert found == {truth.stays(cluster) for cluster in joint if not cluster & before}
         remember(run, folder / "known" / name)
         before |= found
-    generations = [read_generation(str(folder / "known" / name)) for name in "abc"]
-    assert sum(g.documents for g in generations if g) == len(before)
-    held = np.concatenate([g.ids(np.arange(g.documents)) for g in generations if g])
+    indexes = [read_index(str(folder / "known" / name)) for name in "abc"]
+    assert sum(g.documents for g in indexes if g) == len(before)
+    held = np.concatenate([g.ids(np.arange(g.documents)) for g in indexes if g])
     assert {i.decode() for i in held} == before
 
 

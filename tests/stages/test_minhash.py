@@ -21,9 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from winnow.filters.generations import Writer
 from winnow.filters.languages import language_pack
 from winnow.stages import minhash
+from winnow.stages.duplicate_index import IndexWriter
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 
@@ -169,10 +169,10 @@ def test_every_cluster_has_one_survivor_and_the_figures_add_up(case: tuple[list[
 
 
 def remembered(folder: Path, one: MinHash, rows: Sequence[Row]) -> None:
-    """A generation of documents, whose ids are 32 hex digits."""
+    """An index of documents, whose ids are 32 hex digits."""
     rows = sorted(rows)
     measured = one.measure(batch(rows))
-    writer = Writer(LocalFileSystem(), str(folder))
+    writer = IndexWriter(LocalFileSystem(), str(folder))
     folder.mkdir()
     writer.ids(np.frombuffer(bytes.fromhex("".join(i for i, _ in rows)), np.dtype((np.void, 16))))
     for band in range(one.settings.bands):

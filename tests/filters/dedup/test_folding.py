@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from winnow.filters.folding import DIGIT, DROP, LIMIT, SPACE, fold_table
+from winnow.filters.dedup.minhash import DIGIT, DROP, LIMIT, SPACE, fold_table
 
 
 def test_every_code_point_folds_as_its_category_says() -> None:

@@ -1,6 +1,6 @@
 """MinHash signatures of texts, straight from Arrow buffers.
 
-A text is folded (`winnow.filters.folding`), cut into words (or characters, for languages written without spaces), and
+A text is folded (`fold_table`), cut into words (or characters, for languages written without spaces), and
 each run of `ngram` of them is a shingle; a text with fewer units than that is one shingle, a text with none has no
 signature. Of `bands * rows` random functions the smallest value over all shingles is kept, and the values of each band
 are hashed into one 64-bit key: two texts of Jaccard similarity s share a key with probability 1 - (1 - s^rows)^bands
@@ -12,11 +12,18 @@ The functions are h(x) = ((a x + b) mod 2^64) >> 32 on 32-bit shingle hashes wit
 nothing overflows before it, and they vectorise, which arithmetic modulo 2^61 - 1 does not. Two different shingles
 share a 32-bit hash with probability 2^-32; two different bands share a 64-bit key with probability 2^-64, which
 expects .4 accidental pairs in 14 bands over 10^9 texts.
+
+Folding says which code points count as the same. Its steps are those of FineWeb's MinHash (lower case, numbers, punctuation,
+white space, diacritics), with two departures: that decomposes everything, which tears Hangul into jamo and strips the voicing
+of kana and the vowels of Indic scripts, and here those stay whole; and its punctuation is listed by hand, here it is the
+Unicode categories.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,11 +31,22 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from winnow.filters.folding import DIGIT, DROP, LIMIT, SPACE, fold_table
-
 Words = npt.NDArray[np.uint64]
-Values = npt.NDArray[np.uint32]
 Lengths = npt.NDArray[np.int32]
+
+DROP = 0x0
+SPACE = 0x20
+DIGIT = 0x30
+LIMIT = 0x20000
+"""Code points from here on (CJK extensions, private use) stand for themselves, but for the tags of plane 14."""
+
+_UNCHANGED = (  # letters without case, of which there are too many to look up one by one
+    range(0x3400, 0x4DC0),  # CJK extension A
+    range(0x4E00, 0xA000),  # CJK unified ideographs
+    range(0xAC00, 0xD7A4),  # Hangul syllables
+    range(0xD800, 0xF900),  # surrogates and private use
+    range(0x17000, 0x1B170),  # Tangut, Khitan, historic kana
+)
 
 BLOCK = 256  # shingles hashed between two passes over the functions: 1 KiB, stays in the first-level cache
 
@@ -55,6 +73,42 @@ class Scheme:
     def functions(self) -> int:
         """Number of hash functions."""
         return self.bands * self.rows
+
+
+def _fold(char: str) -> int:
+    category = unicodedata.category(char)
+    if category == "Nd":
+        return DIGIT
+    if category[0] in "PSZ" or category == "Cc":
+        return SPACE
+    if category == "Cf" or "\u0300" <= char <= "\u036f" or "\ufe00" <= char <= "\ufe0f":
+        return DROP
+    if category == "Cn":
+        return ord(char)
+    parts = unicodedata.normalize("NFD", char)
+    if len(parts) > 1 and all("\u0300" <= mark <= "\u036f" for mark in parts[1:]):
+        char = parts[0]
+    lower = char.lower()[0]
+    return ord("σ") if lower == "ς" else ord(lower)
+
+
+@cache
+def fold_table() -> npt.NDArray[np.uint32]:
+    """What each code point stands for, shape (LIMIT,). Follows the interpreter's Unicode version.
+
+    - letters: lower case, one code point each (final sigma to sigma), without the marks of U+0300-036F: é counts as e;
+    - decimal digits of any script (Nd): `DIGIT`; whoever walks the text folds a whole number into one;
+    - punctuation, symbols, separators and controls (P*, S*, Z*, Cc): `SPACE`;
+    - those marks by themselves, format characters and variation selectors: `DROP`.
+    """
+    table = np.arange(LIMIT, dtype=np.uint32)
+    start = 0
+    for gap in (*_UNCHANGED, range(LIMIT, LIMIT)):
+        for point in range(start, gap.start):
+            table[point] = _fold(chr(point))
+        start = gap.stop
+    table.setflags(write=False)
+    return table
 
 
 def _splitmix(seed: int, count: int) -> Words:
@@ -219,17 +273,6 @@ def _sign(
 
 
 @njit(cache=True, nogil=True)
-def _signatures(data: Any, offsets: Any, table: Any, a: Any, b: Any, ngram: Any, characters: Any, values: Any) -> Any:
-    """values[k]: the signature of text k. Returns its number of units, per text."""
-    units = np.empty(offsets.size - 1, np.int64)
-    ring = np.empty(ngram, np.uint64)
-    block = np.empty(BLOCK, np.uint32)
-    for k in range(units.size):
-        units[k] = _sign(data, offsets[k], offsets[k + 1], table, a, b, ring, block, characters, values[k])
-    return units
-
-
-@njit(cache=True, nogil=True)
 def _keys(
     data: Any, offsets: Any, table: Any, a: Any, b: Any, ngram: Any, characters: Any, keys: Any, chars: Any
 ) -> Any:
@@ -264,19 +307,6 @@ def _buffers(texts: pa.Array[Any]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
         return np.zeros(0, np.uint8), np.zeros(1, np.int64)
     offsets = np.frombuffer(memoryview(starts), np.int64, len(texts) + 1, texts.offset * 8)
     return np.frombuffer(memoryview(data or b""), np.uint8), offsets
-
-
-def signatures(texts: pa.Array[Any], scheme: Scheme) -> tuple[Values, npt.NDArray[np.bool_]]:
-    """Signatures, uint32 of shape (texts, functions), and which texts have none (shape (texts,); rows of 2^32 - 1).
-
-    `texts` is a string or large_string array without nulls, NFC. The share of equal values in two rows estimates the
-    Jaccard similarity s of the texts' shingles with standard error sqrt(s (1 - s) / functions).
-    """
-    data, offsets = _buffers(texts)
-    a, b = coefficients(scheme)
-    values = np.empty((len(texts), scheme.functions), np.uint32)
-    units = _signatures(data, offsets, fold_table(), a, b, scheme.ngram, scheme.characters, values)
-    return values, units == 0
 
 
 def band_keys(texts: pa.Array[Any], scheme: Scheme) -> tuple[Words, Lengths, npt.NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""The lookup in generations against a plain dictionary, whatever the blocks, the number of generations and the slices."""
+"""The lookup in indexes against a plain dictionary, whatever the blocks, the number of indexes and the slices."""
 
 from __future__ import annotations
 
@@ -13,26 +13,32 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters import generations as stored
-from winnow.filters import known_duplicates
-from winnow.filters.components import Forest
-from winnow.filters.generations import Generation, GenerationError, Writer, generations, numbers_type, read_generation
-from winnow.filters.known_duplicates import Met, firsts, known_edges
+from winnow.filters.dedup import index as lookup
+from winnow.filters.dedup.clusters import Forest
+from winnow.filters.dedup.index import KnownMatches, first_numbers, known_edges
+from winnow.stages.duplicate_index import (
+    DuplicateIndexError,
+    IndexWriter,
+    StoredIndex,
+    numbers_type,
+    read_index,
+    read_indexes,
+)
 
 Known = list[tuple[int, int]]  # id, key of one band
 
 
-def write(folder: Path, known: Known) -> Generation:
-    """A generation of one band."""
+def write(folder: Path, known: Known) -> StoredIndex:
+    """An index of one band."""
     ids = sorted({i for i, _ in known})
-    writer = Writer(LocalFileSystem(), str(folder))
+    writer = IndexWriter(LocalFileSystem(), str(folder))
     folder.mkdir(parents=True)
     raw = b"".join(i.to_bytes(16, "big") for i in ids)
     writer.ids(np.frombuffer(raw, np.dtype((np.void, 16))))
     pairs = sorted({(key, ids.index(i)) for i, key in known})
     writer.band(0, np.array([k for k, _ in pairs], np.uint64), np.array([n for _, n in pairs], np.uint32))
     writer.manifest({"bands": 1}, {"run": folder.name})
-    found = read_generation(str(folder))
+    found = read_index(str(folder))
     assert found is not None
     return found
 
@@ -45,12 +51,11 @@ known = st.lists(st.tuples(st.integers(0, 30) | st.just(2**128 - 1), keys), max_
 @given(st.lists(known, max_size=3), st.lists(keys, max_size=25), st.integers(1, 5))
 def test_every_known_document_that_shares_a_key_is_met_once(made: list[Known], new: list[int], block: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stored, "BLOCK", block)
-        patch.setattr(known_duplicates, "BLOCK", block)
+        patch.setattr(lookup, "BLOCK", block)
         index = [write(Path(folder) / str(n), one) for n, one in enumerate(made)]
         rows = np.arange(3, 3 + len(new), dtype=np.uint32)
         met, found = known_edges(index, 0, np.array(new, np.uint64), rows)
-        starts = firsts(index)
+        starts = first_numbers(index)
         want = []
         for start, one in zip(starts, made, strict=False):
             ids = sorted({i for i, _ in one})
@@ -70,13 +75,13 @@ def test_clusters_are_named_after_the_smallest_known_document(made: list[Known],
     """Two batches of edges, as of two bands; the clusters by colouring the graph until nothing changes."""
     with tempfile.TemporaryDirectory() as folder:
         index = [write(Path(folder) / str(n), one) for n, one in enumerate(made)]
-        forest, met = Forest(len(new)), Met()
+        forest, met = Forest(len(new)), KnownMatches()
         rows = np.arange(len(new), dtype=np.uint32)
         for band in (0, 1):
             column = np.array([pair[band] for pair in new], np.uint64)
             for one, other in ((a, b) for a in rows for b in rows if a < b and column[a] == column[b]):
                 forest.unite(np.array([one]), np.array([other]))
-            met.meet(forest, *known_edges(index, 0, column, rows))
+            met.add(forest, *known_edges(index, 0, column, rows))
         labels, alone, clusters = forest.labels()
         clusters = met.number_alone(labels, alone, clusters)
         numbers, names = met.names(index, labels)
@@ -107,7 +112,7 @@ def test_clusters_are_named_after_the_smallest_known_document(made: list[Known],
         )
 
 
-def test_a_place_may_be_a_generation_a_folder_of_them_or_a_glob(tmp_path: Path) -> None:
+def test_a_place_may_be_an_index_a_folder_of_them_or_a_glob(tmp_path: Path) -> None:
     one, two = write(tmp_path / "k" / "one", [(1, 1)]), write(tmp_path / "k" / "two", [(2, 1)])
     write(tmp_path / "k" / ".three.remembering", [(3, 1)])
     (tmp_path / "k" / "half").mkdir()
@@ -115,8 +120,8 @@ def test_a_place_may_be_a_generation_a_folder_of_them_or_a_glob(tmp_path: Path) 
     write(tmp_path / "elsewhere", [(1, 1)])
     both = sorted([one, two], key=lambda g: g.manifest.digest)
 
-    def urls(*places: Path | str) -> Sequence[Generation]:
-        return generations([str(place) for place in places])
+    def urls(*places: Path | str) -> Sequence[StoredIndex]:
+        return read_indexes([str(place) for place in places])
 
     assert (
         urls(tmp_path / "k")
@@ -128,9 +133,11 @@ def test_a_place_may_be_a_generation_a_folder_of_them_or_a_glob(tmp_path: Path) 
     assert urls(one.url, two.url, one.url, tmp_path / "k", tmp_path / "elsewhere") == both
     assert urls(f"file://{two.url}")[0].manifest == two.manifest
     assert urls() == urls(tmp_path / "k" / "half") == urls(tmp_path / "none" / "*") == []
-    with pytest.raises(GenerationError, match=r"none' is not there: expected a generation .* or '.*/none/\*' where"):
+    with pytest.raises(
+        DuplicateIndexError, match=r"none' is not there: expected a duplicate index .* or '.*/none/\*' where"
+    ):
         urls(tmp_path / "none")
-    with pytest.raises(GenerationError, match="cannot be opened"):
+    with pytest.raises(DuplicateIndexError, match="cannot be opened"):
         urls("gopher://host/known")
     write(tmp_path / "k" / "[odd]", [(5, 1)])
     assert [g.manifest.made_from["run"] for g in urls(tmp_path / "k" / "[odd]")] == ["[odd]"]
@@ -144,7 +151,7 @@ def test_an_id_is_found_and_files_are_as_small_as_said(tmp_path: Path) -> None:
     assert sum(file.bytes for file in index.manifest.files.values()) == 1_000 * (16 + 12)
     assert [numbers_type(n).itemsize for n in (0, 2**32, 2**32 + 1)] == [4, 4, 8]
     (tmp_path / "g" / "ids").unlink()
-    with pytest.raises(GenerationError, match="'ids' is missing, expected 16,000"):
+    with pytest.raises(DuplicateIndexError, match="'ids' is missing, expected 16,000"):
         index.check()
-    with pytest.raises(GenerationError, match="ids: cannot be read, expected 1,000 rows"):
+    with pytest.raises(DuplicateIndexError, match="ids: cannot be read, expected 1,000 rows"):
         index.holds("0" * 32)

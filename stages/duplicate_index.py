@@ -1,24 +1,25 @@
-"""A generation: what one run kept, as an index in which later runs find the near-duplicates of it.
+"""A duplicate index on disk: the documents that one run kept, in which later runs find near-duplicates of them.
 
-A folder on any fsspec filesystem, written whole or not at all and never changed, of little-endian columns without headers:
+A folder on any fsspec filesystem, never changed once its manifest is there, of little-endian columns without headers:
 
     ids                 16 bytes a document, ascending; a document's number is its place here, from 0
     band_00.keys        uint64, ascending: the keys of the documents in a band
     band_00.documents   uint32 (uint64 from 2^32 documents on): whose key it is; ascending among equal keys
-    manifest.json       written last: a folder without it is none
+    manifest.json       written last: a folder without it is no index
 
 Nothing of it depends on the order in which documents came. It takes 16 bytes a document and 12 per band, 184 at 14
-bands. A local one is mapped into memory and shared by all that read it; of another one BLOCK rows are held at a time.
+bands. A local one is mapped into memory and shared by all that read it; of another one `filters.dedup.index.BLOCK` rows
+are held at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import fsspec
@@ -28,23 +29,23 @@ import orjson
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-BLOCK = 2**20
-"""Rows of a column read at a time where it is not local: 8 MiB of keys."""
+from winnow.filters.dedup.index import take
 
 MANIFEST = "manifest.json"
 IDS = "ids"
 _ID = np.dtype((np.void, 16))
 _KEY = np.dtype("<u8")
+_PIECE = 2**23  # bytes written at a time
 
-Columns = npt.NDArray[Any]
-
-
-class GenerationError(OSError):
-    """A generation that is absent, damaged or does not fit: one sentence with its place."""
+Array = npt.NDArray[Any]
 
 
-class Stored(BaseModel):
-    """A file of a generation."""
+class DuplicateIndexError(OSError):
+    """An index that is absent, damaged or does not fit: one sentence with its place."""
+
+
+class StoredFile(BaseModel):
+    """A file of an index."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -60,7 +61,7 @@ class Manifest(BaseModel):
     format: Literal[1] = 1
     scheme: dict[str, int | bool]
     documents: int
-    files: dict[str, Stored]
+    files: dict[str, StoredFile]
     digest: str
     made_from: dict[str, Any]
 
@@ -71,15 +72,15 @@ def numbers_type(documents: int) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column in a file; read by rows."""
+class StoredColumn:
+    """A column in a file."""
 
     fs: fsspec.AbstractFileSystem
     path: str
     dtype: np.dtype[Any]
     rows: int
 
-    def read(self, start: int, stop: int) -> Columns:
+    def read(self, start: int, stop: int) -> Array:
         """Rows [start, stop), shape (stop - start,); mapped where the file is local."""
         if stop <= start:
             return np.zeros(0, self.dtype)
@@ -90,30 +91,12 @@ class Column:
             data = self.fs.cat_file(self.path, start=start * size, end=stop * size)
             return np.frombuffer(data, self.dtype, stop - start)
         except (OSError, ValueError) as error:
-            raise GenerationError(f"{self.path}: cannot be read, expected {self.rows:,} rows: {error}") from error
-
-    def take(self, rows: npt.NDArray[np.integer[Any]]) -> Columns:
-        """These rows, which ascend. Blocks that hold none of them are not read."""
-        out = [np.zeros(0, self.dtype)]
-        edges = np.flatnonzero(np.diff(rows // BLOCK)) + 1
-        for some in np.split(rows, edges) if rows.size else []:
-            first, last = int(some[0]), int(some[-1])
-            out.append(np.asarray(self.read(first, last + 1)[some - first]))
-        return np.concatenate(out)
-
-    def between(self, lowest: int, highest: int) -> tuple[int, int]:
-        """The rows [start, stop) of a column of ascending numbers with lowest <= number <= highest."""
-
-        def number(row: int) -> int:
-            return int(self.read(row, row + 1)[0])
-
-        start = bisect_left(range(self.rows), lowest, key=number)
-        return start, bisect_right(range(self.rows), highest, lo=start, key=number)
+            raise DuplicateIndexError(f"{self.path}: cannot be read, expected {self.rows:,} rows: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
-    """One that is whole. `url`: a path, or a URL where it is not local."""
+class StoredIndex:
+    """One that is whole; a `filters.dedup.index.DuplicateIndex`. `url`: a path, or a URL where it is not local."""
 
     url: str
     manifest: Manifest
@@ -123,17 +106,17 @@ class Generation:
         """Number of documents in it."""
         return self.manifest.documents
 
-    def keys(self, band: int) -> Column:
+    def keys(self, band: int) -> StoredColumn:
         """uint64, ascending."""
         return self._column(f"band_{band:02d}.keys", _KEY)
 
-    def numbers(self, band: int) -> Column:
+    def numbers(self, band: int) -> StoredColumn:
         """Number of the document of each key."""
         return self._column(f"band_{band:02d}.documents", numbers_type(self.documents))
 
     def ids(self, numbers: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bytes_]:
         """32 hex digits for each of these numbers, which ascend."""
-        return hexadecimal(self._column(IDS, _ID).take(numbers))
+        return np.frombuffer(take(self._column(IDS, _ID), numbers).tobytes().hex().encode(), "S32")
 
     def holds(self, identity: str) -> bool:
         """Whether a document with this id of 32 hex digits is in it."""
@@ -143,30 +126,30 @@ class Generation:
         return at < ids.rows and ids.read(at, at + 1).tobytes() == wanted
 
     def check(self) -> None:
-        """Raises GenerationError where a file is missing or has another size than the manifest says."""
+        """Raises DuplicateIndexError where a file is missing or has another size than the manifest says."""
         fs, root = _opened(self.url)
         for name, stored in self.manifest.files.items():
             there = fs.size(f"{root}/{name}") if fs.exists(f"{root}/{name}") else None
             if there != stored.bytes:
                 found = "is missing" if there is None else f"has {there:,} bytes"
-                raise GenerationError(
+                raise DuplicateIndexError(
                     f"{self.url}: '{name}' {found}, expected {stored.bytes:,}; remove the folder and remember the run anew"
                 )
 
-    def _column(self, name: str, dtype: np.dtype[Any]) -> Column:
+    def _column(self, name: str, dtype: np.dtype[Any]) -> StoredColumn:
         fs, root = _opened(self.url)
-        return Column(fs, f"{root}/{name}", dtype, self.manifest.files[name].bytes // dtype.itemsize)
+        return StoredColumn(fs, f"{root}/{name}", dtype, self.manifest.files[name].bytes // dtype.itemsize)
 
 
-class Writer:
-    """Writes the columns of a generation into a folder and makes its manifest. State: the files written so far.
+class IndexWriter:
+    """Writes the columns of an index into a folder and makes its manifest. State: the files written so far.
     Without a folder it only finds out what the manifest would say."""
 
     def __init__(self, fs: fsspec.AbstractFileSystem, folder: str | None) -> None:
         self.fs, self.folder, self.documents = fs, folder, 0
-        self.files: dict[str, Stored] = {}
+        self.files: dict[str, StoredFile] = {}
 
-    def ids(self, ids: Columns) -> None:
+    def ids(self, ids: Array) -> None:
         """16 bytes a document, ascending, each once."""
         self.documents = len(ids)
         self._write(IDS, ids)
@@ -177,7 +160,7 @@ class Writer:
         self._write(f"band_{band:02d}.documents", numbers.astype(numbers_type(self.documents), copy=False))
 
     def manifest(self, scheme: Mapping[str, int | bool], made_from: Mapping[str, Any]) -> Manifest:
-        """What is written now; the folder becomes a generation with it. Call once, last."""
+        """What is written now; the folder becomes an index with it. Call once, last."""
         content = [dict(scheme), self.documents, {name: file.model_dump() for name, file in self.files.items()}]
         digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
         made = Manifest(
@@ -188,79 +171,56 @@ class Writer:
             self.fs.pipe_file(f"{self.folder}/{MANIFEST}", text)
         return made
 
-    def _write(self, name: str, column: Columns) -> None:
-        digest, size = hashlib.sha256(), BLOCK * column.dtype.itemsize
+    def _write(self, name: str, column: Array) -> None:
+        digest = hashlib.sha256()
         data = np.ascontiguousarray(column).view(np.uint8).data if column.size else memoryview(b"")
-        pieces = [data[at : at + size] for at in range(0, len(data), size)]
-        for piece in pieces:
-            digest.update(piece)
-        if self.folder is not None:
-            with _Whole(self.fs, f"{self.folder}/{name}") as file:
-                for piece in pieces:
-                    file.write(piece)
-        self.files[name] = Stored(bytes=len(data), sha256=digest.hexdigest())
+        place = f"{self.folder}/{name}"
+        with nullcontext() if self.folder is None else self.fs.open(place, "wb") as file:
+            for at in range(0, len(data), _PIECE):
+                digest.update(data[at : at + _PIECE])
+                if file is not None:
+                    file.write(data[at : at + _PIECE])
+        self.files[name] = StoredFile(bytes=len(data), sha256=digest.hexdigest())
 
 
-class _Whole:
-    """A file being written, which an error in between leaves unmade where the filesystem can do so. State: the file."""
+def read_indexes(places: Sequence[str]) -> list[StoredIndex]:
+    """The indexes at these places, each content once, in the order of their digests.
 
-    def __init__(self, fs: fsspec.AbstractFileSystem, path: str) -> None:
-        self.file = fs.open(path, "wb")
-
-    def __enter__(self) -> Any:
-        return self.file
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None or not hasattr(self.file, "discard"):
-            self.file.close()
-        else:
-            self.file.discard()
-            self.file.closed = True  # or its finalizer would upload what there is
-
-
-def hexadecimal(ids: Columns) -> npt.NDArray[np.bytes_]:
-    """Ids of 16 bytes as 32 hex digits."""
-    return np.frombuffer(ids.tobytes().hex().encode(), "S32")
-
-
-def generations(places: Sequence[str]) -> list[Generation]:
-    """The generations at these places, each content once, in the order of their digests.
-
-    A place is a generation, a folder of generations, or a glob of either; folders without a manifest are not (yet)
-    generations and count as none, as do hidden ones. Raises GenerationError for a place that is not there.
+    A place is an index, a folder of indexes, or a glob of either; folders without a manifest are not (yet) indexes and
+    count as none, as do hidden ones. Raises DuplicateIndexError for a place that is not there.
     """
-    found: dict[str, Generation] = {}
+    found: dict[str, StoredIndex] = {}
     for place in places:
         for url in _found(place):
-            generation = read_generation(url)
-            if generation is not None:
-                found.setdefault(generation.manifest.digest, generation)
+            index = read_index(url)
+            if index is not None:
+                found.setdefault(index.manifest.digest, index)
     return [found[digest] for digest in sorted(found)]
 
 
-def read_generation(url: str) -> Generation | None:
-    """The generation in a folder, None where there is no manifest. Raises GenerationError for one that cannot be read."""
+def read_index(url: str) -> StoredIndex | None:
+    """The index in a folder, None where there is no manifest. Raises DuplicateIndexError for one that cannot be read."""
     fs, root = _opened(url)
     try:
-        return Generation(url, Manifest.model_validate_json(fs.cat_file(f"{root}/{MANIFEST}")))
+        return StoredIndex(url, Manifest.model_validate_json(fs.cat_file(f"{root}/{MANIFEST}")))
     except FileNotFoundError:
         return None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
-        raise GenerationError(
-            f"{url}/{MANIFEST}: not the manifest of a generation that this version of winnow knows: {where}: {first['msg']}"
+        raise DuplicateIndexError(
+            f"{url}/{MANIFEST}: not the manifest of a duplicate index that this version of winnow knows: {where}: {first['msg']}"
         ) from error
 
 
 def _found(place: str) -> list[str]:
-    """The folders at a place that may be generations."""
+    """The folders at a place that may be indexes."""
     fs, root = _opened(place)
     globbed = bool(set("*?[") & set(place)) and not fs.exists(root)
     if not globbed and not fs.exists(root):
-        raise GenerationError(
-            f"known '{place}' is not there: expected a generation that `winnow remember` has written, a folder of them, or "
-            f"'{place.rstrip('/')}/*' where there may be none yet"
+        raise DuplicateIndexError(
+            f"known '{place}' is not there: expected a duplicate index that `winnow remember` has written, a folder of them, "
+            f"or '{place.rstrip('/')}/*' where there may be none yet"
         )
     out: list[str] = []
     for top in _shown(fs.glob(root)) if globbed else [root]:
@@ -270,8 +230,8 @@ def _found(place: str) -> list[str]:
         below = fs.ls(top, detail=True) if fs.isdir(top) else []
         files = [one["name"].rpartition("/")[2] for one in below if one["type"] != "directory"]
         if not globbed and (IDS in files or not fs.isdir(top)):
-            raise GenerationError(
-                f"known '{place}' is not a whole generation: '{MANIFEST}' is missing; run `winnow remember` again"
+            raise DuplicateIndexError(
+                f"known '{place}' is not a whole duplicate index: '{MANIFEST}' is missing; run `winnow remember` again"
             )
         out += _shown([one["name"] for one in below if one["type"] == "directory"])
     return out if isinstance(fs, LocalFileSystem) else [fs.unstrip_protocol(path) for path in out]
@@ -287,5 +247,5 @@ def _opened(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
         fs, path = fsspec.core.url_to_fs(str(Path(url).expanduser()) if local else url, use_listings_cache=False)
     except (ValueError, ImportError) as error:
-        raise GenerationError(f"known '{url}' cannot be opened: {error}") from error
+        raise DuplicateIndexError(f"known '{url}' cannot be opened: {error}") from error
     return fs, path.rstrip("/")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from winnow.filters import components
-from winnow.filters.components import Forest, equal_key_edges, row_type
+from winnow.filters.dedup import clusters as module
+from winnow.filters.dedup.clusters import Forest, equal_key_edges, row_type
 
 EDGES = st.integers(1, 40).flatmap(
     lambda rows: st.tuples(
@@ -35,7 +35,7 @@ def expected_labels(rows: int, edges: list[tuple[int, int]]) -> list[int]:
 def test_components_are_scipys(case: tuple[int, list[tuple[int, int]], int, bool]) -> None:
     rows, edges, seed, wide = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(components, "WIDE", 1 if wide else 2**32 - 1)
+        patch.setattr(module, "WIDE", 1 if wide else 2**32 - 1)
         forest = Forest(rows)
         assert forest.nbytes == rows * (8 if wide else 4)
         shuffled = np.random.default_rng(seed).permutation(np.array(edges, np.uint64).reshape(-1, 2))

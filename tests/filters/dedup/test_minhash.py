@@ -7,6 +7,7 @@ import math
 import random
 import re
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.filters.minhash import Scheme, band_keys, coefficients, signatures
+from winnow.filters.dedup.minhash import Scheme, band_keys, coefficients
 
 NUMBER = re.compile(r"\d+(?:[.,،٫⎖⎗⎘]\d+)?")
 
@@ -42,6 +43,13 @@ def shingles(text: str, ngram: int = 5) -> set[tuple[str, ...]]:
 
 def jaccard(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
     return len(a & b) / len(a | b)
+
+
+def signatures(texts: pa.Array, scheme: Scheme) -> tuple[np.ndarray, np.ndarray]:
+    """The value of every function, shape (texts, functions), as keys of bands of one row each: equal where it is."""
+    alone = replace(scheme, bands=scheme.functions, rows=1)
+    keys, _, empty = band_keys(texts, alone)
+    return keys.T, empty
 
 
 def sign(texts: list[str], scheme: Scheme | None = None) -> np.ndarray:
