@@ -12,7 +12,7 @@ on which batch, partition or worker carried it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from winnow.filters.edits import EDITS
 from winnow.filters.languages import LanguagePack
+from winnow.identity import code_of, identity, name_of
 
 DOCUMENT_SCHEMA = pa.schema(
     [
@@ -58,16 +59,6 @@ class Settings(BaseModel):
     """Base of every stage's settings: typed, immutable, unknown keys refused. The text under a field documents it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """Marks a field of settings that names files or folders (a text or several): a path written in a declaration is relative
-    to its file. `names`: what the text may be instead, which comes first (models that ship); None where it is always a path.
-    `inside`: the key that has the path where an item is a mapping."""
-
-    names: Callable[[], Collection[str]] | None = None
-    inside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +150,13 @@ class Stage(ABC):
     def raw(self) -> bool:
         """Whether it comes before extraction."""
         return self.sees in ("addresses", "pages")
+
+    def identity(self, measured: bool = False) -> dict[str, Any]:
+        """What its signals depend on beside its rows, artifacts and language: JSON of its kind, its version (of another
+        package also its code), and its settings. `measured`: those alone that change what is measured of one document."""
+        code = code_of(type(self))
+        said: dict[str, Any] = {"kind": name_of(type(self)), "version": self.version} | ({"code": code} if code else {})
+        return said | {"settings": identity(self.settings, measured)}
 
     def signals(self) -> Types:
         """Every public signal of this stage."""

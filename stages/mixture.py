@@ -1,7 +1,7 @@
 """`use: mixture`: how many tokens each group of documents gives, and so how often its documents are repeated.
 
 Groups are the values of any label signal; their sizes are counted by the tokenizer that will write the shards, a
-document that a stage before has repeated as often as that. The solvers are in `winnow.filters.allocation`. A fractional
+document that a stage before has repeated as often as that. The solvers are in `stages/solvers/`. A fractional
 multiplicity becomes copies of a document by `winnow.filters.rounding`.
 """
 
@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from winnow.filters import allocation
 from winnow.filters.rounding import MOST
+from winnow.identity import code_of, name_of
+from winnow.nearest import expected
 from winnow.stages.base import Outputs, TokenCount
+from winnow.stages.registry import NoKind, find
+from winnow.stages.solver import Solver
 from winnow.stages.stage import Corpus, Part, Settings, StageError
 
 NO_LABEL = "null"
@@ -26,37 +30,62 @@ NO_LABEL = "null"
 
 
 class MixtureSettings(Settings):
-    """`by` and `tokens` are dotted signal names; without `tokens` the engine fills in the tokenize stage's count.
-
-    `natural` keeps the groups' shares. Without a budget no document is left out: the natural mixture, which is the
-    default there, takes each once, and another solver repeats until its shares hold, as far as `max_epochs` allows.
-    With one the default is `unimax`; a budget beyond `max_epochs` of everything is an error, or with
-    `shortage: shrink` is cut to that.
-    """
-
     by: str
-    solver: Literal["natural", "unimax", "temperature", "fixed"] | None = None
+    """The dotted name of the label signal whose values are the groups."""
+    solver: str | dict[str, Any] | None = None
+    """`natural` keeps the groups' shares, `unimax` makes them even, `temperature` takes `alpha`, `fixed` takes `shares`; or one
+    of another package, as `{use: package.module:Class}` with its settings. Without a budget no document is left out: the
+    natural mixture, which is the default there, takes each once, and another solver repeats until its shares hold, as far
+    as `max_epochs` allows. With one the default is `unimax`."""
     max_epochs: float = Field(default=4.0, gt=0, le=MOST)
-    alpha: float = Field(default=0.5, ge=0, le=1)  # temperature: share ~ size^alpha
-    shares: dict[str, float] | None = None  # fixed: group -> share, summing to 1
+    """How often a document is repeated at most."""
+    alpha: float = Field(default=0.5, ge=0, le=1)
+    """For the solver `temperature`: share ~ size^alpha."""
+    shares: dict[str, float] | None = None
+    """For the solver `fixed`: group -> share, summing to 1."""
     budget_tokens: int | None = Field(default=None, ge=0)
+    """How many tokens there are to be."""
     shortage: Literal["error", "shrink"] = "error"
+    """What is done with a budget beyond what the groups hold: refused, or cut to that."""
     tokens: Annotated[str | None, TokenCount()] = None
+    """The dotted name of the signal that sizes are counted in; the count of the stage that writes the shards unless given."""
     seed: int = 0
 
     @model_validator(mode="after")
-    def _shares_go_with_fixed(self) -> MixtureSettings:
+    def _solvable(self) -> MixtureSettings:
         if self.solver == "fixed" and not self.shares:
             raise ValueError("solver 'fixed' needs 'shares': a mapping of group to share, summing to 1")
         if self.solver != "fixed" and self.shares is not None:
-            raise ValueError(f"'shares' go with solver 'fixed', but the solver is '{self.chosen_solver()}'")
-        if self.shares:
-            allocation.check_shares(self.shares)
+            raise ValueError(f"'shares' go with solver 'fixed', but the solver is '{self.use}'")
+        self.chosen()
         return self
 
-    def chosen_solver(self) -> str:
-        """The declared solver, or the default."""
+    @property
+    def use(self) -> str:
+        """The name of the declared solver, or of the default."""
+        if isinstance(self.solver, dict):
+            return str(self.solver.get("use"))
         return self.solver or ("natural" if self.budget_tokens is None else "unimax")
+
+    def chosen(self) -> Solver:
+        """The solver with its settings. Raises ValueError."""
+        try:
+            kind = find("solvers", self.use)
+        except NoKind as error:
+            raise ValueError(f"solver {error}") from error
+        if isinstance(self.solver, dict):
+            given = {key: value for key, value in self.solver.items() if key != "use"}
+        else:
+            ours = {"alpha": self.alpha, "shares": self.shares}
+            given = {key: value for key, value in ours.items() if key in kind.Settings.model_fields}
+        try:
+            return cast("Solver", kind(settings=kind.Settings.model_validate(given)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            at = ".".join(map(str, first["loc"]))
+            unknown = first["type"] == "extra_forbidden"
+            said = f"unknown key; {expected(at, kind.Settings.model_fields)}" if unknown else first["msg"]
+            raise ValueError(f"solver '{self.use}': {at}: {said.removeprefix('Value error, ')}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +99,11 @@ class Mixture(Corpus):
     version = 3
     guards = ("kept > 0 or rows < 20",)  # a small budget leaves out as much as it must
     Settings = MixtureSettings
+
+    def identity(self, measured: bool = False) -> dict[str, Any]:
+        solver = self.settings.chosen()
+        code = code_of(type(solver))
+        return super().identity(measured) | {"solver": [name_of(type(solver)), solver.version, code]}
 
     def signals(self) -> dict[str, pa.DataType]:
         return {"multiplicity": pa.float32(), "group": pa.string()}
@@ -97,7 +131,7 @@ class Mixture(Corpus):
         epochs = {group: given[group] / size if size else 1.0 for group, size in sizes.items()}
         total = sum(given[group] for group in sorted(given))
         self.figures.update(
-            solver=chosen.chosen_solver(),
+            solver=chosen.use,
             budget_tokens=round(total if budget is None else budget),
             tokens=sum(sizes.values()),
             allocated_tokens=round(total),
@@ -155,29 +189,26 @@ class Mixture(Corpus):
         chosen: MixtureSettings = self.settings
         if chosen.budget_tokens is None or chosen.shortage == "error":
             return chosen.budget_tokens
-        if chosen.solver == "fixed":
-            most = allocation.fixed_capacity(sizes, chosen.shares or {}, chosen.max_epochs)
-        else:
-            most = allocation.capacity(sizes, chosen.max_epochs)
-        return min(chosen.budget_tokens, most)
+        return min(chosen.budget_tokens, chosen.chosen().capacity(sizes, chosen.max_epochs))
 
     def _solve(self, sizes: dict[str, int], budget: float | None) -> dict[str, float]:
         chosen: MixtureSettings = self.settings
         try:
-            match chosen.chosen_solver():
-                case "unimax":
-                    return allocation.unimax(sizes, budget, chosen.max_epochs)
-                case "fixed":
-                    return allocation.fixed(sizes, budget, chosen.max_epochs, chosen.shares or {})
-                case solver:
-                    alpha = 1.0 if solver == "natural" else chosen.alpha
-                    return allocation.temperature(sizes, budget, chosen.max_epochs, alpha)
+            given = chosen.chosen().solve(sizes, budget, chosen.max_epochs)
         except allocation.Infeasible as error:
             raise StageError(
                 f"{self.name}: {error}; lower budget_tokens, raise max_epochs or set 'shortage: shrink'"
             ) from error
         except ValueError as error:
             raise StageError(f"{self.name}: {error}") from error
+        for group, size in sizes.items():
+            tokens = given.get(group)
+            if tokens is None or not 0 <= tokens <= chosen.max_epochs * size * (1 + 1e-9):
+                raise StageError(
+                    f"{self.name}: solver '{chosen.use}' gives group '{group}' {tokens} tokens of {size:,}: expected a number "
+                    f"from 0 to {chosen.max_epochs:g} times those"
+                )
+        return given
 
 
 KIND = Mixture

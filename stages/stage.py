@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from winnow.identity import Located
 from winnow.stages.base import (
     DOCUMENT_SCHEMA,
     EDITED,
@@ -15,7 +16,6 @@ from winnow.stages.base import (
     Artifact,
     CorpusStage,
     DocumentStage,
-    Located,
     NoClauses,
     Outputs,
     PageStage,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -12,8 +11,6 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import winnow.stages
-import winnow.stages.sources
 from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
 from winnow.filters.languages.pack import parsed
 from winnow.nearest import expected
@@ -22,6 +19,7 @@ from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.engine.located import locate, locate_train, located
 from winnow.pipelines.engine.yaml_source import Marked, SpecError, as_written, load, override
 from winnow.pipelines.selection.guards import Guard, declared_guards
+from winnow.stages.registry import NoKind, Of, exists, find, names
 from winnow.stages.stage import (
     Corpus,
     CorpusTransform,
@@ -255,12 +253,6 @@ def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> Language
     return pack
 
 
-def kinds(package: Any) -> list[str]:
-    """The `use:` names that a package offers: its files that name a KIND."""
-    folder = Path(package.__file__).parent
-    return sorted(p.stem for p in folder.glob("*.py") if re.search(r"^KIND\b", p.read_text("utf-8"), re.M))
-
-
 def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], problems: list[str]) -> M | None:
     """The model, or None with one sentence per mistake added to `problems`."""
     try:
@@ -313,14 +305,16 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)
 
 
-def _kind(package: Any, use: Any, marked: Marked, key: tuple[str, ...], problems: list[str]) -> Any:
-    names = kinds(package)
-    use = marked.texts.get((*key, "use"), use)
-    if use not in names:
-        missing = "is missing" if use is None else f"'{use}' is not a kind"
-        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {missing}; {expected(str(use), names)}")
+def _kind(of: Of, marked: Marked, key: tuple[str, ...], problems: list[str]) -> Any:
+    """The class of a stage or source, or None with one sentence added to `problems`."""
+    use = marked.texts.get((*key, "use"), marked.tree[of][key[1]].get("use"))
+    try:
+        if use is None:
+            raise NoKind(f"is missing; {expected('', names(of))}")
+        return find(of, str(use))
+    except NoKind as error:
+        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {error}")
         return None
-    return importlib.import_module(f"{package.__name__}.{use}").KIND
 
 
 def _sources(
@@ -332,13 +326,13 @@ def _sources(
         if not NAME.match(name):
             problems.append(f"{where}: a name is lower-case letters, digits and underscores")
             continue
-        if is_gone(kinds(winnow.stages.sources), tree, shapes.get(name), SourceCommon):
+        if is_gone(exists("sources", tree.get("use")), tree, shapes.get(name), SourceCommon):
             yield (
                 name,
                 (gone_source(name, shapes[name], pack), common_keys(SourceCommon, tree)),
             )
             continue
-        kind = _kind(winnow.stages.sources, tree.get("use"), marked, key, problems)
+        kind = _kind("sources", marked, key, problems)
         if kind is None:
             continue
         own = SourceCommon.model_fields
@@ -379,12 +373,12 @@ def _stages(
             )
             problems.append(f"{where}: {reason}")
             continue
-        if is_gone(kinds(winnow.stages), tree, shapes.get(name), Common):
+        if is_gone(exists("stages", tree.get("use")), tree, shapes.get(name), Common):
             rest = common_keys(Common, tree)
             if rest.enabled:
                 yield name, (gone_stage(name, shapes[name], pack), rest)
             continue
-        kind = _kind(winnow.stages, tree.get("use"), marked, key, problems)
+        kind = _kind("stages", marked, key, problems)
         if kind is None:
             continue
         unknown = [k for k in tree if k not in own and k not in kind.Settings.model_fields]

@@ -7,7 +7,7 @@ clauses that it had. Nothing can be measured with a stage that is made of that a
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn, TypeVar
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from winnow.filters.languages import LanguagePack
+from winnow.identity import name_of
 from winnow.stages.base import Outputs
 from winnow.stages.stage import (
     Corpus,
@@ -51,7 +52,7 @@ def shape(stage: Stage | Source, tree: Mapping[str, Any]) -> dict[str, Any]:
     """What a run keeps of a stage or source beside its facts. `tree`: its part of the declaration. JSON-able."""
     said = {name: getattr(stage, name) for name in SAID if hasattr(stage, name)}
     out: dict[str, Any] = {name: sorted(v) if isinstance(v, frozenset) else v for name, v in said.items()}
-    out |= {"kind": stage.kind, "settings": stage.settings.model_dump(mode="json"), "tree": dict(tree)}
+    out |= {"kind": name_of(type(stage)), "settings": stage.settings.model_dump(mode="json"), "tree": dict(tree)}
     if isinstance(stage, Source):
         return out | {"gives": stage.gives}
     try:
@@ -75,15 +76,13 @@ def common_keys(model: type[M], tree: Mapping[str, Any]) -> M:
     return model.model_validate({key: value for key, value in tree.items() if key in model.model_fields})
 
 
-def is_gone(
-    kinds: Collection[str], tree: Mapping[str, Any], was: Mapping[str, Any] | None, common: type[BaseModel]
-) -> bool:
-    """Whether a stage or source of a finished run, declared as it was then, is of a kind that is not there any more."""
+def is_gone(there: bool, tree: Mapping[str, Any], was: Mapping[str, Any] | None, common: type[BaseModel]) -> bool:
+    """Whether a stage or source of a finished run, declared as it was then, is of a kind that is not `there` any more."""
 
     def own(tree: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in tree.items() if key == "use" or key not in common.model_fields}
 
-    return was is not None and tree.get("use") not in kinds and own(was["tree"]) == own(tree)
+    return was is not None and not there and own(was["tree"]) == own(tree)
 
 
 def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:

@@ -300,8 +300,8 @@ def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
 
 def _facts(stage: Stage, recorded: Mapping[str, Any] | None = None) -> dict[str, Any]:
     if isinstance(stage.settings, Kept) and recorded is not None:  # its kind is gone, and it is declared as it was
-        return {key: recorded[key] for key in ("kind", "version", "settings", "artifacts")}
-    said = {"kind": stage.kind, "version": stage.version, "settings": without_folders(stage.settings)}
+        return {key: value for key, value in recorded.items() if key not in ("clauses", "inputs")}
+    said = {**stage.identity(), "settings": without_folders(stage.settings)}
     try:
         artifacts = {file_name(a.name): a.digest for a in stage.artifacts()}
     except (StageError, OSError):

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import winnow
-from winnow.pipelines.engine import declaration as spec
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
+from winnow.stages import registry
 
 Prose = Callable[..., str]
 PACKAGE = Path(winnow.__file__).parent
@@ -95,8 +95,8 @@ def test_what_is_stored_can_be_used_without_what_it_was_made_of(place: Path, com
 def test_a_kind_that_is_not_there_any_more(
     place: Path, command: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = spec.kinds
-    monkeypatch.setattr(spec, "kinds", lambda package: [name for name in real(package) if name != kind])
+    real = registry._ours
+    monkeypatch.setattr(registry, "_ours", lambda of, use: use != kind and real(of, use))
     read_all(command, place)
     stage = {"urls": "addresses", "langid": "language", "minhash": "dedup", "jsonl": "docs"}.get(kind, kind)
     if kind != "jsonl":

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import winnow.stages
 from winnow.filters.languages import languages
 from winnow.filters.rules.measures import MEASURES
-from winnow.pipelines.engine.declaration import kinds, load_pipeline
+from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.yaml_source import SpecError
+from winnow.stages.registry import names
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -174,9 +174,7 @@ def test_a_bad_set_is_refused(assignment: str) -> None:
 
 
 def test_every_stage_file_is_a_kind() -> None:
-    import winnow.stages
-
-    assert kinds(winnow.stages) == [
+    assert names("stages") == [
         "clean",
         "extract",
         "fasttext",
@@ -226,7 +224,7 @@ def test_a_name_cannot_leave_the_runs_folder(tmp_path: Path) -> None:
         ("stages:\n  urls: {lsits: [a]}\n", ["lists", "own", "allow", "over", "keep", "repeat", "enabled", "actors"]),
         ("stages:\n  urls: {lists: [{pth: a}]}\n", ["path", "kind", "name"]),
         ("stages:\n  rules: {keep: 'wordcount >= 5'}\n", [m.name for m in MEASURES]),
-        ("stages:\n  language: {use: zzz}\n", kinds(winnow.stages)),
+        ("stages:\n  language: {use: zzz}\n", names("stages")),
         ("zzz: 1\n", ["name", "language", "seed", "max_failures", "sources", "stages", "rejected", "train"]),
     ],
 )

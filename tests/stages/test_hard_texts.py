@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-import winnow.stages
 from winnow.filters.edits import apply, edits
 from winnow.filters.languages import language_pack
-from winnow.pipelines.engine.declaration import kinds
+from winnow.stages.registry import find, names
 from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, Measured, Transform
 
 SETTINGS = {
@@ -78,8 +76,8 @@ def batch(texts):
 
 
 def stages():
-    for kind in kinds(winnow.stages):
-        cls = importlib.import_module(f"winnow.stages.{kind}").KIND
+    for kind in names("stages"):
+        cls = find("stages", kind)
         if issubclass(cls, Measured):
             for settings in SETTINGS.get(kind, [{}]):
                 yield pytest.param((cls, settings), id="-".join([kind, *map(str, settings.values())]))
