@@ -36,8 +36,8 @@ def unwrapped(call: Call) -> Call:
     return tuple(a.value if isinstance(a, Shared) else a for a in call)
 
 
-def unheard(entry: Entry) -> None:
-    """For who does not want the lines of tasks."""
+def unheard(said: object) -> None:
+    """For who does not want the lines of tasks, or last words."""
 
 
 class Executor(Protocol):

@@ -102,6 +102,10 @@ class Heartbeat:
             self.ours = True
             self._end("done", "finished")
 
+    def failed(self, why: str) -> None:
+        """This process is ended on the spot."""
+        self._end("failed", why)
+
     def __enter__(self) -> Heartbeat:
         self.thread.start()
         return self

@@ -41,7 +41,7 @@ class OnRay:
     """Ray, started at the first task. State: the connection, the plan in the object store, the metrics.
 
     `asked`: what the stages that this run has to measure take of a machine. `took` is given each task's line, `say` what
-    a person should know.
+    a person should know, `failed` why this process is ended on the spot.
     """
 
     def __init__(
@@ -51,9 +51,10 @@ class OnRay:
         asked: Mapping[str, Resources] | None = None,
         took: Callable[[Entry], None] = unheard,
         say: Callable[[str], None] = print,
+        failed: Callable[[str], None] = unheard,
     ) -> None:
         self.plan, self.workers, self.asked = plan, workers, asked or {}
-        self.took, self.say = took, say
+        self.took, self.say, self.failed = took, say, failed
         self.started = self.mine = False
         self.own: OwnRay | None = None
         self.reference: Any = None
@@ -222,12 +223,12 @@ class OnRay:
                 options["runtime_env"] = {"env_vars": dict.fromkeys(unset, "1")}
             try:
                 _reachable(self.address)
+                self.own = OwnRay(self.plan.store, self.failed) if self.address is None else None
                 context: Any = ray.init(**options)
-            except (OSError, RuntimeError, ValueError) as error:
+            except Exception as error:  # Ray raises just that, too, where a machine is not there in time
                 raise RunError(f"cannot start {self.where}: {first_line(error)}") from error
-            if self.address is None:
-                self.own = OwnRay(self.plan.store, context.address_info["session_dir"])
-                self.own.note()
+            if self.own is not None:
+                self.own.note(context.address_info["session_dir"])
         self._check(ray)
         self.reference = ray.put(self.plan)
         self.metrics = Metrics(self.plan.pipeline.name)

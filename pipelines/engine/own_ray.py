@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -24,36 +26,45 @@ NOTE = "ray.json"
 NEEDED = ("gcs_server", "raylet")
 """Processes without which no task is carried out."""
 
-LOOK_SECONDS = 0.1
-"""Ray begins to write about the end of such a process after some tenths of a second."""
+SESSION = "--session-dir="
+"""Of the gcs_server's command line."""
+
+LOOK_SECONDS, START_SECONDS = 0.1, 1.0
+"""Ray begins to write about the end of such a process after some tenths of a second, and after 5 s while it starts."""
 
 UNHEARD_SECONDS = 30.0
-"""The driver is ended where it has not stopped by itself so long after that: it may wait for an answer of Ray's."""
+"""The driver is ended where it has not stopped by itself so long after that: it may wait for an answer of Ray's. While
+Ray starts, it does."""
 
 WAIT_SECONDS = 0.5
 END_SECONDS = 10.0
 
 
 class OwnRay:
-    """State: the processes that are needed, why no task can be carried out any more, and the thread that looks after them.
+    """Looks after a Ray from before `ray.init`, which is not heard of for a minute where one of its processes dies.
 
-    `session`: Ray's session folder.
+    State: the processes that are needed, why no task can be carried out any more, and the thread that looks after them.
+    `session`: Ray's session folder, None while it is not known. `failed` is told why, where the driver has to be ended
+    on the spot.
     """
 
-    def __init__(self, store: Store, session: str) -> None:
-        self.store, self.session = store, session
+    def __init__(self, store: Store, failed: Callable[[str], None]) -> None:
+        self.store, self.failed = store, failed
+        self.session: str | None = None
         self.psutil = import_module("psutil")  # comes with Ray
-        children = [(p, p.name(), p.cmdline()) for p in self.psutil.Process().children()]
-        self.needed = [(p, name) for p, name, words in children if name in NEEDED and session in " ".join(words)]
+        self.others = {p.pid for p in self.psutil.Process().children()}  # of an earlier Ray of this process, too
+        self.needed: dict[str, Any] = {}
+        self.started = False
         self.sentence: str | None = None
         self.standard_error: int | None = None
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="winnow-own-ray", daemon=True)
         self.thread.start()
 
-    def note(self) -> None:
-        """Leaves word for the next run in the folder, should this one be killed."""
-        self.store.write_json(NOTE, {"host": socket.gethostname(), "pid": os.getpid(), "session": self.session})
+    def note(self, session: str) -> None:
+        """Ray has started. Leaves word for the next run in the folder, should this one be killed."""
+        self.session, self.started = session, True
+        self.store.write_json(NOTE, {"host": socket.gethostname(), "pid": os.getpid(), "session": session})
 
     def check(self) -> None:
         """Raises RunError where Ray has died."""
@@ -71,18 +82,40 @@ class OwnRay:
         if self.standard_error is not None:
             os.dup2(self.standard_error, 2)
             os.close(self.standard_error)
-        end_session(self.session)
+        if self.session is not None:
+            end_session(self.session)
         self.store.remove(NOTE)
 
     def _watch(self) -> None:
-        # Where the system can wake us it does, at once.
-        opened = [os.pidfd_open(p.pid) for p, _ in self.needed] if hasattr(os, "pidfd_open") else []
+        opened: list[int] = []  # where the system can wake us it does, at once
         while not self.stopped.is_set():
-            select.select(opened, [], [], LOOK_SECONDS)
-            for process, name in self.needed:
+            if len(self.needed) < len(NEEDED):
+                found = self._found()
+                for process in found if hasattr(os, "pidfd_open") else []:
+                    with suppress(ProcessLookupError):
+                        opened.append(os.pidfd_open(process.pid))
+            for name, process in self.needed.items():
                 if self._gone(process):
                     self._died(name, process.pid)
                     return
+            select.select(opened, [], [], LOOK_SECONDS if len(self.needed) == len(NEEDED) else START_SECONDS)
+
+    def _found(self) -> list[Any]:
+        """Needed processes that have come up since the last look. One that has ended keeps its name until Ray asks."""
+        found = []
+        for process in self.psutil.Process().children():
+            try:
+                name = process.name()
+                if process.pid in self.others or name not in NEEDED or name in self.needed:
+                    continue
+                self.needed[name] = process
+                found.append(process)
+                words = process.cmdline()
+            except self.psutil.NoSuchProcess:  # or one that has ended
+                continue
+            folder = next((word.partition("=")[2] for word in words if word.startswith(SESSION)), None)
+            self.session = self.session or folder
+        return found
 
     def _gone(self, process: Any) -> bool:
         try:
@@ -93,16 +126,33 @@ class OwnRay:
     def _died(self, name: str, pid: int) -> None:
         self.standard_error = os.dup(2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Ray's C++ writes about it is in its log files, too
+        how = _how(pid, self.session)
         self.sentence = (
-            f"Ray on this machine died: its process {name} ({pid}) was killed, by the system if memory ran short (then use "
-            "fewer --workers), or by someone; run again: it goes on where it stopped"
+            f"Ray on this machine died: its process {name} ({pid}) {how}; run again: it goes on where it stopped"
         )
-        if not self.stopped.wait(UNHEARD_SECONDS):
-            os.write(self.standard_error, f"error: {self.sentence}\n".encode())
-            end_session(self.session)
-            self.store.sweep()
-            self.store.remove(NOTE)
-            os._exit(1)
+        if not self.started or not self.stopped.wait(UNHEARD_SECONDS):
+            try:
+                if self.session is not None:
+                    end_session(self.session)
+                self.store.sweep()
+                self.store.remove(NOTE)
+                os.dup2(self.standard_error, 2)
+                self.failed(self.sentence)
+            finally:
+                os.write(self.standard_error, f"error: {self.sentence}\n".encode())
+                os._exit(1)
+
+
+def _how(pid: int, session: str | None) -> str:
+    """How a child of this process ended, which stays as it is for Ray to ask."""
+    try:
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) if hasattr(os, "waitid") else None
+    except ChildProcessError:  # Ray has asked
+        ended = None
+    if ended is None or (ended.si_code != os.CLD_EXITED and ended.si_status == signal.SIGKILL):
+        return "was killed, by the system if memory ran short (then use fewer --workers), or by someone"
+    code = "exit code" if ended.si_code == os.CLD_EXITED else "signal"
+    return f"ended by itself ({code} {ended.si_status}); {session}/logs tells why"
 
 
 def first_ended(ray: Any, references: Sequence[Any], seconds: float, check: Callable[[], None]) -> list[Any]:
@@ -144,6 +194,8 @@ def end_session(session: str) -> None:
 def _of_session(psutil: Any, session: str) -> Iterator[Any]:
     """Processes that write into the folder of a session. A person who looks into it reads."""
     for process in psutil.process_iter():
+        if process.pid == os.getpid():  # it begins logs of what it starts
+            continue
         try:
             opened = process.open_files()
         except (psutil.Error, OSError):  # it has ended, or is another user's

@@ -31,6 +31,10 @@ class Watcher(Protocol):
         """A task of the step ended."""
         ...
 
+    def failed(self, why: str) -> None:
+        """This process is ended on the spot."""
+        ...
+
 
 class Step:
     """State of one step: its tasks and how many are done, the records that it read and kept, when it began and when a
@@ -96,6 +100,12 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.bar:
             self.bar.stop()
+
+    def failed(self, why: str) -> None:
+        """This process is ended on the spot: leaves the terminal as it was."""
+        if self.watcher:
+            self.watcher.failed(why)
+        self.__exit__(None, None, None)
 
     def rows(self, accounts: dict[str, Any]) -> None:
         """Rows read and kept by one task: stage -> [in, kept], sources first, the last stage before documents last."""

@@ -95,7 +95,7 @@ def carry_out(
             asked = _asked(plan, pending(plan))
             if asked and (local or not os.environ.get("RAY_ADDRESS")):  # the machines of a cluster compile their own
                 announce(show)
-            with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say) as executor:
+            with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say, show.failed) as executor:
                 accounting = Driver(plan, executor, show, strict, shards).run()
             set_current(plan, name)
             return RunRecord(plan, accounting, False, name)

@@ -93,6 +93,40 @@ def test_a_killed_process_of_ray_is_one_sentence_and_no_stray_outlives_the_next_
     assert not of_session(session) and not (folder / "ray.json").exists()
 
 
+def children(pid: int) -> dict[str, int]:
+    """Processes that a process started: how each is called, and its number."""
+    there = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            for child in (task / "children").read_text().split():
+                there[Path(f"/proc/{child}/comm").read_text().strip()] = int(child)
+    return there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes of Ray")
+@pytest.mark.parametrize(("victim", "there"), [("gcs_server", 2), ("raylet", 3)])
+def test_a_process_of_ray_killed_while_ray_starts_is_one_sentence(tmp_path: Path, victim: str, there: int) -> None:
+    """`there`: how many processes Ray has started when the victim is killed."""
+    (tmp_path / "dies.yaml").write_text(DECLARATION, "utf-8")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "The letters of the box were opened in the evening. " * 9}))
+    folder = tmp_path / "run"
+    words = [sys.executable, "-m", "winnow.pipelines.cli", "run", str(tmp_path / "dies.yaml"), "--folder", str(folder)]
+    child = subprocess.Popen([*words, "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: victim in (started := children(child.pid)) and len(started) >= there, child)
+    killed = children(child.pid)[victim]
+    command_line = Path(f"/proc/{killed}/cmdline").read_bytes().decode().split("\0")
+    sessions = [w.partition("=")[2] for w in command_line if w.startswith(("--session-dir=", "--session_dir="))]
+    os.kill(killed, signal.SIGKILL)
+    out, err = child.communicate(timeout=MINUTES)
+    assert child.returncode == 1 and not out
+    said = [line for line in err.splitlines() if not line.startswith("note: ") and "compiling" not in line]
+    assert len(said) == 1 and said[0].startswith("error: "), err
+    assert f"process {victim} ({killed}) was killed" in said[0] and "run again" in said[0]
+    assert not any(of_session(session) for session in sessions) and not (folder / "ray.json").exists()
+    status = command("status", str(folder))
+    assert ": failed" in status.stdout and f"process {victim}" in status.stdout
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes of Ray")
 def test_who_looks_into_the_logs_of_a_session_is_left_alone(tmp_path: Path) -> None:
     from winnow.pipelines.engine.own_ray import end_left
