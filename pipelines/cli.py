@@ -117,7 +117,7 @@ def select(
         if name
         else "give the selection a --name, then winnow run measures them"
     )
-    if found.run.plan.store.exists(found.run.plan.freed):
+    if found.run.plan.store.exists(found.run.plan.purged):
         then = "not here, where 'rejected: metadata' gave texts up, but by a run in another folder"
     say(f"measure them and no others: {then}")
 

@@ -116,7 +116,7 @@ def opened(reference: str) -> Run | None:
     if not inside and (path.exists() or not ("://" in reference or "@" in reference)):
         return None
     run = open_run(reference)
-    if run.plan.store.exists(run.plan.freed):
+    if run.plan.store.exists(run.plan.purged):
         raise FitError(
             f"{reference}: it gave up the texts of documents that were not selected (rejected: metadata), so that it shows no "
             "crawl any more: expected a run that has them"

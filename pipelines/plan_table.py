@@ -26,7 +26,7 @@ def show_plan(plan: Plan, console: Console, found: Sequence[Fault] = ()) -> None
     rates = {n: spent["seconds"].get(n, 0.0) / rows for n, rows in spent["rows"].items() if rows}
     accounting = _last_accounting(plan)
     documents = to_measure(plan) if any(todo.values()) else {}
-    columns = ("stage", "kind", "wave", "keep", "partitions to run", "documents to measure", "why", "predicted")
+    columns = ("stage", "kind", "level", "keep", "partitions to run", "documents to measure", "why", "predicted")
     table = Table(*columns, title=f"{plan.pipeline.name}: {total} partitions")
     ingest = todo["ingest"]
     for source in plan.pipeline.sources.values():
@@ -43,7 +43,7 @@ def show_plan(plan: Plan, console: Console, found: Sequence[Fault] = ()) -> None
         table.add_row(
             name,
             node.stage.kind,
-            str(plan.waves.get(name, plan.reduces.get(name, 0))),
+            str(plan.level_of(name)),
             keep + more,
             f"{count}/{total}" if name in todo else f"{ingest}/{total}",
             "" if name not in documents else "known later" if rows is None else f"{rows:,}",
@@ -69,5 +69,7 @@ def _show_expected(plan: Plan, console: Console) -> None:
 
 def _last_accounting(plan: Plan) -> dict[str, Any]:
     last = plan.store.read_json("run.json", hint=True)
-    accounting = plan.store.read_json(f"selection/{last['plan']['selection']}/done.json", hint=True) if last else None
+    accounting = (
+        plan.store.read_json(f"selection/{last['plan']['tasks']['select'][0]}/done.json", hint=True) if last else None
+    )
     return dict(accounting["stages"]) if accounting else {}

@@ -11,6 +11,7 @@ import polars as pl
 
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.view import ERROR
 from winnow.pipelines.selection.guards import Guard, figures
 from winnow.pipelines.selection.verdict import FAILED
@@ -188,7 +189,7 @@ def _failures(plan: Plan) -> Iterator[tuple[str, str, int]]:
         rows = pl.DataFrame(plan.store.read(plan.records(partition), ["status", "stage", "value"]))
         failed = rows.filter(pl.col("status") == FAILED).group_by("stage", "value", maintain_order=True).len()
         yield from ((stage, cause or "no cause is known", count) for stage, cause, count in failed.iter_rows())
-        for name in plan.measure:
+        for name in (task.stage for task in plan.every(Kind.MEASURE)):
             part = plan.signals(name, partition)
             if plan.store.record(part) is not None:
                 errors = pl.DataFrame(plan.store.read(part, [ERROR])).drop_nulls()

@@ -1,4 +1,4 @@
-"""A pool of Ray actors that carries out the tasks of one wave: models are loaded once per actor and stay.
+"""A pool of Ray actors that carries out the tasks of one level: models are loaded once per actor and stay.
 
 The pool starts with `least` actors, starts another one at a time while tasks wait, up to `most`, and ends those above
 `least` that have been idle. An actor that cannot be placed costs nothing but its place in the queue, which is also what

@@ -21,16 +21,11 @@ from winnow.pipelines.engine.yaml_source import Marked, SpecError, as_written, l
 from winnow.pipelines.selection.guards import Guard, declared_guards
 from winnow.stages.registry import NoKind, Of, exists, find, names
 from winnow.stages.stage import (
-    Corpus,
-    CorpusTransform,
     Extract,
     Located,
-    Map,
-    Measured,
     Screen,
     Source,
     Stage,
-    Terminal,
 )
 from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.plan import check_lengths
@@ -95,11 +90,11 @@ class Pipeline:
 
     def raw(self) -> list[Node]:
         """The stages that see raw pages, in order: screens, then the extractor."""
-        return [n for n in self.nodes.values() if isinstance(n.stage, (Screen, Extract))]
+        return [n for n in self.nodes.values() if n.raw]
 
     def measured(self) -> list[Node]:
         """The stages that see documents, in order."""
-        return [n for n in self.nodes.values() if isinstance(n.stage, Measured)]
+        return [n for n in self.nodes.values() if not n.raw]
 
     def edits(self) -> tuple[str, ...]:
         """The stages that change texts, in order: the text that is handed off has the edits of all of them."""
@@ -107,40 +102,7 @@ class Pipeline:
 
     def terminal(self) -> Node | None:
         """The stage that writes the hand-off, if there is one."""
-        return next((n for n in self.nodes.values() if isinstance(n.stage, Terminal)), None)
-
-    def gates(self, node: Node) -> list[Node]:
-        """The ancestors that decide which documents `node` sees: by a clause, or because measuring one failed."""
-        above = [self.nodes[a] for a in node.ancestors]
-        deciding = (Map, CorpusTransform)  # these by a failure alone, too
-        return [a for a in above if isinstance(a.stage, deciding) or (a.clauses and isinstance(a.stage, Measured))]
-
-    def needs(self, node: Node) -> list[list[Node]]:
-        """Whose verdicts decide which documents `node` must measure: those that all gates of any of these lists keep.
-
-        The first list is its own gates, without those that wait for its signals, as the clause `top 30% of tokens`
-        waits for the tokens of every document that it chooses from; the others are the gates of such waiting stages.
-        Who waits for what is measured on a text waits for the stages that edit it, too.
-        """
-        waiting = [
-            other
-            for other in self.measured()
-            if node.name in self._read(other) and (other.clauses or isinstance(other.stage, Corpus))
-        ]
-        lists = [self.gates(node), *(self.gates(other) for other in waiting)]
-        free = [[gate for gate in gates if not self._waits(gate, node.name)] for gates in lists]
-        return [free[0], *(gates for gates in free[1:] if not set(free[0]) <= set(gates))]
-
-    def _waits(self, node: Node, name: str) -> bool:
-        """Whether a stage's verdict needs the signals of the stage `name`."""
-        return name in self._read(node) or any(self._waits(gate, name) for gate in self.gates(node))
-
-    def _read(self, node: Node) -> set[str]:
-        """The stages whose signals a stage reads, and those that edit the texts which these are measured on and not its
-        own: its own editors it sees the documents of anyway."""
-        read = node.reads()
-        editors = {name for r in read if r in self.nodes for name in self.nodes[r].edited_by}
-        return read | (editors - set(node.ancestors) - {node.name})
+        return next((n for n in self.nodes.values() if n.writes), None)
 
 
 def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline:

@@ -41,12 +41,12 @@ def unheard(said: object) -> None:
 
 
 class Executor(Protocol):
-    """Runs tasks of `winnow.pipelines.engine.work`; yields each result as it comes, in any order."""
+    """Runs tasks of `winnow.pipelines.engine.worker`; yields each result as it comes, in any order."""
 
     def run(
         self, task: Callable[..., Any], calls: Sequence[Call], light: bool = False, resources: Resources = ORDINARY
     ) -> Iterator[Any]:
-        """Calls `task(plan, *call)` for every call. `light`: not worth starting workers for. `resources`: what each takes
+        """Calls `task(table, *call)` for every call, with the plan without its partitions. `light`: not worth starting workers for. `resources`: what each takes
         of a machine, and whether actors carry them out."""
         ...
 
@@ -61,16 +61,16 @@ class Local:
     """The calling process, one task after the other: the same plan under a debugger. `took` is given each task's line."""
 
     def __init__(self, plan: Plan, took: Callable[[Entry], None] = unheard) -> None:
-        self.plan, self.took = plan, took
+        self.table, self.took = plan.table, took
 
     def run(
         self, task: Callable[..., Any], calls: Sequence[Call], light: bool = False, resources: Resources = ORDINARY
     ) -> Iterator[Any]:
         for call in calls:
             try:
-                result, entry = perform(self.plan, task, unwrapped(call))
+                result, entry = perform(self.table, task, unwrapped(call))
             except Exception as error:
-                self.took(described(self.plan, task, unwrapped(call), 0, error))
+                self.took(described(task, unwrapped(call), 0, error))
                 raise
             self.took(entry)
             yield result
@@ -86,7 +86,7 @@ class Threads:
     """The calling process, with a thread per CPU: for work that reads signals alone, which lets Python's lock go."""
 
     def __init__(self, plan: Plan, workers: int | None = None) -> None:
-        self.plan, self.workers = plan, workers or os.cpu_count() or 1
+        self.table, self.workers = plan.table, workers or os.cpu_count() or 1
 
     def run(
         self, task: Callable[..., Any], calls: Sequence[Call], light: bool = False, resources: Resources = ORDINARY
@@ -95,7 +95,7 @@ class Threads:
             ahead: deque[Future[Any]] = deque()
             try:
                 for call in calls:
-                    ahead.append(pool.submit(task, self.plan, *unwrapped(call)))
+                    ahead.append(pool.submit(task, self.table, *unwrapped(call)))
                     if len(ahead) > AHEAD * self.workers:
                         yield ahead.popleft().result()
                 while ahead:

@@ -40,7 +40,7 @@ class Heartbeat:
         now = time.time()
         self.said: dict[str, Any] = {"name": name, "folder": store.root, "state": "planning", "sentence": None}
         self.said |= {"started": now, "heartbeat": now, "host": socket.gethostname(), "pid": os.getpid(), "job": None}
-        self.said |= {"step": None, "stages": [], "wave": None, "waves": None, "done": 0, "total": 0}
+        self.said |= {"step": None, "stages": [], "level": None, "levels": None, "done": 0, "total": 0}
         self.said |= {"step_started": now, "rows": {}, "records": 0, "seconds_left": None, "records_per_second": None}
         self.said["order"] = list(order)  # of the sources and stages, which JSON would not keep
         self.rows = RowCount()
@@ -51,13 +51,13 @@ class Heartbeat:
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._beat, name="winnow-heartbeat", daemon=True)
 
-    def step(self, title: str, total: int, there: int, wave: tuple[int, int] | None, stages: Sequence[str]) -> None:
+    def step(self, title: str, total: int, there: int, level: tuple[int, int] | None, stages: Sequence[str]) -> None:
         """A step of the run begins."""
         with self.lock:
             self.there = there
             self.said |= {"step": title, "done": there, "total": total, "step_started": time.time()}
-            if wave is not None:
-                self.said |= {"stages": list(stages), "wave": wave[0], "waves": wave[1] + 1}
+            if level is not None:
+                self.said |= {"stages": list(stages), "level": level[0], "levels": level[1] + 1}
             self.changed = True
 
     def ended(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from winnow.pipelines.engine.actors import Pool
 from winnow.pipelines.engine.execute import AHEAD, Call, Local, RunError, Shared, unheard
+from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.kernels import ensure_compiled, uncompiled
 from winnow.pipelines.engine.metrics import Metrics
 from winnow.pipelines.engine.own_ray import OwnRay, first_ended
@@ -154,17 +155,19 @@ class OnRay:
         """Notes that a worker died over a task, which is started again. Raises RunError after the last attempt."""
         if attempt >= RETRIES:
             self._failed(task, call, attempt, error)
-        self._told(described(self.plan, task, call, attempt, error, here=False))
+        self._told(described(task, call, attempt, error, here=False))
 
     def _failed(self, task: Callable[..., Any], call: Call, attempt: int, error: Any) -> None:
         """Raises what a task raised, or RunError where it had no chance to."""
         import ray
 
         raised = error.cause if isinstance(error, ray.exceptions.RayTaskError) else None
-        self._told(described(self.plan, task, call, attempt, raised or error, here=False))
+        self._told(described(task, call, attempt, raised or error, here=False))
         if raised is not None:
             raise raised from error
-        about = ", ".join(str(argument) for argument in call if isinstance(argument, (int, str)))
+        about = ", ".join(
+            a.key if isinstance(a, Partition) else str(a) for a in call if isinstance(a, (Partition, int, str))
+        )
         if isinstance(error, ray.exceptions.RuntimeEnvSetupError):
             raise RunError(f"{self.where}: cannot prepare its workers: {first_line(error)}") from error
         then = (
@@ -230,7 +233,7 @@ class OnRay:
             if self.own is not None:
                 self.own.note(context.address_info["session_dir"])
         self._check(ray)
-        self.reference = ray.put(self.plan)
+        self.reference = ray.put(self.plan.table)
         self.metrics = Metrics(self.plan.pipeline.name)
         self.started = True
         return ray

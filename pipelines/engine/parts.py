@@ -14,9 +14,9 @@ import pyarrow as pa
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.texts import read_documents
 from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
-from winnow.stages.stage import Measured
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PartView:
     @property
     def errors(self) -> pa.ChunkedArray | pa.Array:
         """Why the stage's own per-document part failed, per row of the partition; null where it did not."""
-        if self.node.name not in self.plan.measure:
+        if not self.plan.has(Kind.MEASURE, self.node.name):
             return pa.nulls(self.documents, pa.string())
         return read_signals(self.plan, self.node, self.partition, [ERROR], own=True).column(ERROR)
 
@@ -54,15 +54,15 @@ class PartView:
         """Row numbers (uint32, 4 bytes a document) that the stage sees and measured without failure, ascending."""
         view = self.view
         seen = view.seen(self.node)
-        for name in self.node.reads() if not self.plan.lenient else ():
+        for name in self.node.reads() if not self.plan.allow_unmeasured else ():
             read = self.plan.pipeline.nodes[name]
-            if isinstance(read.stage, Measured):
+            if not read.raw:
                 view.check_measured(read, seen, view.flag(name, MEASURED) | view.flag(name, ERROR))
-        if self.node.name in self.plan.measure:
+        if self.plan.has(Kind.MEASURE, self.node.name):
             own = read_signals(self.plan, self.node, self.partition, [MEASURED, ERROR], own=True)
             sound = np.asarray(own.column(ERROR).is_null().to_numpy(zero_copy_only=False), bool)
             measured = np.asarray(own.column(MEASURED).to_numpy(zero_copy_only=False), bool)
-            if not self.plan.lenient:
+            if not self.plan.allow_unmeasured:
                 view.check_measured(self.node, seen, measured)
             seen &= sound & measured
         return np.flatnonzero(seen).astype(np.uint32)

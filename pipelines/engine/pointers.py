@@ -18,7 +18,7 @@ from winnow.nearest import expected
 from winnow.pipelines.engine.declaration import resolve_pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.handoff import manifest_name
-from winnow.pipelines.engine.plan import SAVED, Plan
+from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import Store
 from winnow.stages.reading.files import public_tree
 
@@ -83,15 +83,20 @@ def open_plan(reference: str | Path) -> tuple[Plan, str | None, dict[str, int]]:
 def restored(root: str, store: Store, file: str, last: Any) -> Plan:
     """The plan that a file of a run's folder holds. Raises RunError where another version of winnow wrote it."""
     missing = [key for key in ("declaration", "plan") if key not in last] if isinstance(last, dict) else ["declaration"]
-    missing = missing or [f"plan.{key}" for key in (*SAVED, "partitions") if key not in last["plan"]]
+    missing = missing or [f"plan.{key}" for key in ("tasks", "partitions") if key not in last["plan"]]
     if missing:
-        again = f"winnow run DECLARATION --folder {shlex.quote(root)}"
-        raise RunError(
-            f"{store.path(file)}: lacks '{missing[0]}', so another version of winnow made it; make it anew: {again}"
-        )
+        raise _of_another_version(root, store, file, missing[0])
     pipeline = resolve_pipeline(yaml.safe_load(last["declaration"]), f"{root}/{file}", last.get("shapes"))
-    plan = Plan.restore(pipeline, store, last["plan"])
-    return replace(plan, lenient=bool(last.get("unmeasured")), facts=last.get("facts") or {})
+    try:
+        plan = Plan.restore(pipeline, store, last["plan"])
+    except KeyError as error:
+        raise _of_another_version(root, store, file, f"plan.tasks.{error.args[0]}") from error
+    return replace(plan, allow_unmeasured=bool(last.get("unmeasured")), facts=last.get("facts") or {})
+
+
+def _of_another_version(root: str, store: Store, file: str, lacks: str) -> RunError:
+    again = f"winnow run DECLARATION --folder {shlex.quote(root)}"
+    return RunError(f"{store.path(file)}: lacks '{lacks}', so another version of winnow made it; make it anew: {again}")
 
 
 def located(reference: str | Path) -> tuple[str, Store, str | None]:
@@ -121,7 +126,8 @@ def shown_selections(plan: Plan) -> list[str]:
     """Fingerprints of the selections that the folder shows, by default and by name, over the same documents."""
     files = ["run.json", *(f"selections/{name}.json" for name in selections(plan.store))]
     plans = [saved["plan"] for saved in map(plan.store.read_json, files) if saved is not None]
-    return sorted({p["selection"] for p in plans if p["ingest"] == plan.ingest and p["selection"] != plan.selection})
+    made = [{name: made for name, (made, _) in saved["tasks"].items()} for saved in plans]
+    return sorted({m["select"] for m in made if m["ingest"] == plan.ingest and m["select"] != plan.selection})
 
 
 def set_current(plan: Plan, name: str | None = None, **facts: Any) -> None:

@@ -22,8 +22,8 @@ BAR_WIDTH = 16
 class Watcher(Protocol):
     """Who else is told how far a run is."""
 
-    def step(self, title: str, total: int, there: int, wave: tuple[int, int] | None, stages: Sequence[str]) -> None:
-        """A step begins: `total` tasks of which `there` were done before. Of one that measures: the wave, the last one,
+    def step(self, title: str, total: int, there: int, level: tuple[int, int] | None, stages: Sequence[str]) -> None:
+        """A step begins: `total` tasks of which `there` were done before. Of one that measures: the level, the last one,
         and the stages."""
         ...
 
@@ -120,15 +120,15 @@ class Progress:
         results: Iterable[Any],
         total: int,
         there: int = 0,
-        wave: tuple[int, int] | None = None,
+        level: tuple[int, int] | None = None,
         stages: Sequence[str] = (),
     ) -> Iterator[Any]:
         """Yields the results, showing how far the step is. For the watcher: what of it was done before, and of a step
-        that measures its wave and the stages."""
+        that measures its level and the stages."""
         if not total:
             return
         if self.watcher:
-            self.watcher.step(title, there + total, there, wave, stages)
+            self.watcher.step(title, there + total, there, level, stages)
         self.step = step = Step(title, total)
         task = self.bar.add_task(title, total=total, step=step) if self.bar else None
         printed = step.began

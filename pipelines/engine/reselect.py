@@ -7,11 +7,11 @@ and `winnow run --selection NAME` measures them and no others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from winnow.pipelines.engine import work
+from winnow.pipelines.engine import worker
 from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
 from winnow.pipelines.engine.execute import RunError, Threads
 from winnow.pipelines.engine.plan import Plan, plan_over
@@ -19,6 +19,7 @@ from winnow.pipelines.engine.pointers import SELECTION_NAME, RunRecord, set_curr
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.run import Driver, locked
 from winnow.pipelines.engine.store import fingerprint
+from winnow.pipelines.engine.tasks import TOGETHER, Kind
 from winnow.pipelines.engine.view import Unmeasured
 
 Of = TypeVar("Of", bound=RunRecord)
@@ -61,7 +62,7 @@ def reselect(
         try:
             accounting = _decide(_driver(plan, workers, show), base)
         except Unmeasured:
-            plan, lacking = _lenient(plan, workers, show)
+            plan, lacking = _without_measuring(plan, workers, show)
             accounting = _decide(_driver(plan, workers, show), base)
         if name is not None:
             set_current(plan, name, unmeasured=lacking)
@@ -70,35 +71,35 @@ def reselect(
 
 
 def _decide(driver: Driver, base: RunRecord) -> dict[str, Any]:
-    for wave in range(driver.plan.last_wave + 1):
-        driver.conclude(wave)
+    for level in range(driver.plan.last_level + 1):
+        driver.conclude(level)
     return driver.select(_ingested(base))
 
 
-def _lenient(plan: Plan, workers: int | None, show: Progress) -> tuple[Plan, dict[str, int]]:
-    """The provisional plan, and what is not measured, wave by wave, since what a wave decides says who comes further."""
+def _without_measuring(plan: Plan, workers: int | None, show: Progress) -> tuple[Plan, dict[str, int]]:
+    """The provisional plan, and what is not measured, level by level, since what a level decides says who comes further."""
     lacking: dict[str, int] = {}
     driver = _driver(plan, workers, show)
-    for wave in range(plan.last_wave + 1):
-        found = unmeasured(driver.plan, wave, workers, show)
+    for level in range(plan.last_level + 1):
+        found = unmeasured(driver.plan, level, workers, show)
         if found and not lacking:
-            driver = _driver(_provisional(plan, wave), workers, show)
+            driver = _driver(_provisional(plan, level), workers, show)
         lacking |= found
-        driver.conclude(wave)
+        driver.conclude(level)
     return driver.plan, lacking
 
 
-def unmeasured(plan: Plan, wave: int, workers: int | None = None, progress: Progress | None = None) -> dict[str, int]:
-    """Stage -> documents that it must still measure, for the stages of a wave that have any. Documents that a stage
+def unmeasured(plan: Plan, level: int, workers: int | None = None, progress: Progress | None = None) -> dict[str, int]:
+    """Stage -> documents that it must still measure, for the stages of a level that have any. Documents that a stage
     above them would have to measure first are not counted: whether they come so far cannot be told."""
     show = progress or Progress(quiet=True)
-    open_ = [n.name for n in plan.wave(wave) if not plan.store.exists(plan.covered(n.name))]
+    open_ = [n.name for n in plan.measuring(level) if not plan.done(Kind.MEASURE, n.name)]
     if not open_:
         return {}
     counts = dict.fromkeys(open_, 0)
-    calls = [(p.index, wave) for p in plan.partitions]
+    calls = [(p, level) for p in plan.partitions]
     with Threads(plan, workers) as executor:
-        for found in show.track("look for unmeasured documents", executor.run(work.unmeasured, calls), len(calls)):
+        for found in show.track("look for unmeasured documents", executor.run(worker.unmeasured, calls), len(calls)):
             for stage, rows in found.items():
                 counts[stage] += rows
     return {name: rows for name, rows in counts.items() if rows}
@@ -111,14 +112,13 @@ def to_measure(plan: Plan) -> dict[str, int | None]:
         return {}
     out: dict[str, int | None] = {}
     waits = False
-    for wave in range(plan.last_wave + 1):
-        found = {} if waits else unmeasured(replace(plan, lenient=True), wave)
-        for node in plan.wave(wave):
-            if not plan.store.exists(plan.covered(node.name)):
+    for level in range(plan.last_level + 1):
+        found = {} if waits else unmeasured(replace(plan, allow_unmeasured=True), level)
+        for node in plan.measuring(level):
+            if not plan.done(Kind.MEASURE, node.name):
                 out[node.name] = None if waits else found.get(node.name, 0)
-        made = [plan.reduce_done(n) for n, w in plan.reduces.items() if w == wave]
-        made += [plan.told(n) for n, w in plan.resolves.items() if w == wave]
-        waits |= bool(found) or not all(plan.store.exists(name) for name in made)
+        together = plan.of_level(level, Kind.REDUCE, Kind.STATISTIC)
+        waits |= bool(found) or not all(plan.done(task.kind, task.stage) for task in together)
     return out
 
 
@@ -126,22 +126,16 @@ def _driver(plan: Plan, workers: int | None, show: Progress) -> Driver:
     return Driver(plan, Threads(plan, workers), show, strict=False)
 
 
-def _provisional(plan: Plan, wave: int) -> Plan:
-    """A plan that decides without what is not measured from a wave on, filed so that it is never taken for the real one."""
-    state = [(p.key, [plan.store.record(plan.signals(n, p)) for n in plan.measure]) for p in plan.partitions]
-    measured = fingerprint("provisional", state)
-
-    def renamed(names: Mapping[str, str], after: Mapping[str, int]) -> dict[str, str]:
-        return {s: name if after[s] < wave else fingerprint(name, measured) for s, name in names.items()}
-
-    return replace(
-        plan,
-        corpus=renamed(plan.corpus, plan.reduces),
-        statistics=renamed(plan.statistics, plan.resolves),
-        selection=fingerprint(plan.selection, measured),
-        handoff=fingerprint(plan.handoff, measured),
-        lenient=True,
-    )
+def _provisional(plan: Plan, level: int) -> Plan:
+    """A plan that decides without what is not measured from a level on, filed so that it is never taken for the real one."""
+    measured = plan.every(Kind.MEASURE)
+    state = [(p.key, [plan.store.record(plan.signals(t.stage, p)) for t in measured]) for p in plan.partitions]
+    filed = fingerprint("provisional", state)
+    tasks = dict(plan.tasks)
+    for name, task in tasks.items():
+        if task.kind in (Kind.SELECT, Kind.WRITE) or (task.kind in TOGETHER and task.level >= level):
+            tasks[name] = replace(task, fingerprint=fingerprint(task.fingerprint, filed))
+    return replace(plan, tasks=tasks, allow_unmeasured=True)
 
 
 def _ingested(base: RunRecord) -> dict[str, Any]:

@@ -24,7 +24,7 @@ RANGE = re.compile(r"(\d+)\s*(?:\.\.\s*(\d+))?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many actors carry out the tasks of a wave: `least` from the start, `most` while tasks wait."""
+    """How many actors carry out the tasks of a level: `least` from the start, `most` while tasks wait."""
 
     least: int
     most: int

@@ -1,4 +1,4 @@
-"""The run: carry out the plan wave by wave, account for every row, stop where a guard says so, write the hand-off."""
+"""The run: carry out the plan level by level, account for every row, stop where a guard says so, write the hand-off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from winnow.pipelines.engine import work
+from winnow.pipelines.engine import worker
 from winnow.pipelines.engine.accounting import (
     added,
     check_damage,
@@ -27,6 +27,7 @@ from winnow.pipelines.engine.execute import Executor, Local, RunError, Shared
 from winnow.pipelines.engine.failures import in_folder, swept
 from winnow.pipelines.engine.handoff import read_manifest
 from winnow.pipelines.engine.heartbeat import Heartbeat
+from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.kernels import announce
 from winnow.pipelines.engine.known_inputs import remember
 from winnow.pipelines.engine.on_ray import OnRay
@@ -39,7 +40,8 @@ from winnow.pipelines.engine.shared_ids import shared_ids, sharing
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.stored import SHARDS, forget
 from winnow.pipelines.engine.tasklog import Entry, TaskLog
-from winnow.pipelines.selection.statistics import Question, tell
+from winnow.pipelines.engine.tasks import Kind
+from winnow.pipelines.selection.statistics import StatisticRequest, compute_statistics
 from winnow.stages.stage import Terminal
 from winnow.tokenize.shard import Manifest
 from winnow.tokenize.writer import write_manifest
@@ -118,10 +120,10 @@ def _check(plan: Plan, accounting: Mapping[str, Any], parts: Sequence[Mapping[st
 
 def check_texts(plan: Plan, executor: Executor) -> None:
     """Raises RunError where the selection keeps documents whose text an earlier run of the folder gave up."""
-    freed = plan.store.read_json(plan.freed)
-    if freed is None or plan.selection in freed["keeps"]:
+    purged = plan.store.read_json(plan.purged)
+    if purged is None or plan.selection in purged["keeps"]:
         return
-    lost = sum(executor.run(work.textless, [(p.index,) for p in plan.partitions], True))
+    lost = sum(executor.run(worker.missing_text, [(p,) for p in plan.partitions], True))
     if lost:
         raise RunError(
             f"{plan.store.root}: {lost:,} documents that this selection keeps have no text any more, because an earlier run "
@@ -147,103 +149,101 @@ class Driver:
 
     def run(self) -> dict[str, Any]:
         """Everything that the plan still lacks."""
-        for wave in range(self.plan.last_wave + 1):
-            self._measure(wave)
-            if wave == 0:
+        for level in range(self.plan.last_level + 1):
+            self._measure(level)
+            if level == 0:
                 ingested = self._ingested()
-            self._check_wave(wave)
-            self.conclude(wave)
-            self._check_together(wave)
+            self._check_measured()
+            self.conclude(level)
+            self._check_together(level)
         accounting = self.select(ingested)
         check_texts(self.plan, self.executor)
         if self.plan.pipeline.terminal():
             accounting["shards"] = self._shards()
         if self.plan.pipeline.rejected == "metadata":
-            self._free()
+            self._purge()
         accounting["work"] = {"seconds": self.seconds, "rows": self.measured, "tasks": self.wall}
         accounting["wall"] = time.perf_counter() - self.started
         self._history(accounting["wall"])
         return accounting
 
-    def _measure(self, wave: int) -> None:
-        plan, nodes = self.plan, self.plan.wave(wave)
-        open_nodes = [n for n in nodes if not plan.store.exists(plan.covered(n.name))]
-        todo = [p.index for p in plan.partitions]
+    def _measure(self, level: int) -> None:
+        plan, nodes = self.plan, self.plan.measuring(level)
+        open_nodes = [n for n in nodes if not plan.done(Kind.MEASURE, n.name)]
+        todo = list(plan.partitions)
         if not open_nodes:
-            todo = [i for i in todo if wave == 0 and plan.store.record(plan.records(plan.partitions[i])) is None]
-        elif self.light or wave == 0:
-            todo = [i for i in todo if work.uncovered(plan, i, wave)]
-        stages = [n.name for n in [*(plan.pipeline.raw() if wave == 0 else []), *nodes]]
+            todo = [p for p in todo if level == 0 and plan.store.record(plan.records(p)) is None]
+        elif self.light or level == 0:
+            todo = [p for p in todo if worker.uncovered(plan, p, level)]
+        stages = [n.name for n in [*(plan.pipeline.raw() if level == 0 else []), *nodes]]
         title = (
             f"measuring {len(stages)} stages" if len(stages) > 1 else f"measuring {stages[0]}" if stages else "reading"
         )
         self.accounts = []
-        results = self.executor.run(work.measure, [(i, wave) for i in todo], resources=self._resources(todo, wave))
+        calls, takes = [(p, level) for p in todo], self._resources(todo, level)
+        results = self.executor.run(worker.measure, calls, resources=takes)
         there = len(plan.partitions) - len(todo)
-        for result in self.show.track(title, results, len(todo), there, (wave, plan.last_wave), stages):
+        for result in self.show.track(title, results, len(todo), there, (level, plan.last_level), stages):
             self._took(result)
             self.accounts.append({"index": result["index"], "stages": result["stages"]})
         for node in open_nodes:
-            plan.store.write_json(plan.covered(node.name), {"partitions": len(plan.partitions)})
+            plan.store.write_json(plan.marker(Kind.MEASURE, node.name), {"partitions": len(plan.partitions)})
 
-    def _resources(self, todo: Sequence[int], wave: int) -> Resources:
+    def _resources(self, todo: Sequence[Partition], level: int) -> Resources:
         """What a task takes that measures these partitions: the most of any stage that it has to measure. The raw stages
-        measure what is not read yet, and there every stage of the wave measures, too."""
-        plan, nodes = self.plan, self.plan.wave(wave)
-        every = together(n.resources for n in [*(plan.pipeline.raw() if wave == 0 else []), *nodes])
-        missing = together(n.resources for n in nodes if not plan.store.exists(plan.covered(n.name)))
-        if every == missing or any(plan.store.record(plan.records(plan.partitions[i])) is None for i in todo):
+        measure what is not read yet, and there every stage of the level measures, too."""
+        plan, nodes = self.plan, self.plan.measuring(level)
+        every = together(n.resources for n in [*(plan.pipeline.raw() if level == 0 else []), *nodes])
+        missing = together(n.resources for n in nodes if not plan.done(Kind.MEASURE, n.name))
+        if every == missing or any(plan.store.record(plan.records(p)) is None for p in todo):
             return every
         return missing
 
-    def _check_wave(self, wave: int) -> None:
+    def _check_measured(self) -> None:
         """The guards of stages that have just decided on every document, before anything is built on that."""
         if len(self.accounts) == len(self.plan.partitions):
             stages, by_source = added(self.plan, self.accounts)
             check_guards(self.plan, stages, by_source, self.accounts)
 
-    def conclude(self, wave: int) -> None:
-        """What needs all documents, after a wave: reduces and statistics, in the order of the stages."""
-        plan = self.plan
-        for node in plan.pipeline.measured():
-            if plan.reduces.get(node.name) == wave and not plan.store.exists(plan.reduce_done(node.name)):
-                self._reduce(node.name)
-            if plan.resolves.get(node.name) == wave and not plan.store.exists(plan.told(node.name)):
-                self._tell(node.name)
+    def conclude(self, level: int) -> None:
+        """What needs all documents, after those of a level are measured: reduces and statistics."""
+        for task in self.plan.of_level(level, Kind.REDUCE, Kind.STATISTIC):
+            if not self.plan.done(task.kind, task.stage):
+                (self._reduce if task.kind is Kind.REDUCE else self._compute_statistics)(task.stage)
 
-    def _check_together(self, wave: int) -> None:
+    def _check_together(self, level: int) -> None:
         """The guards of stages that all documents together decide, before others are measured on what they keep."""
         plan = self.plan
-        for node in plan.pipeline.measured():
-            after = max(plan.reduces.get(node.name, -1), plan.resolves.get(node.name, -1))
-            if node.clauses and after == wave < plan.last_wave:
-                calls = [(p.index, node.name) for p in plan.partitions]
-                parts = list(self.executor.run(work.account, calls, self.light))
+        for task in plan.of_level(level, Kind.DECIDE):
+            if task.step % 2 and plan.pipeline.nodes[task.stage].clauses and level < plan.last_level:
+                calls = [(p, task.stage) for p in plan.partitions]
+                parts = list(self.executor.run(worker.account, calls, self.light))
                 check_guards(plan, *added(plan, parts), parts)
 
     def _reduce(self, name: str) -> None:
-        buckets = work.buckets(self.plan, name)
+        buckets, partitions = worker.buckets(self.plan, name), Shared(self.plan.bare)
         each = max(buckets, 1) if self.light else 1  # few documents: what a stage sees of them is the greater work
-        calls = [(name, first, min(first + each, buckets), buckets) for first in range(0, buckets, each)]
+        calls = [(name, n, min(n + each, buckets), buckets, partitions) for n in range(0, buckets, each)]
         takes = replace(self.plan.pipeline.nodes[name].resources, actors=None)
-        exchanged = self.executor.run(work.exchange, calls, self.light, takes)
+        exchanged = self.executor.run(worker.exchange, calls, self.light, takes)
         for result in self.show.track(f"{name}: exchange", exchanged, len(calls)):
             self._took(result)
-        reduced = self.executor.run(work.reduce, [(name, buckets)], self.light, takes)
+        reduced = self.executor.run(worker.reduce, [(name, buckets, partitions)], self.light, takes)
         for result in self.show.track(f"{name}: reduce", reduced, 1):
             self._took(result)
 
-    def _tell(self, name: str) -> None:
+    def _compute_statistics(self, name: str) -> None:
         """The statistics that a stage's clauses compare with."""
         plan = self.plan
 
-        def ask(questions: Sequence[Question]) -> Iterable[Any]:
-            shared = Shared(questions)
-            calls = [(name, p.index, shared) for p in plan.partitions]
-            return self.show.track(f"{name}: statistics", self.executor.run(work.tell, calls, self.light), len(calls))
+        def ask(requests: Sequence[StatisticRequest]) -> Iterable[Any]:
+            shared = Shared(requests)
+            calls = [(p, name, shared) for p in plan.partitions]
+            results = self.executor.run(worker.count, calls, self.light)
+            return self.show.track(f"{name}: statistics", results, len(calls))
 
-        told = tell(plan.pipeline.nodes[name], ask)
-        plan.store.write_json(plan.told(name), {column: figures.json() for column, figures in told.items()})
+        found = compute_statistics(plan.pipeline.nodes[name], ask)
+        plan.store.write_json(plan.statistics(name), {column: figures.json() for column, figures in found.items()})
 
     def _ingested(self) -> dict[str, Any]:
         """Accounts of everything before the documents, from the parts' records; guards on failures and wipe-outs."""
@@ -280,8 +280,8 @@ class Driver:
             _check(plan, accounting)
             return accounting
         shared = shared_ids(plan, self.executor, self.light)
-        calls = [(p.index,) for p in plan.partitions]
-        results = list(self.show.track("selection", self.executor.run(work.select, calls, self.light), len(calls)))
+        calls = [(p,) for p in plan.partitions]
+        results = list(self.show.track("selection", self.executor.run(worker.select, calls, self.light), len(calls)))
         results.sort(key=lambda r: int(r["index"]))
         stages, by_source = added(plan, results)
         stages = {**ingested["stages"], **stages}
@@ -298,7 +298,8 @@ class Driver:
             raise RunError(
                 f"rows do not reconcile: {ingested['documents']} documents ingested, {accounting['documents']} decided"
             )
-        accounting["reports"] = {name: plan.store.read_json(plan.reduce_done(name))["report"] for name in plan.reduces}
+        reduced = plan.every(Kind.REDUCE)
+        accounting["reports"] = {t.stage: plan.store.read_json(plan.marker(t.kind, t.stage))["report"] for t in reduced}
         accounting["groups"] = joined(ingested["groups"], grouped(plan, results))
         accounting["reports"] |= audits(plan, accounting["groups"])
         if len(shared):
@@ -310,7 +311,7 @@ class Driver:
     def _shards(self) -> dict[str, Any]:
         plan, manifest = self.plan, read_manifest(self.plan.store, self.plan.shards)
         if manifest is None or self.shards:
-            shards = work.plan_shards(plan)
+            shards = worker.plan_shards(plan)
             there = [] if manifest is None else [entry.model_dump() for entry in manifest.shards]
             entries = []
             if len(there) == len(shards):  # the first brings what is no shard, such as the tokenizer
@@ -321,7 +322,8 @@ class Driver:
             node = plan.pipeline.terminal()
             assert node is not None and isinstance(node.stage, Terminal)
             takes = replace(node.resources, actors=None)
-            results = self.executor.run(work.write_shard, [(s,) for s in shards], self.light, takes)
+            partitions = Shared(plan.bare)
+            results = self.executor.run(worker.write_shard, [(s, partitions) for s in shards], self.light, takes)
             for result in self.show.track("shards", results, len(shards)):
                 self._took(result)
                 entries.append(result["entry"])
@@ -338,20 +340,19 @@ class Driver:
             self.measured[name] = self.measured.get(name, 0) + rows
         self.show.rows(result["rows"])
 
-    def _free(self) -> None:
+    def _purge(self) -> None:
         """Give up the text of documents that no selection of the folder keeps, as `rejected: metadata` asks."""
         plan = self.plan
-        keeps = (plan.store.read_json(plan.freed) or {}).get("keeps", [])
-        calls = [
-            (p.index, keeps) for p in plan.partitions if "freed" not in (plan.store.record(plan.documents(p)) or {})
-        ]
+        keeps = (plan.store.read_json(plan.purged) or {}).get("keeps", [])
+        calls = [(p, keeps) for p in plan.partitions if "freed" not in (plan.store.record(plan.documents(p)) or {})]
         if plan.selection not in keeps:
             keeps = [plan.selection, *shown_selections(plan)]
-            calls = [(p.index, keeps) for p in plan.partitions]
+            calls = [(p, keeps) for p in plan.partitions]
         if calls:
-            for _ in self.show.track("free rejected text", self.executor.run(work.free, calls, self.light), len(calls)):
+            results = self.executor.run(worker.purge, calls, self.light)
+            for _ in self.show.track("purge rejected text", results, len(calls)):
                 pass
-            plan.store.write_json(plan.freed, {"keeps": keeps})
+            plan.store.write_json(plan.purged, {"keeps": keeps})
 
     def _history(self, wall: float) -> None:
         """Seconds and rows of each stage in this folder, for the next plan's prediction and the report."""

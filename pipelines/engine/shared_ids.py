@@ -5,6 +5,7 @@ Found once for what is read, by hashes of all ids, and kept; each selection then
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import polars as pl
 import pyarrow as pa
 
 from winnow.filters.noise import hashes
-from winnow.pipelines.engine.execute import Executor
+from winnow.pipelines.engine.execute import Executor, Shared
+from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import fingerprint
 
@@ -29,19 +31,19 @@ def shared_ids(plan: Plan, executor: Executor, light: bool) -> pa.Table:
     """A row for each document whose id another one has: `id`, `partition` (its index) and `row` among its documents."""
     part = f"ids/{fingerprint(plan.ingest, [p.key for p in plan.partitions])}"
     if plan.store.record(part) is None:
-        buckets = max(1, -(-sum(_documents(plan, n) for n in range(len(plan.partitions))) // BUCKET))
-        found = executor.run(same_ids, [(bucket, buckets) for bucket in range(buckets)], light)
+        buckets, partitions = max(1, -(-sum(_documents(plan, p) for p in plan.partitions) // BUCKET)), Shared(plan.bare)
+        found = executor.run(same_ids, [(bucket, buckets, partitions) for bucket in range(buckets)], light)
         table = pa.concat_tables([_SCHEMA.empty_table(), *found])
         plan.store.write(part, table.sort_by([(name, "ascending") for name in _SCHEMA.names]).combine_chunks())
     return plan.store.read(part)
 
 
-def same_ids(plan: Plan, bucket: int, buckets: int) -> pa.Table:
+def same_ids(plan: Plan, bucket: int, buckets: int, partitions: Sequence[Partition]) -> pa.Table:
     """A task: the documents of shared ids among those whose hash falls into a bucket."""
     parts: list[tuple[Any, Any, Any]] = []
-    for partition in plan.partitions:
-        if _documents(plan, partition.index):
-            hashed = hashes(_ids(plan, partition.index), 0)
+    for partition in partitions:
+        if _documents(plan, partition):
+            hashed = hashes(_ids(plan, partition), 0)
             rows = np.flatnonzero(hashed % np.uint64(buckets) == bucket)
             parts.append((hashed[rows], np.full(len(rows), partition.index, np.int32), rows))
     if not parts:
@@ -56,7 +58,7 @@ def same_ids(plan: Plan, bucket: int, buckets: int) -> pa.Table:
     names = [pa.array([], pa.string())]
     for index in np.unique(indices[chosen]):
         mine = rows[chosen][indices[chosen] == index]
-        names.append(_ids(plan, int(index)).take(pa.array(mine)).cast(pa.string()).combine_chunks())
+        names.append(_ids(plan, partitions[index]).take(pa.array(mine)).cast(pa.string()).combine_chunks())
     frame = pl.DataFrame(
         {"id": pl.from_arrow(pa.chunked_array(names)), "partition": indices[chosen], "row": rows[chosen]}
     )
@@ -82,10 +84,10 @@ def sharing(plan: Plan, table: pa.Table) -> dict[str, Any]:
     }
 
 
-def _documents(plan: Plan, index: int) -> int:
-    record = plan.store.record(plan.records(plan.partitions[index]))
+def _documents(plan: Plan, partition: Partition) -> int:
+    record = plan.store.record(plan.records(partition))
     return int(record["documents"]) if record else 0
 
 
-def _ids(plan: Plan, index: int) -> pa.ChunkedArray[Any]:
-    return plan.store.read(plan.documents(plan.partitions[index]), ["id"]).column(0)
+def _ids(plan: Plan, partition: Partition) -> pa.ChunkedArray[Any]:
+    return plan.store.read(plan.documents(partition), ["id"]).column(0)

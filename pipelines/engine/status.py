@@ -75,9 +75,9 @@ def show(said: Mapping[str, Any], console: Console) -> None:
     if said["state"] in ("failed", "stopped"):
         line(str(said["sentence"]))
     if said["step"] and said["state"] != "done":
-        wave = f"wave {said['wave'] + 1} of {said['waves']}, " if said["wave"] is not None else ""
+        level = f"level {said['level'] + 1} of {said['levels']}, " if said["level"] is not None else ""
         left = f", about {_span(said['seconds_left'])} left in this step" if said["seconds_left"] is not None else ""
-        line(f"{wave}{said['step']}: {said['done']:,} of {said['total']:,} tasks{left}")
+        line(f"{level}{said['step']}: {said['done']:,} of {said['total']:,} tasks{left}")
     if said["records"]:
         line(f"{said['records']:,} records read at {said['records_per_second']:,.0f}/s")
     if said["rows"]:

@@ -115,6 +115,11 @@ class Store:
         """Whether a file of that name exists."""
         return bool(self.fs.exists(self.path(name)))
 
+    def names(self, folder: str) -> set[str]:
+        """Names of what a folder holds; none where there is no such folder."""
+        path = self.path(folder)
+        return {n.rpartition("/")[2] for n in self.fs.ls(path, detail=False)} if self.fs.exists(path) else set()
+
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""
         if self.exists(name):

@@ -14,7 +14,7 @@ from winnow.pipelines.engine.handoff import manifest_name, read_manifest
 from winnow.pipelines.engine.ledger import listed
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import Store, StoreError
-from winnow.stages.stage import Corpus
+from winnow.pipelines.engine.tasks import Kind
 from winnow.tokenize.shard import Manifest
 
 INGEST, SELECTION, SHARDS, SHOWN = "@ingest", "@selection", "@shards", "@shown"
@@ -62,8 +62,8 @@ def forget(plan: Plan, found: Sequence[Fault]) -> None:
         if step == INGEST:
             for key in keys:
                 store.remove(f"records/{plan.ingest}/{key}.json")
-            if any(fault.file == plan.freed for fault in mine):
-                store.write_json(plan.freed, {"keeps": []})  # texts are looked at before anything relies on them
+            if any(fault.file == plan.purged for fault in mine):
+                store.write_json(plan.purged, {"keeps": []})  # texts are looked at before anything relies on them
         elif step == SELECTION:
             store.remove(plan.selection_done)
         elif step == SHOWN:
@@ -82,12 +82,12 @@ def _forget_stage(plan: Plan, step: str, mine: Sequence[Fault]) -> None:
         if fault.key:
             store.remove(f"{fault.file.rpartition('.')[0]}.json")
     if any(fault.file.startswith("signals/") for fault in mine):
-        store.remove_all(f"signals/{step}/{plan.measure[step]}/covers-*.json")
+        store.remove_all(f"{plan.task(Kind.MEASURE, step).folder}/covers-*.json")
     if any(fault.file.startswith("corpus/") for fault in mine):
-        store.remove(plan.reduce_done(step))
-        store.remove_all(f"corpus/{step}/{plan.corpus[step]}/exchange-*")
+        store.remove(plan.marker(Kind.REDUCE, step))
+        store.remove_all(f"{plan.task(Kind.EXCHANGE, step).folder}/exchange-*")
     if any(fault.file.startswith("statistics/") for fault in mine):
-        store.remove(plan.told(step))
+        store.remove(plan.statistics(step))
 
 
 def _ingest(plan: Plan, strict: bool) -> Iterator[Fault]:
@@ -99,28 +99,24 @@ def _ingest(plan: Plan, strict: bool) -> Iterator[Fault]:
     folders = [f"documents/{plan.ingest}", *(f"signals/{n.name}/{plan.ingest}" for n in plan.pipeline.raw())]
     for folder in folders if keys else ():
         yield from _parts(plan.store, INGEST, folder, keys, strict)
-    yield from _json(plan.store, INGEST, plan.freed)
+    yield from _json(plan.store, INGEST, plan.purged)
 
 
 def _stages(plan: Plan, strict: bool) -> Iterator[Fault]:
     """What documents' stages measured and what their reduces wrote; of those that are not done what they have so far."""
-    keys = [p.key for p in plan.partitions]
-    for node in plan.pipeline.measured():
-        if node.name in plan.measure:
-            covers = plan.covered(node.name)
-            yield from _json(plan.store, node.name, covers)
-            folder, done = covers.rpartition("/")[0], plan.store.exists(covers)
-            yield from _parts(plan.store, node.name, folder, keys, strict, required=done)
-        if isinstance(node.stage, Corpus):
-            done_name = plan.reduce_done(node.name)
-            yield from _json(plan.store, node.name, done_name)
-            folder, done = done_name.rpartition("/")[0], plan.store.exists(done_name)
-            there = listed(plan.store.fs, plan.store.path(folder))
-            exchanged = [] if done else [n.removesuffix(".json") for n in there if n.startswith("exchange-")]
-            wanted = keys if done else [n for n in exchanged if f"{n}.json" in there]
-            yield from _parts(plan.store, node.name, folder, wanted, strict, required=done)
-    for name in plan.statistics:
-        yield from _json(plan.store, name, plan.told(name))
+    store, keys = plan.store, [p.key for p in plan.partitions]
+    for task in plan.tasks.values():
+        if task.kind not in (Kind.MEASURE, Kind.REDUCE, Kind.STATISTIC):
+            continue
+        name = plan.marker(task.kind, task.stage)
+        yield from _json(store, task.stage, name)
+        if task.kind is Kind.STATISTIC:
+            continue
+        done, wanted = store.exists(name), keys
+        if task.kind is Kind.REDUCE and not done:
+            there = listed(store.fs, store.path(task.folder))
+            wanted = [n.removesuffix(".json") for n in there if n.startswith("exchange-") and n.endswith(".json")]
+        yield from _parts(store, task.stage, task.folder, wanted, strict, required=done)
 
 
 def _decided(plan: Plan, strict: bool) -> Iterator[Fault]:

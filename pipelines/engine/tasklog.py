@@ -1,6 +1,6 @@
 """One line per task: what it did, where, how long and with which rows; to its worker's log, and into the run's folder.
 
-A line is a JSON object of logger `winnow`: `task`, what it was about (`partition`, `source`, `wave`, `stage`, `bucket`),
+A line is a JSON object of logger `winnow`: `task`, what it was about (`partition`, `source`, `level`, `stage`, `bucket`),
 `started` (UTC), `wall` (s), `seconds` per stage, `rows` per stage (in, kept, dropped, failed), `fetched` (bytes of input, requests, retries),
 `host`, `pid`, `attempt` (from 0) and `error` (null unless it failed). Lines say when and where, so no result and no
 fingerprint ever depends on one.
@@ -36,13 +36,13 @@ Task = Callable[..., Any]
 CHUNK_LINES, CHUNK_SECONDS = 1000, 60.0
 """A chunk of the log is written after so many lines, or so long after the chunk before."""
 
-ABOUT = ("wave", "stage", "bucket")
+ABOUT = ("level", "stage", "bucket")
 
 
 def perform(plan: Plan, task: Task, call: tuple[Any, ...], attempt: int = 0) -> tuple[Any, Entry]:
     """Carries out `task(plan, *call)`; returns its result and its line, which is also logged. What the task raises goes
     through."""
-    entry = described(plan, task, call, attempt)
+    entry = described(task, call, attempt)
     begun, traffic = time.perf_counter(), PROCESS.figures()
     try:
         result = task(plan, *call)
@@ -58,28 +58,33 @@ def perform(plan: Plan, task: Task, call: tuple[Any, ...], attempt: int = 0) -> 
         entry["seconds"] = {name: round(spent, 4) for name, spent in result.get("seconds", {}).items()}
         entry["rows"] = _rows({**result.get("ingested", {}), **result.get("stages", {})})
         if result.get("ingested"):
-            entry["fetched"] = _fetched(plan.partitions[result["index"]], traffic)
+            entry["fetched"] = _fetched(next(given for given in call if isinstance(given, Partition)), traffic)
     if LOGGER.isEnabledFor(logging.INFO):
         LOGGER.info("%s", orjson.dumps(entry).decode())
     return result, entry
 
 
 def described(
-    plan: Plan, task: Task, call: tuple[Any, ...], attempt: int, error: BaseException | None = None, here: bool = True
+    task: Task, call: tuple[Any, ...], attempt: int, error: BaseException | None = None, here: bool = True
 ) -> Entry:
     """The line of a task that has done nothing yet, or of one that failed. `here`: in this process, which else is none of
     its business."""
-    entry: Entry = {"task": task.__name__}
-    for name, value in zip(list(inspect.signature(task).parameters)[1:], call, strict=False):
-        if name == "index":
-            partition = plan.partitions[value]
-            entry |= {"partition": partition.key, "source": partition.source}
-        elif name in ABOUT:
-            entry[name] = value
+    entry: Entry = {"task": task.__name__, **names(task, call)}
     where = {"host": socket.gethostname() if here else None, "pid": os.getpid() if here else None}
     done = {"wall": 0.0, "seconds": {}, "rows": {}, "fetched": {}}
     said = None if error is None else public(f"{type(error).__name__}: {first_line(error)}")
     return entry | {"started": _now()} | done | where | {"attempt": attempt, "error": said}
+
+
+def names(task: Task, call: tuple[Any, ...]) -> dict[str, Any]:
+    """What a call of a task is about."""
+    about: dict[str, Any] = {}
+    for name, value in zip(list(inspect.signature(task).parameters)[1:], call, strict=False):
+        if isinstance(value, Partition):
+            about |= {"partition": value.key, "source": value.source}
+        elif name in ABOUT:
+            about[name] = value
+    return about
 
 
 def first_line(error: BaseException) -> str:

@@ -35,7 +35,7 @@ def last_record(reference: str) -> RunRecord:
     if shown is not None:
         line += "; report, select, publish and train read the finished run that was here before"
     line += f"\nhow it ended: {why}" if why else ""
-    plan = replace(plan, partitions=read, lenient=True, unfinished=True)
+    plan = replace(plan, partitions=read, allow_unmeasured=True, unfinished=True)
     accounting: dict[str, Any] = {"stages": {}, "damage": []}
     for partition in read:
         record = plan.ingested(partition)

@@ -13,6 +13,7 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.pointers import PLANNED, open_plan, parse_reference, selections
 from winnow.pipelines.engine.store import Store, StoreError
 from winnow.pipelines.engine.stored import faults
+from winnow.pipelines.engine.tasks import Kind
 
 ALONE = ("work.json", "progress.json", PLANNED, INPUTS)
 """Files beside the selections' own that a run keeps in its folder."""
@@ -63,10 +64,10 @@ def _of_plan(plan: Plan, seen: set[str]) -> Iterator[StoreError]:
     store = plan.store
     for fault in faults(plan, strict=True):
         yield fault.error
-    covered = [] if plan.lenient else map(plan.covered, plan.measure)
-    for name in (*covered, *map(plan.reduce_done, plan.corpus), *map(plan.told, plan.statistics), plan.selection_done):
-        if not store.exists(name):
-            yield store.damaged(name, "missing")
+    for task in plan.tasks.values():
+        optional = task.kind in (Kind.WRITE, Kind.PURGE) or (plan.allow_unmeasured and task.kind is Kind.MEASURE)
+        if task.done is not None and not optional and not store.exists(task.done):
+            yield store.damaged(task.done, "missing")
     there = listed(store.fs, store.path(f"records/{plan.ingest}"))
     for partition in plan.partitions:
         part = plan.records(partition)
@@ -74,8 +75,7 @@ def _of_plan(plan: Plan, seen: set[str]) -> Iterator[StoreError]:
             yield store.damaged(f"{part}.arrow", "missing, or never finished")
     seen |= {f"records/{plan.ingest}", f"documents/{plan.ingest}"}
     seen |= {f"signals/{node.name}/{plan.ingest}" for node in plan.pipeline.raw()}
-    done = (*map(plan.covered, plan.measure), *map(plan.reduce_done, plan.corpus), plan.selection_done)
-    seen.update(name.rpartition("/")[0] for name in done)
+    seen |= {task.folder for task in plan.tasks.values() if task.kind not in (Kind.STATISTIC, Kind.DECIDE)}
 
 
 def _others(store: Store, seen: set[str]) -> Iterator[StoreError]:

@@ -15,15 +15,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from winnow.filters import noise
 from winnow.filters.edits import EDITS
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import Store, StoreError
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, compiled
-from winnow.pipelines.selection.statistics import Told, apply
+from winnow.pipelines.selection.statistics import StatisticResult, apply
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, holds, verdict
-from winnow.stages.stage import EDITED, Corpus, Measured, StageError, Terminal
+from winnow.stages.stage import EDITED, Measured, StageError
 
 MEASURED, ERROR = "_measured", "_error"
 """Columns of every signals part: whether the row was measured, and why it failed (null if it did not)."""
@@ -38,7 +40,7 @@ class Unmeasured(StageError):
 class View:
     """Rows [start, start + rows) of a partition. State: the signal tables loaded or put so far, and verdicts.
 
-    In a lenient plan a row that a stage sees but never measured is PENDING there rather than an error.
+    Where the plan allows unmeasured rows, one that a stage sees but never measured is PENDING there rather than an error.
     """
 
     def __init__(
@@ -119,18 +121,18 @@ class View:
                 return kept.slice(self.start, self.rows).combine_chunks()
         return self.documents(["id"]).get_column("id").to_arrow()
 
-    def inputs(self, clauses: Sequence[Clause], told: bool = True) -> pl.DataFrame:
-        """Everything that clauses read: signals, the document's random numbers, and (`told`) the stage's statistics."""
+    def inputs(self, clauses: Sequence[Clause], computed: bool = True) -> pl.DataFrame:
+        """Everything that clauses read: signals, the document's random numbers, and (`computed`) the stage's statistics."""
         frame = self.frame([s for clause in clauses for s in clause.signals])
-        noise = {c: s for clause in clauses if clause.draws for c, s in self._noise(clause).items()}
+        drawn = {c: s for clause in clauses if clause.draws for c, s in self._drawn(clause).items()}
         weights = {s.weight for clause in clauses for s in clause.statistics}
         if BYTES in weights:
-            noise[BYTES] = pl.Series(self._bytes())
-        frame = frame.with_columns(s.alias(c) for c, s in noise.items()) if noise else frame
+            drawn[BYTES] = pl.Series(self._bytes())
+        frame = frame.with_columns(s.alias(c) for c, s in drawn.items()) if drawn else frame
         statistics = [s for clause in clauses for s in clause.statistics]
-        if told and statistics:
+        if computed and statistics:
             stage = clauses[0].name.partition(".")[0]
-            frame = apply(statistics, self._told(stage), frame, self.hashes)
+            frame = apply(statistics, self._statistics(stage), frame, self.hashes)
         return frame
 
     def flag(self, stage: str, column: str) -> Mask:
@@ -141,17 +143,16 @@ class View:
 
     def seen(self, node: Node) -> Mask:
         """Which rows a stage sees: those that every ancestor with clauses keeps."""
-        mask = self._kept_by(self.plan.pipeline.gates(node))
-        if isinstance(node.stage, (Corpus, Terminal)):
-            for name in {signal.partition(".")[0] for signal in node.stage.reads()}:
-                mask &= ~self.flag(name, ERROR)  # what it reads failed there, and is accounted for there
-                if self.plan.lenient:
-                    mask &= self.flag(name, MEASURED)  # likewise
+        mask = self._kept_by(self.plan.filters(node.name))
+        for name in node.reads_itself():
+            mask &= ~self.flag(name, ERROR)  # what it reads failed there, and is accounted for there
+            if self.plan.allow_unmeasured:
+                mask &= self.flag(name, MEASURED)  # likewise
         return mask
 
     def needed(self, node: Node) -> Mask:
         """Which rows a stage must measure: those it sees, and those that its own signals help to choose."""
-        own, *others = (self._kept_by(gates) for gates in self.plan.pipeline.needs(node))
+        own, *others = map(self._kept_by, self.plan.task(Kind.MEASURE, node.name).filters)
         for mask in others:
             own |= mask
         return own
@@ -165,7 +166,7 @@ class View:
     def verdict(self, node: Node) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int16]]:
         """(status, index of the first failing clause) of every row at a stage; see `selection.verdict`.
 
-        Raises StageError where a row that the stage sees was never measured, unless the view is lenient.
+        Raises StageError where a row that the stage sees was never measured, unless the plan allows that.
         """
         if node.name not in self.verdicts:
             prefix = f"{node.name}."
@@ -173,13 +174,13 @@ class View:
             self.table(node.name, own)  # with MEASURED and ERROR: the part is opened once
             seen, failed = self.seen(node), self.flag(node.name, ERROR)
             measured = self.flag(node.name, MEASURED) | failed
-            if not self.plan.lenient:
+            if not self.plan.allow_unmeasured:
                 self.check_measured(node, seen, measured)
                 self.check_read(node, seen & ~failed)
-            for other in self._read(node) if self.plan.lenient else ():
+            for other in self._read(node) if self.plan.allow_unmeasured else ():
                 measured &= self.flag(other.name, MEASURED) | self.flag(other.name, ERROR)
-            told = self.tells(node)
-            self.verdicts[node.name] = verdict(self.holds(node) if told else [], seen, failed, measured & told)
+            known = self.has_statistics(node)
+            self.verdicts[node.name] = verdict(self.holds(node) if known else [], seen, failed, measured & known)
         return self.verdicts[node.name]
 
     def multiplicity(self, nodes: Sequence[Node]) -> npt.NDArray[np.float64] | None:
@@ -197,9 +198,9 @@ class View:
                 out = factor if out is None else out * factor
         return out
 
-    def tells(self, node: Node) -> bool:
+    def has_statistics(self, node: Node) -> bool:
         """Whether what a stage's clauses compare with is there: of a run that did not finish, statistics may not be."""
-        return not (self.plan.unfinished and node.statistics) or self.plan.store.exists(self.plan.told(node.name))
+        return not (self.plan.unfinished and node.statistics) or self.plan.done(Kind.STATISTIC, node.name)
 
     def decided(self) -> pl.DataFrame:
         """The finished selection of the rows: status, multiplicity, reason; of a run that did not finish what its stages
@@ -228,11 +229,11 @@ class View:
         """
         if lost := int((seen & ~measured).sum()):
             plan = self.plan
-            if node.name in plan.measure:
-                plan.store.remove(plan.covered(node.name))
-            if node.name in plan.corpus:
-                plan.store.remove(plan.reduce_done(node.name))
-                plan.store.remove_all(f"corpus/{node.name}/{plan.corpus[node.name]}/exchange-*")
+            for kind in (Kind.MEASURE, Kind.REDUCE):
+                if plan.has(kind, node.name):
+                    plan.store.remove(plan.marker(kind, node.name))
+            if plan.has(Kind.EXCHANGE, node.name):
+                plan.store.remove_all(f"{plan.task(Kind.EXCHANGE, node.name).folder}/exchange-*")
             raise Unmeasured(
                 f"{node.name}: {lost} of {int(seen.sum())} rows of partition {self.partition.key} were never measured; "
                 "run again to measure them"
@@ -241,13 +242,13 @@ class View:
     def check_read(self, node: Node, rows: Mask) -> None:
         """Refuses to decide by the signals of a later stage (the tokens) on rows where that never measured them."""
         for other in self._read(node):
-            if isinstance(other.stage, Terminal):
+            if other.writes:
                 self.check_measured(other, rows, self.flag(other.name, MEASURED) | self.flag(other.name, ERROR))
 
     def _read(self, node: Node) -> list[Node]:
         """The stages whose signals a stage's clauses and repeat read beside its own."""
         nodes = [self.plan.pipeline.nodes[name] for name in sorted(node.decides_by())]
-        return [other for other in nodes if isinstance(other.stage, Measured)]
+        return [other for other in nodes if not other.raw]
 
     def _holds(self, node: Node) -> list[Mask]:
         try:
@@ -257,10 +258,10 @@ class View:
                 f"{node.name}.keep: {_culprit(node.clauses, self)}: {' '.join(str(error).split())[:200]}"
             ) from error
 
-    def _kept_by(self, gates: Sequence[Node]) -> Mask:
+    def _kept_by(self, stages: Sequence[str]) -> Mask:
         mask = np.ones(self.rows, bool)
-        for gate in gates:
-            mask &= self.verdict(gate)[0] == KEPT
+        for stage in stages:
+            mask &= self.verdict(self.plan.pipeline.nodes[stage])[0] == KEPT
         return mask
 
     def _repeat(self, node: Node, repeat: Clause) -> npt.NDArray[np.float64]:
@@ -271,7 +272,7 @@ class View:
         except (pl.exceptions.PolarsError, ValueError, OverflowError) as error:
             raise StageError(f"{node.name}.repeat: '{repeat.text}': {' '.join(str(error).split())[:200]}") from error
         numbers = value.to_numpy() if len(value) == self.rows else np.full(self.rows, value.to_numpy()[0])
-        if self.plan.lenient:
+        if self.plan.allow_unmeasured:
             for other in self._read(node):
                 kept &= self.flag(other.name, MEASURED) | self.flag(other.name, ERROR)
         wrong = kept & ~((numbers >= 0) & np.isfinite(numbers))
@@ -284,9 +285,7 @@ class View:
             )
         return np.where(kept, numbers, 1.0)
 
-    def _noise(self, clause: Clause) -> dict[str, pl.Series]:
-        from winnow.filters import noise
-
+    def _drawn(self, clause: Clause) -> dict[str, pl.Series]:
         ids, seed = self.ids(), self.plan.pipeline.seed
         text = " ".join([clause.sql, *(s.key for s in clause.statistics)])
         drawn = {}
@@ -298,12 +297,10 @@ class View:
 
     def hashes(self, salt: str) -> npt.NDArray[np.uint64]:
         """One hash per document: of its id, with the pipeline's seed and a salt."""
-        from winnow.filters import noise
-
         return noise.hashes(self.ids(), self.plan.pipeline.seed, salt)
 
-    def _told(self, stage: str) -> dict[str, Told]:
-        return _read_told(self.plan.store, self.plan.told(stage))
+    def _statistics(self, stage: str) -> dict[str, StatisticResult]:
+        return _read_statistics(self.plan.store, self.plan.statistics(stage))
 
     def _bytes(self) -> npt.NDArray[np.int64]:
         if self.batch is not None:
@@ -315,13 +312,18 @@ class View:
 
 def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence[str], own: bool = False) -> pa.Table:
     """Columns of a stage's signals in a partition. `own`: what it measured itself, for a corpus stage not what its reduce
-    wrote. In a lenient plan a part that is not there, since the stage or its settings are new, is all unmeasured."""
+    wrote. Where the plan allows unmeasured rows, a part that is not there, since the stage or its settings are new, is all unmeasured."""
     name = plan.signals(node.name, partition) if own else plan.public(node, partition)
-    if not plan.lenient or plan.store.record(name) is not None:
+    if not plan.allow_unmeasured or plan.store.record(name) is not None:
         try:
             return plan.store.read(name, columns)
         except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError) and not plan.measured_by(node, own):
+            kind = Kind.REDUCE if node.reduces and not own else Kind.MEASURE
+            if (
+                isinstance(error.__cause__, FileNotFoundError)
+                and plan.has(kind, node.name)
+                and not plan.done(kind, node.name)
+            ):
                 raise Unmeasured(f"{node.name}: partition {partition.key} was never measured; run again") from error
             raise
     record = plan.ingested(partition)
@@ -347,8 +349,8 @@ Stretch = tuple[View, Callable[[], pa.RecordBatch]]
 
 
 @lru_cache(maxsize=64)
-def _read_told(store: Store, name: str) -> dict[str, Told]:
+def _read_statistics(store: Store, name: str) -> dict[str, StatisticResult]:
     saved = store.read_json(name)
     if saved is None:
         raise store.damaged(name, "missing: it holds the statistics of a stage")
-    return {column: Told.restore(value) for column, value in saved.items()}
+    return {column: StatisticResult.restore(value) for column, value in saved.items()}

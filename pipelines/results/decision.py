@@ -49,7 +49,7 @@ class Decision:
 def reading(run: Run) -> Run:
     """The run for those who only read it: what lacks a measurement is pending, in a provisional selection and after
     damage, and no claim is taken back."""
-    return replace(run, plan=replace(run.plan, lenient=True))
+    return replace(run, plan=replace(run.plan, allow_unmeasured=True))
 
 
 def whole(run: Run, partition: Partition) -> View:

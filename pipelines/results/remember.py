@@ -28,6 +28,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
 from winnow.pipelines.results.table import Run, RunError, open_run
 from winnow.stages.duplicate_index import MANIFEST, IndexWriter, Manifest, numbers_type, read_index
@@ -93,7 +94,7 @@ def _made_from(run: Run, node: Node) -> dict[str, Any]:
         "run": _name(run),
         "groups": sorted({p.group for p in plan.partitions if p.group}),
         "stage": node.name,
-        "measured": plan.measure[node.name],
+        "measured": plan.task(Kind.MEASURE, node.name).fingerprint,
         "selection": plan.selection,
         "digest": run.accounting["digest"],
     }

@@ -49,7 +49,7 @@ class Run(RunRecord):
         for node in plan.pipeline.nodes.values():
             name = plan.public(node, partition)
             columns = [*node.stage.signals(), *(hidden(plan, node.name) if node.edits else []), ERROR]
-            if plan.lenient and plan.store.record(name) is None:
+            if plan.allow_unmeasured and plan.store.record(name) is None:
                 empty = pl.DataFrame(read_signals(plan, node, partition, columns)).lazy()
                 parts.append(empty.select(pl.all().name.prefix(f"{node.name}.")))
             else:

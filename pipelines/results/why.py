@@ -23,7 +23,7 @@ from winnow.pipelines.results.locate import Place, places
 from winnow.pipelines.results.marked import NO_TEXT, Marked, marked
 from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
-from winnow.pipelines.selection.statistics import Told
+from winnow.pipelines.selection.statistics import StatisticResult
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.stages.stage import Measured, Screen
 
@@ -264,7 +264,7 @@ def _stage(run: Run, view: View, node: Node, decision: Decision) -> StageCheck:
     table = view.table(node.name).to_pylist()[0]
     measured = bool(table[MEASURED]) and table[ERROR] is None
     word = "passed" if status[0] == KEPT else WORDS[int(status[0])]
-    known = measured and status[0] != PENDING and view.tells(node)
+    known = measured and status[0] != PENDING and view.has_statistics(node)
     checks = []
     for number, clause in enumerate(node.clauses):
         frame = view.frame(clause.signals)
@@ -293,7 +293,7 @@ def _stage(run: Run, view: View, node: Node, decision: Decision) -> StageCheck:
 
 def _drawn(view: View, clause: Clause) -> list[str]:
     """The random numbers that a clause drew for the document."""
-    row = view.inputs([clause], told=False).row(0, named=True)
+    row = view.inputs([clause], computed=False).row(0, named=True)
     columns = {noise: f"{noise} {clause.name}" for noise in (UNIFORM, GUMBEL)}
     return [f"{noise.removeprefix('@')} {row[column]:.6f}" for noise, column in columns.items() if column in row]
 
@@ -302,13 +302,13 @@ def _resolved(run: Run, view: View, node: Node, clause: Clause) -> tuple[Resolve
     """The statistics of a clause for the document's group."""
     if not clause.statistics:
         return ()
-    saved = run.plan.store.read_json(run.plan.told(node.name))
+    saved = run.plan.store.read_json(run.plan.statistics(node.name))
     out = []
     for statistic in clause.statistics:
         group = None
         if statistic.by is not None:
             group = view.frame([statistic.by]).get_column(statistic.by).cast(pl.String)[0]
-        told = Told.restore(saved[statistic.column])
+        told = StatisticResult.restore(saved[statistic.column])
         number, meaning = next(((n, m) for g, n, m in told.groups() if g == group), (None, "its group has none"))
         out.append(Resolved(statistic.text, group, number, meaning))
     return tuple(out)

@@ -71,7 +71,7 @@ _LOCK = Lock()
 
 def population(view: View, node: Node, clauses: Sequence[Clause]) -> Population:
     """The population of a stage in a view's partition. Raises Unmeasured where it is not all measured."""
-    name = (view.plan.store.root, view.plan.told(node.name), view.partition.key, *(c.name for c in clauses))
+    name = (view.plan.store.root, view.plan.statistics(node.name), view.partition.key, *(c.name for c in clauses))
     remembered = _REMEMBERED.get(name)
     if remembered is not None:
         return remembered[0]
@@ -87,9 +87,9 @@ def population(view: View, node: Node, clauses: Sequence[Clause]) -> Population:
 def _look_up(view: View, node: Node, clauses: Sequence[Clause]) -> Population:
     seen, failed = view.seen(node), view.flag(node.name, "_error")
     measured = view.flag(node.name, "_measured")
-    if not view.plan.lenient:
+    if not view.plan.allow_unmeasured:
         view.check_measured(node, seen, measured | failed)
         view.check_read(node, seen & ~failed)
     mask = seen & measured & ~failed
-    frame = view.inputs(clauses, told=False)
+    frame = view.inputs(clauses, computed=False)
     return Population(np.packbits(mask), frame.filter(pl.Series(mask)))

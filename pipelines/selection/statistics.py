@@ -1,7 +1,8 @@
-"""Statistics that clauses compare documents with: asked of every partition in passes, told once, applied to rows.
+"""Statistics that clauses compare documents with: asked of every partition in passes, computed once, applied to rows.
 
-A pass sends `Question`s to the partitions, each answers with `Counts` for the documents that the stage sees and has
-measured, and the counts add up in any order. When a statistic is told, those whose keys hold it can be asked.
+A pass sends `StatisticRequest`s to the partitions, each answers with `PartialStatistic`s for the documents that the stage sees and has
+measured, and the counts add up in any order. When a statistic is
+computed, those whose keys hold it can be asked for.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
     from winnow.pipelines.engine.view import View
 
 Search = Quantiles | Top
-Counts = Cells | Sums
+PartialStatistic = Cells | Sums
 Hashes = Callable[[str], npt.NDArray[np.uint64]]
 """From a salt to one hash per row."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StatisticResult:
     """A statistic's figures, one per group."""
 
     kind: str
@@ -43,7 +44,7 @@ class Told:
         return {"kind": self.kind, **self.figures.json()}
 
     @classmethod
-    def restore(cls, saved: Mapping[str, Any]) -> Told:
+    def restore(cls, saved: Mapping[str, Any]) -> StatisticResult:
         """The inverse of `json`."""
         kind = str(saved["kind"])
         if kind == "top":
@@ -60,18 +61,20 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One statistic's part of a pass. `told`: the statistics that its key reads. `state`: None for moments."""
+class StatisticRequest:
+    """One statistic's part of a pass. `known`: the statistics that its key reads. `state`: None for moments."""
 
     statistic: Statistic
     clause: Clause
-    told: Mapping[str, Told]
+    known: Mapping[str, StatisticResult]
     state: State | None
 
 
-def tell(node: Node, ask: Callable[[Sequence[Question]], Iterable[list[Counts]]]) -> dict[str, Told]:
+def compute_statistics(
+    node: Node, ask: Callable[[Sequence[StatisticRequest]], Iterable[list[PartialStatistic]]]
+) -> dict[str, StatisticResult]:
     """The statistics of a stage, by column. `ask` carries one pass to every partition and gives their answers."""
-    told: dict[str, Told] = {}
+    computed: dict[str, StatisticResult] = {}
     kinds = {s.column: s.kind for s in node.statistics}
     todo = [(s, clause) for clause in node.clauses for s in clause.statistics]
     while todo:
@@ -82,10 +85,11 @@ def tell(node: Node, ask: Callable[[Sequence[Question]], Iterable[list[Counts]]]
         moments = {s.column: Sums.nothing() for s, _ in ready if s.column not in searches}
         open_ = ready
         while open_:
-            questions = [
-                Question(s, c, told, searches[s.column].state if s.column in searches else None) for s, c in open_
+            requests = [
+                StatisticRequest(s, c, computed, searches[s.column].state if s.column in searches else None)
+                for s, c in open_
             ]
-            for answers in ask(questions):
+            for answers in ask(requests):
                 for (s, _), answer in zip(open_, answers, strict=True):
                     if isinstance(answer, Sums):
                         moments[s.column] += answer
@@ -93,14 +97,14 @@ def tell(node: Node, ask: Callable[[Sequence[Question]], Iterable[list[Counts]]]
                         searches[s.column].add(answer)
             open_ = [(s, c) for s, c in open_ if s.column in searches and _another(searches[s.column])]
         for column, search in searches.items():
-            told[column] = Told(kinds[column], search.result())
+            computed[column] = StatisticResult(kinds[column], search.result())
         for column, sum_ in moments.items():
-            told[column] = Told(kinds[column], sum_.moments())
-        todo = [pair for pair in todo if pair[0].column not in told]
-    return told
+            computed[column] = StatisticResult(kinds[column], sum_.moments())
+        todo = [pair for pair in todo if pair[0].column not in computed]
+    return computed
 
 
-def count(view: View, node: Node, questions: Sequence[Question]) -> list[Counts]:
+def partial_statistics(view: View, node: Node, requests: Sequence[StatisticRequest]) -> list[PartialStatistic]:
     """A partition's answers. Raises Unmeasured where what is asked about is not measured."""
     clauses = list({c.name: c for c in node.clauses if c.statistics}.values())
     asked = population(view, node, clauses)
@@ -111,25 +115,25 @@ def count(view: View, node: Node, questions: Sequence[Question]) -> list[Counts]
             hashes[salt] = view.hashes(salt)[asked.indices(view)]
         return hashes[salt]
 
-    answers: list[Counts] = []
-    for question in questions:
-        statistic = question.statistic
-        before = [s for s in question.clause.statistics if s.column in question.told]
-        wide = apply(before, question.told, asked.frame, hashed, asked.groups)
+    answers: list[PartialStatistic] = []
+    for request in requests:
+        statistic = request.statistic
+        before = [s for s in request.clause.statistics if s.column in request.known]
+        wide = apply(before, request.known, asked.frame, hashed, asked.groups)
         keys, valid = _keys(statistic, wide)
         codes, names = asked.groups(statistic.by)
-        if question.state is None:
+        if request.state is None:
             answers.append(sums(keys, codes, names, valid=valid))
             continue
-        tied = hashed(statistic.column) if question.state.needs_hashes else None
+        tied = hashed(statistic.column) if request.state.needs_hashes else None
         weights = _weights(statistic, wide)
-        answers.append(histogram(question.state, keys, codes, names, weights=weights, hashes=tied, valid=valid))
+        answers.append(histogram(request.state, keys, codes, names, weights=weights, hashes=tied, valid=valid))
     return answers
 
 
 def apply(
     statistics: Sequence[Statistic],
-    told: Mapping[str, Told],
+    known: Mapping[str, StatisticResult],
     frame: pl.DataFrame,
     hashes: Hashes,
     grouped: Callable[[str | None], Groups] | None = None,
@@ -137,7 +141,7 @@ def apply(
     """The frame with every statistic's column: the figure of the row's group (null where it has none), or for a top
     whether the row is in it. `grouped`: the frame's groups, where they are at hand."""
     for statistic in statistics:
-        figures = told[statistic.column].figures
+        figures = known[statistic.column].figures
         codes, names = grouped(statistic.by) if grouped else groups(frame, statistic.by)
         if isinstance(figures, Boundaries):
             keys, valid = _keys(statistic, frame)

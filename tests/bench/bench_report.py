@@ -25,6 +25,7 @@ from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan, make_plan
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.store import BATCH_ROWS, Store
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.view import ERROR, MEASURED, View
 from winnow.pipelines.selection.verdict import DROPPED, KEPT
 from winnow.stages.stage import DOCUMENT_SCHEMA
@@ -52,10 +53,10 @@ def write_run(folder: Path, documents: int) -> None:
     texts = [" ".join(dice.choice(WORDS, int(n))) for n in dice.integers(80, 600, 200)]
     for partition in plan.partitions:
         write_partition(plan, partition, min(ROWS, documents - partition.index * ROWS), texts, dice)
-    for name in plan.measure:
-        store.write_json(plan.covered(name), {"partitions": len(plan.partitions)})
-    for name in plan.reduces:
-        store.write_json(plan.reduce_done(name), {"documents": documents, "report": {}})
+    for task in plan.every(Kind.MEASURE):
+        store.write_json(plan.marker(task.kind, task.stage), {"partitions": len(plan.partitions)})
+    for task in plan.every(Kind.REDUCE):
+        store.write_json(plan.marker(task.kind, task.stage), {"documents": documents, "report": {}})
     store.write_json(f"{plan.shards}/manifest.json", {"digest": "0" * 64, "shards": []})
     run(RECIPE, [paths], folder=store.root, local=True, progress=Progress(quiet=True))
 

@@ -33,6 +33,7 @@ from winnow.pipelines.engine.pointers import set_current
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.run import Driver
 from winnow.pipelines.engine.store import BATCH_ROWS, Store, fingerprint
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.table import open_run
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
@@ -70,8 +71,8 @@ def make(folder: Path, documents: int, partitions: int) -> Plan:
     plan = plan_over(load_pipeline(declaration), store, keys)
     with Threads(plan) as threads:
         results = list(threads.run(_write, [(n, documents // partitions) for n in range(partitions)]))
-        for name in plan.measure:
-            store.write_json(plan.covered(name), {"partitions": partitions})
+        for task in plan.every(Kind.MEASURE):
+            store.write_json(plan.marker(task.kind, task.stage), {"partitions": partitions})
         stages, by_source = added(plan, results)
         ingested = {"stages": stages, "by_source": by_source, "groups": {}, "damage": [], "documents": documents}
         Driver(plan, threads, Progress(quiet=True), strict=False).select(ingested)

@@ -42,7 +42,7 @@ def finish(recipe: Path, folder: Path, workers: int) -> None:
 def digests(folder: Path) -> tuple[str, str]:
     """Digests of the selection and of the shards."""
     last = json.loads((folder / "run.json").read_text("utf-8"))
-    selection = json.loads((folder / "selection" / last["plan"]["selection"] / "done.json").read_text("utf-8"))
+    selection = json.loads((folder / "selection" / last["plan"]["tasks"]["select"][0] / "done.json").read_text("utf-8"))
     manifest = json.loads((folder / last["shards"] / "manifest.json").read_text("utf-8"))
     return selection["digest"], manifest["digest"]
 

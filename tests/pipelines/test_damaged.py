@@ -15,6 +15,7 @@ import pytest
 import winnow
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.table import open_run
 
 Prose = Callable[..., str]
@@ -79,8 +80,8 @@ REMOVED = (
 def test_what_is_missing_or_cut_is_made_again(run: Path, command: Any, pattern: str, cut: bool) -> None:
     before, digest = parts(run), open_run(run).accounting["digest"]
     own = open_run(run).plan
-    pattern = pattern.replace("selection/*", f"selection/{own.selection}").replace("shards/*", f"shards/{own.handoff}")
-    path = run / own.covered("shards") if "covers" in pattern else one(run, pattern)
+    pattern = pattern.replace("selection/*", f"selection/{own.selection}").replace("shards/*", own.shards)
+    path = run / own.marker(Kind.MEASURE, "shards") if "covers" in pattern else one(run, pattern)
     if path.is_dir():
         if cut:
             pytest.skip("folders are not cut")
@@ -155,9 +156,7 @@ def test_a_flipped_bit_anywhere_is_noticed_by_who_reads_it(
 ) -> None:
     dice = random.Random(pattern)
     own = open_run(run).plan
-    pattern_ = pattern.replace("selection/*", f"selection/{own.selection}").replace(
-        "shards/*/", f"shards/{own.handoff}/"
-    )
+    pattern_ = pattern.replace("selection/*", f"selection/{own.selection}").replace("shards/*/", f"{own.shards}/")
     asked = {
         "select": ["select", run, "--set", "stages.rules.keep=word_count >= 31"],
         "inspect": ["inspect", run],

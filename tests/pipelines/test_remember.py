@@ -19,6 +19,7 @@ import pytest
 
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.remember import remember
 from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
@@ -75,7 +76,7 @@ def test_a_later_run_drops_what_an_earlier_one_kept(tmp_path: Path) -> None:
         )
         assert (row["stage"], row["clause"]) == ("dedup", "dedup.copy")
     assert {i for i, row in rows.items() if row["known"]} == {identity(i) for i in ("b1", "b1x", "b2")}
-    report = b.plan.store.read_json(b.plan.reduce_done("dedup"))["report"]
+    report = b.plan.store.read_json(b.plan.marker(Kind.REDUCE, "dedup"))["report"]
     assert report == {"documents": 7, "clusters": 3, "duplicates": 4, "largest": 3, "known": 3}
     assert b.accounting["stages"]["dedup"]["dropped"] == {"dedup.copy": 4}
 
@@ -150,8 +151,9 @@ def test_another_index_compares_again_and_measures_nothing_anew(tmp_path: Path) 
     assert not any(row["known"] for row in table(before).values()) and len(kept(before)) == 5
     remember(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
     assert go(declaration).accounting["kept"] == 3
-    assert open_run(before.folder).plan.measure == before.plan.measure
-    assert open_run(before.folder).plan.corpus != before.plan.corpus
+    now, then = open_run(before.folder).plan, before.plan
+    assert now.task(Kind.MEASURE, "dedup").fingerprint == then.task(Kind.MEASURE, "dedup").fingerprint
+    assert now.task(Kind.REDUCE, "dedup").fingerprint != then.task(Kind.REDUCE, "dedup").fingerprint
     assert go(declaration).did_nothing
     shutil.rmtree(tmp_path / "known")
     (tmp_path / "known").mkdir()

@@ -21,6 +21,7 @@ import winnow
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import Local, RunError
 from winnow.pipelines.engine.heartbeat import STALE_SECONDS, WRITE_SECONDS, Heartbeat, is_stale
+from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.on_ray import OnRay
 from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.progress import Progress
@@ -142,7 +143,7 @@ def test_status_of_a_run_on_object_storage(recipe: Path, s3: None) -> None:
 
 def test_every_task_has_a_line(recipe: Path) -> None:
     run = go(recipe)
-    read = [line for line in lines(recipe.parent / "run") if line["task"] == "measure" and line["wave"] == 0]
+    read = [line for line in lines(recipe.parent / "run") if line["task"] == "measure" and line["level"] == 0]
     assert sorted(line["partition"] for line in read) == sorted(p.key for p in run.plan.partitions)
     assert sum(line["rows"]["docs"]["in"] for line in read) == 241
     assert sum(line["fetched"]["bytes"] for line in read) == sum(f.stat().st_size for f in recipe.parent.glob("in/*"))
@@ -157,16 +158,16 @@ def test_every_task_has_a_line(recipe: Path) -> None:
 def test_a_task_that_fails_has_a_line_too(ray_session: None, recipe: Path) -> None:
     plan = make_plan(load_pipeline(recipe), Store(str(recipe.parent / "run")))
 
-    def refuse(plan: Any, index: int, wave: int) -> None:
-        raise StageError(f"no more in wave {wave}")
+    def refuse(table: Any, partition: Partition, level: int) -> None:
+        raise StageError(f"no more in level {level}")
 
     entries: list[Entry] = []
     for executor in (Local(plan, entries.append), OnRay(plan, None, took=entries.append)):
-        with pytest.raises(StageError, match="no more in wave 7"), executor:
-            list(executor.run(refuse, [(2, 7)]))
+        with pytest.raises(StageError, match="no more in level 7"), executor:
+            list(executor.run(refuse, [(plan.partitions[2], 7)]))
     for entry in entries:
-        assert entry["error"] == "StageError: no more in wave 7"
-        assert (entry["task"], entry["partition"], entry["wave"]) == ("refuse", plan.partitions[2].key, 7)
+        assert entry["error"] == "StageError: no more in level 7"
+        assert (entry["task"], entry["partition"], entry["level"]) == ("refuse", plan.partitions[2].key, 7)
     assert len(entries) == 2
 
 

@@ -21,7 +21,7 @@ from winnow.pipelines.results.publish.licence import Licence
 from winnow.pipelines.results.publish.limits import limits
 from winnow.pipelines.results.publish.privacy import cut
 from winnow.pipelines.results.table import Run
-from winnow.pipelines.selection.statistics import Told
+from winnow.pipelines.selection.statistics import StatisticResult
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 
 SIZES = [(10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"), (10**7, "10M"), (10**8, "100M")]
@@ -180,14 +180,14 @@ def _figures_of(run: Run, node: Node) -> dict[str, str]:
     """Clause -> the quantiles, means and boundaries that it compared documents with."""
     if not node.statistics:
         return {}
-    saved = run.plan.store.read_json(run.plan.told(node.name)) or {}
+    saved = run.plan.store.read_json(run.plan.statistics(node.name)) or {}
     out = {}
     for clause in node.clauses:
         told = [(statistic, saved[statistic.column]) for statistic in clause.statistics if statistic.column in saved]
         figures = [
             f"{statistic.text or statistic.kind}{f' of {group}' if group is not None else ''} = {number:.6g} ({what})"
             for statistic, figure in told
-            for group, number, what in Told.restore(figure).groups()
+            for group, number, what in StatisticResult.restore(figure).groups()
         ]
         out[clause.name] = "; ".join(figures)
     return out

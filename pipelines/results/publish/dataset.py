@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.work import textless
+from winnow.pipelines.engine.worker import missing_text
 from winnow.pipelines.results.masks import masked
 from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, reasons
@@ -75,7 +75,7 @@ class Counts:
 def count(run: Run) -> Counts:
     """Count the selection, as a rule without reading any text. Raises RunError where the parts and the accounting differ,
     where the selection is provisional, or where the text of a kept document was given up."""
-    if run.plan.lenient:
+    if run.plan.allow_unmeasured:
         name = f" --selection {run.name}" if run.name else ""
         raise RunError(
             f"{run.folder}: the selection is provisional: clauses let documents in that were never measured; "
@@ -240,7 +240,7 @@ def _freed(run: Run, partition: Partition) -> bool:
 
 def _check_texts(run: Run) -> None:
     """Raises RunError where a document is kept whose text another selection gave up."""
-    lost = sum(textless(run.plan, p.index) for p in run.plan.partitions if _freed(run, p))
+    lost = sum(missing_text(run.plan, p) for p in run.plan.partitions if _freed(run, p))
     if lost:
         raise RunError(
             f"{run.folder}: {lost:,} kept documents have no text any more, because a run with another selection had "

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from winnow.pipelines.results.report.threshold import Curve
     from winnow.pipelines.results.table import Run
     from winnow.pipelines.selection.clause import Clause
-    from winnow.pipelines.selection.statistics import Told
+    from winnow.pipelines.selection.statistics import StatisticResult
 
 
 SHOWN_HOSTS = 15
@@ -52,7 +52,7 @@ SHOWN_HOSTS = 15
 
 def collect(run: Run) -> Figures:
     """The figures of a finished run. Raises RunError where its parts contradict its accounting."""
-    if run.plan.lenient:
+    if run.plan.allow_unmeasured:
         run = reading(run)
     figures = told(run)
     counts, drawing = Counts(run.plan.pipeline, figures), Drawing(run)
@@ -69,7 +69,7 @@ def collect(run: Run) -> Figures:
 
 def _figures(
     run: Run,
-    statistics: dict[str, dict[str, Told]],
+    statistics: dict[str, dict[str, StatisticResult]],
     counts: Counts,
     drawing: Drawing,
     before: Records,
@@ -169,7 +169,7 @@ def _signals(run: Run, counts: Counts) -> Iterator[Signal]:
         )
 
 
-def _statistics(run: Run, told: dict[str, dict[str, Told]]) -> Iterator[Statistic]:
+def _statistics(run: Run, told: dict[str, dict[str, StatisticResult]]) -> Iterator[Statistic]:
     for node in run.plan.pipeline.measured():
         for clause in node.clauses:
             for statistic in clause.statistics:

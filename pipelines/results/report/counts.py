@@ -11,7 +11,7 @@ import pyarrow as pa
 from winnow.pipelines.results.report.figures import Amount, Failure
 from winnow.pipelines.results.report.sketch import Sketch
 from winnow.pipelines.results.report.threshold import Counter
-from winnow.pipelines.selection.statistics import Told
+from winnow.pipelines.selection.statistics import StatisticResult
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.declaration import Pipeline
@@ -25,17 +25,17 @@ MOST_CAUSES = 1_000
 COMPARED = ("<", "<=", ">", ">=")
 
 
-def told(run: Run) -> dict[str, dict[str, Told]]:
+def told(run: Run) -> dict[str, dict[str, StatisticResult]]:
     """Stage -> column -> what its clauses' statistics came to."""
     out = {}
     for node in run.plan.pipeline.measured():
         if node.statistics:
-            saved = run.plan.store.read_json(run.plan.told(node.name)) or {}
-            out[node.name] = {column: Told.restore(value) for column, value in saved.items()}
+            saved = run.plan.store.read_json(run.plan.statistics(node.name)) or {}
+            out[node.name] = {column: StatisticResult.restore(value) for column, value in saved.items()}
     return out
 
 
-def compared(clause: Clause, figures: Mapping[str, Told]) -> tuple[str, float] | None:
+def compared(clause: Clause, figures: Mapping[str, StatisticResult]) -> tuple[str, float] | None:
     """The operator and the number that a clause compares its one signal with: as declared, or the one figure that a
     statistic over all documents came to. None where it does something else."""
     if clause.number is not None and clause.operator in COMPARED:
@@ -54,7 +54,7 @@ class Counts:
     """State: the counts. `integer`: of every numeric signal, whether it is one. `counters`: of every clause that compares
     one signal with one number; `judges`: those clauses, with their stages, by that signal."""
 
-    def __init__(self, pipeline: Pipeline, told: Mapping[str, Mapping[str, Told]]) -> None:
+    def __init__(self, pipeline: Pipeline, told: Mapping[str, Mapping[str, StatisticResult]]) -> None:
         self.amounts: dict[tuple[str, str], Amount] = defaultdict(Amount)  # (stage, kept | failed | clause)
         self.sketches: dict[str, Sketch] = {}
         self.integer: dict[str, bool] = {}

@@ -32,7 +32,7 @@ class Stretch(View):
     """Consecutive partitions of one source. State: as of a view; `records` are those that became its documents.
 
     `all_records` has every record, in order, whatever became of it. Reading one changes nothing in the run: rows that
-    were never measured are an error, unless the plan is lenient.
+    were never measured are an error, unless the plan allows them.
     """
 
     def __init__(self, plan: Plan, partitions: Sequence[Partition], all_records: pl.DataFrame) -> None:

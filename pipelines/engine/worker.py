@@ -1,4 +1,5 @@
-"""What runs on a worker. Every task is a pure function of the plan and an index; running one twice does no harm."""
+"""What runs on a worker. Every task is a pure function of the plan's table and what it is given beside it, such as a
+partition; running one twice does no harm."""
 
 from __future__ import annotations
 
@@ -22,23 +23,24 @@ from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.parts import PartView
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import BATCH_ROWS
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.texts import Stretches
 from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View, read_signals
-from winnow.pipelines.selection.statistics import Counts, Question, count
+from winnow.pipelines.selection.statistics import PartialStatistic, StatisticRequest, partial_statistics
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
-from winnow.stages.stage import EDITED, Corpus, Map, Measured, StageError, Terminal
+from winnow.stages.stage import EDITED, Corpus, Measured, StageError, Terminal
 
 SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})
 """The decision on every document, row-aligned. `reason`: the first, in the order of the stages, for which it is not kept,
 as its number in `selection.verdict.reasons`; -1 where it is. Value and threshold follow from it and the signals."""
 
 
-def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
-    """Ingest a partition if it is not there yet, and measure every stage of the wave on it, reading its text once."""
+def measure(plan: Plan, partition: Partition, level: int) -> dict[str, Any]:
+    """Ingest a partition if it is not there yet, and measure every stage of the level on it, reading its text once."""
     started = time.perf_counter()
-    partition, tally, accounts = plan.partitions[index], Tally(), Tally()
+    tally, accounts = Tally(), Tally()
     record = plan.store.record(plan.records(partition))
-    nodes = [n for n in plan.wave(wave) if record is None or not plan.store.exists(plan.covered(n.name))]
+    nodes = [n for n in plan.measuring(level) if record is None or not plan.done(Kind.MEASURE, n.name)]
     writers = {n.name: plan.store.writer(plan.signals(n.name, partition), _schema(n), wide=True) for n in nodes}
     before = {n.name: _measured_before(plan, n, partition) for n in nodes} if record else {}
     fresh = {n.name for n in nodes if before.get(n.name) is None}
@@ -59,7 +61,7 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
                     fresh.add(node.name)
                 view.put(node.name, table)
                 writers[node.name].write(table)
-            _account(plan, view, wave, accounts)
+            _account(plan, view, level, accounts)
         unless_done.pop_all()
     for name, writer in writers.items():
         if name in fresh:
@@ -75,47 +77,41 @@ def measure(plan: Plan, index: int, wave: int) -> dict[str, Any]:
         "measured": dict(tally.measured),
         "wall": wall,
         "rows": rows,
-        "index": index,
+        "index": partition.index,
         "stages": accounts.stages,
         "ingested": tally.stages,
     }
 
 
-def _account(plan: Plan, view: View, wave: int, accounts: Tally) -> None:
-    """What the stages of a wave decide on the rows of a view, where that can be told already."""
-    nodes = plan.pipeline.nodes
-    for node in plan.wave(wave):
-        later = [r for r in node.reads() if isinstance(nodes[r].stage, (Corpus, Terminal))]
-        gates = plan.pipeline.gates(node)
-        open_ = [g for g in gates if max(plan.resolves.get(g.name, -1), plan.reduces.get(g.name, -1)) >= wave]
-        if isinstance(node.stage, Map) and not (node.statistics or later or open_):
+def _account(plan: Plan, view: View, level: int, accounts: Tally) -> None:
+    """What the stages of a level decide on the rows of a view, where that does not need all documents together."""
+    for node in plan.measuring(level):
+        if plan.task(Kind.DECIDE, node.name).step == 2 * level and not node.writes:
             accounts.verdict(node, *view.verdict(node))
 
 
-def uncovered(plan: Plan, index: int, wave: int) -> bool:
-    """Whether a stage of the wave has yet to measure some document of a partition. Reads signals, no text."""
-    partition = plan.partitions[index]
+def uncovered(plan: Plan, partition: Partition, level: int) -> bool:
+    """Whether a stage of the level has yet to measure some document of a partition. Reads signals, no text."""
     record = plan.store.record(plan.records(partition))
     if record is None:
         return True
     view = View(plan, partition, 0, record["documents"])
-    for node in plan.wave(wave):
-        before = (
-            None if plan.store.exists(plan.covered(node.name)) else _measured_before(plan, node, partition, [MEASURED])
-        )
-        if before is None and not plan.store.exists(plan.covered(node.name)):
-            return True
-        if before is not None and (view.needed(node) & ~before.column(MEASURED).to_numpy()).any():
-            return True
+    for node in plan.measuring(level):
+        if not plan.done(Kind.MEASURE, node.name):
+            before = _measured_before(plan, node, partition, [MEASURED])
+            if before is None or (view.needed(node) & ~before.column(MEASURED).to_numpy()).any():
+                return True
     return False
 
 
-def exchange(plan: Plan, stage: str, first: int, stop: int, buckets: int) -> dict[str, Any]:
+def exchange(
+    plan: Plan, stage: str, first: int, stop: int, buckets: int, partitions: Sequence[Partition]
+) -> dict[str, Any]:
     """The buckets `first` to `stop - 1` of a corpus stage's exchange."""
     started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
     assert isinstance(node.stage, Corpus)
-    parts = _parts(plan, node)
+    parts = _parts(plan, node, partitions)
     for bucket in range(first, stop):
         part = _exchanged(plan, stage, bucket)
         if plan.store.record(part) is None:
@@ -124,12 +120,12 @@ def exchange(plan: Plan, stage: str, first: int, stop: int, buckets: int) -> dic
     return {"seconds": {stage: wall}, "measured": {}, "wall": wall, "rows": {}}
 
 
-def reduce(plan: Plan, stage: str, buckets: int) -> dict[str, Any]:
+def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]) -> dict[str, Any]:
     """A corpus stage's reduce: its signals for every row it sees, written part by part."""
     started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
     assert isinstance(node.stage, Corpus)
-    parts = _parts(plan, node)
+    parts = _parts(plan, node, partitions)
     exchanged = (plan.store.read(_exchanged(plan, stage, b)) for b in range(buckets))
     columns = {**node.stage.signals(), **({EDITED: EDITS} if node.edits else {})}
     schema = pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns})
@@ -144,7 +140,7 @@ def reduce(plan: Plan, stage: str, buckets: int) -> dict[str, Any]:
         table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *values], schema=schema)
         plan.store.write(plan.reduced(stage, part.partition), table)
         documents += part.rows
-    plan.store.write_json(plan.reduce_done(stage), {"documents": documents, "report": node.stage.report()})
+    plan.store.write_json(plan.marker(Kind.REDUCE, stage), {"documents": documents, "report": node.stage.report()})
     wall = time.perf_counter() - started
     return {"seconds": {stage: wall}, "measured": {stage: documents}, "wall": wall, "rows": {}}
 
@@ -153,35 +149,33 @@ def buckets(plan: Plan, stage: str) -> int:
     """How many exchange tasks a corpus stage wants for the rows it sees."""
     node = plan.pipeline.nodes[stage]
     assert isinstance(node.stage, Corpus)
-    return node.stage.buckets(sum(part.rows for part in _parts(plan, node)))
+    return node.stage.buckets(sum(part.rows for part in _parts(plan, node, plan.partitions)))
 
 
-def unmeasured(plan: Plan, index: int, wave: int) -> dict[str, int]:
-    """Stage -> documents of a partition that a stage of the wave must measure and has not. Reads signals, no text."""
-    partition = plan.partitions[index]
-    view = View(replace(plan, lenient=True), partition, 0, plan.ingested(partition)["documents"])
+def unmeasured(plan: Plan, partition: Partition, level: int) -> dict[str, int]:
+    """Stage -> documents of a partition that a stage of the level must measure and has not. Reads signals, no text."""
+    view = View(replace(plan, allow_unmeasured=True), partition, 0, plan.ingested(partition)["documents"])
     out = {}
-    for node in plan.wave(wave):
-        if not plan.store.exists(plan.covered(node.name)):
+    for node in plan.measuring(level):
+        if not plan.done(Kind.MEASURE, node.name):
             have = read_signals(view.plan, node, partition, [MEASURED], own=True).column(0).to_numpy()
             out[node.name] = int((view.needed(node) & ~have).sum())
     return out
 
 
-def tell(plan: Plan, stage: str, index: int, questions: Sequence[Question]) -> list[Counts]:
-    """One partition's part of the answers to a pass of questions about the documents that a stage sees."""
-    partition = plan.partitions[index]
-    view = PartView(plan, partition, plan.pipeline.nodes[stage]).view
+def count(plan: Plan, partition: Partition, stage: str, requests: Sequence[StatisticRequest]) -> list[PartialStatistic]:
+    """One partition's part of a pass of statistics over the documents that a stage sees."""
+    node = plan.pipeline.nodes[stage]
     try:
-        return count(view, plan.pipeline.nodes[stage], questions)
+        return partial_statistics(PartView(plan, partition, node).view, node, requests)
     except ValueError as error:
-        raise StageError(f"{stage}.keep: {questions[0].statistic.text}: {error}") from error
+        raise StageError(f"{stage}.keep: {requests[0].statistic.text}: {error}") from error
 
 
-def select(plan: Plan, index: int) -> dict[str, Any]:
+def select(plan: Plan, partition: Partition) -> dict[str, Any]:
     """Decide on every document of a partition and account for it at every stage. Raises StageError if rows are lost."""
     started = time.perf_counter()
-    partition, tally = plan.partitions[index], Tally()
+    tally = Tally()
     view = View(plan, partition, 0, plan.ingested(partition)["documents"])
     status = np.full(view.rows, KEPT, np.uint8)
     reason = np.full(view.rows, -1, np.int16)
@@ -215,18 +209,17 @@ def select(plan: Plan, index: int) -> dict[str, Any]:
         "tokens": _tokens(plan, view, copies),
         "documents": view.rows,
         "hash": written["hash"],
-        "index": index,
+        "index": partition.index,
         "wall": time.perf_counter() - started,
     }
 
 
-def free(plan: Plan, index: int, selections: Sequence[str]) -> None:
+def purge(plan: Plan, partition: Partition, selections: Sequence[str]) -> None:
     """Write a partition's documents anew without the text of those that none of the selections keeps."""
-    partition = plan.partitions[index]
     table = plan.store.read(plan.documents(partition))
     kept = pa.array(np.zeros(table.num_rows, bool))
     for selection in selections:
-        part = replace(plan, selection=selection).selected(partition)
+        part = f"selection/{selection}/{partition.key}"
         kept = pc.or_(kept, pc.greater(plan.store.read(part, ["multiplicity"]).column(0), 0))
     at = table.schema.get_field_index("text")
     text = pc.if_else(kept, table.column(at), pa.scalar("", pa.large_string()))
@@ -235,9 +228,8 @@ def free(plan: Plan, index: int, selections: Sequence[str]) -> None:
     plan.store.write(plan.documents(partition), pa.Table.from_batches(batches, slim.schema), freed=True)
 
 
-def textless(plan: Plan, index: int) -> int:
+def missing_text(plan: Plan, partition: Partition) -> int:
     """How many documents that the selection keeps have lost their text in a partition."""
-    partition = plan.partitions[index]
     empty = pc.equal(pc.binary_length(plan.store.read(plan.documents(partition), ["text"]).column(0)), 0)
     view = View(plan, partition, 0, plan.ingested(partition)["documents"])
     had = view.documents(["text_bytes"]).get_column("text_bytes").to_numpy() > 0
@@ -248,7 +240,7 @@ def textless(plan: Plan, index: int) -> int:
 def plan_shards(plan: Plan) -> list[Any]:
     """The terminal stage's plan: what goes into each shard, from the selection alone."""
     node = _terminal(plan)
-    parts = _parts(plan, node)
+    parts = _parts(plan, node, plan.partitions)
     assert isinstance(node.stage, Terminal)
     chosen = [plan.store.read(plan.selected(p.partition), ["multiplicity"]).column(0) for p in parts]
     return node.stage.plan(
@@ -256,12 +248,12 @@ def plan_shards(plan: Plan) -> list[Any]:
     )
 
 
-def write_shard(plan: Plan, shard: Any) -> dict[str, Any]:
+def write_shard(plan: Plan, shard: Any, partitions: Sequence[Partition]) -> dict[str, Any]:
     """Write one shard; returns its manifest entry under `entry`."""
     started = time.perf_counter()
     node = _terminal(plan)
     assert isinstance(node.stage, Terminal)
-    entry = node.stage.write(shard, _parts(plan, node), plan.store.url(plan.shards))
+    entry = node.stage.write(shard, _parts(plan, node, partitions), plan.store.url(plan.shards))
     wall = time.perf_counter() - started
     return {"entry": entry, "seconds": {node.name: wall}, "measured": {}, "wall": wall, "rows": {}}
 
@@ -303,12 +295,12 @@ def _numbers(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.fill_null(pc.is_nan(column), False), pa.scalar(None, column.type), column)
 
 
-def account(plan: Plan, index: int, stage: str) -> dict[str, Any]:
+def account(plan: Plan, partition: Partition, stage: str) -> dict[str, Any]:
     """What one stage decides on a partition, where all documents together had to be known first."""
-    partition, accounts = plan.partitions[index], Tally()
+    accounts = Tally()
     view = View(plan, partition, 0, plan.ingested(partition)["documents"])
     accounts.verdict(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]))
-    return {"index": index, "stages": accounts.stages}
+    return {"index": partition.index, "stages": accounts.stages}
 
 
 def _schema(node: Node) -> pa.Schema:
@@ -338,8 +330,8 @@ def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterato
         yield view, partial(text, number)
 
 
-def _parts(plan: Plan, node: Node) -> list[PartView]:
-    return [PartView(plan, partition, node) for partition in plan.partitions]
+def _parts(plan: Plan, node: Node, partitions: Sequence[Partition]) -> list[PartView]:
+    return [PartView(plan, partition, node) for partition in partitions]
 
 
 def _terminal(plan: Plan) -> Node:
@@ -349,7 +341,7 @@ def _terminal(plan: Plan) -> Node:
 
 
 def _exchanged(plan: Plan, stage: str, bucket: int) -> str:
-    return f"corpus/{stage}/{plan.corpus[stage]}/exchange-{bucket:05d}"
+    return f"{plan.task(Kind.EXCHANGE, stage).folder}/exchange-{bucket:05d}"
 
 
 def _copies(
