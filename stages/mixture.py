@@ -103,7 +103,7 @@ class Mixture(Corpus):
     def identity(self, measured: bool = False) -> dict[str, Any]:
         solver = self.settings.chosen()
         code = code_of(type(solver))
-        return super().identity(measured) | {"solver": [name_of(type(solver)), solver.version, code]}
+        return Corpus.identity(self, measured) | {"solver": [name_of(type(solver)), solver.version, code]}
 
     def signals(self) -> dict[str, pa.DataType]:
         return {"multiplicity": pa.float32(), "group": pa.string()}
