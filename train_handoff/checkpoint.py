@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import async_save, save
 from torch.optim import Optimizer
 
+from winnow.train_handoff.config import TrainError
 from winnow.train_handoff.model import Trainee
 from winnow.train_handoff.resume import FOLDER, STATE, Checkpoint, checkpoint_name, complete_checkpoints
 
@@ -64,27 +68,29 @@ class Checkpointer:
         self._saved = found.step
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Saves the state after `step` steps; nothing happens if that step is saved already."""
+        """Saves the state after `step` steps; nothing happens if that step is saved already. Raises TrainError where it
+        cannot be written."""
         self.finish()
         if step == self._saved:
             return
         folder = self._partial(step)
-        if dist.get_rank() == 0:
-            folder.mkdir()
-            (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
-        dist.barrier()
         random = {"cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
             random["cuda"] = torch.cuda.get_rng_state()
-        torch.save(random, folder / _random_name())
         model, optimizer = get_state_dict(self.trainee, self.optimizer)
         content = {"model": model, "optimizer": optimizer}
-        if self._group is None:
-            save(content, checkpoint_id=str(folder))
-            self._publish(step)
-        else:
-            saving = async_save(content, checkpoint_id=str(folder), process_group=self._group)
-            self._pending = step, cast("Future[Any]", saving)
+        with self._written(step):
+            if dist.get_rank() == 0:
+                folder.mkdir()
+                (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+            dist.barrier()
+            torch.save(random, folder / _random_name())
+            if self._group is None:
+                save(content, checkpoint_id=str(folder))
+                self._publish(step)
+            else:
+                saving = async_save(content, checkpoint_id=str(folder), process_group=self._group)
+                self._pending = step, cast("Future[Any]", saving)
 
     def poll(self) -> None:
         """Publishes a background save that is done."""
@@ -95,9 +101,22 @@ class Checkpointer:
         """Waits for the background save, if there is one, and publishes it."""
         if self._pending is not None:
             step, saving = self._pending
-            saving.result()
             self._pending = None
-            self._publish(step)
+            with self._written(step):
+                saving.result()
+                self._publish(step)
+
+    @contextmanager
+    def _written(self, step: int) -> Iterator[None]:
+        """Says of a full disk, or of whatever else stops a save, which checkpoint it is about and what to do."""
+        try:
+            yield
+        except (OSError, RuntimeError, CheckpointException) as error:
+            # torch raises a RuntimeError of its own where its zip file cannot be written.
+            raise TrainError(
+                f"{self.out / FOLDER}: the checkpoint of step {step} could not be saved ({_cause(error)}); mend that or make "
+                "room, then run again: it goes on from the last checkpoint"
+            ) from error
 
     def _publish(self, step: int) -> None:
         self._saved = step
@@ -109,6 +128,18 @@ class Checkpointer:
 
     def _partial(self, step: int) -> Path:
         return self.out / FOLDER / f".{checkpoint_name(step)}.partial"
+
+
+def _cause(error: BaseException) -> str:
+    """Why, in one line: of the system's error where there is one, else of what torch says first."""
+    failures = list(error.failures.values()) if isinstance(error, CheckpointException) else []
+    for failed in (error, *(wrapped[0] for wrapped in failures)):
+        while failed is not None:
+            if isinstance(failed, OSError) and failed.strerror:
+                return failed.strerror.lower()
+            failed = failed.__cause__ or failed.__context__
+    said = str(failures[0][0] if failures else error).strip() or type(error).__name__
+    return said.splitlines()[0]
 
 
 def _random_name() -> str:

@@ -5,6 +5,7 @@ Read it from `train` down: processes, plan, model, optimizer, checkpoint, then t
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import sys
@@ -185,6 +186,10 @@ def optimize(
     return total, norm
 
 
+UNWRITABLE = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES])
+"""Errors of the system that are about the disk, not about this program."""
+
+
 class Window:
     """Steps not logged yet. Their losses stay on the device until `flush`, the only point that waits for it."""
 
@@ -258,6 +263,16 @@ def main(arguments: list[str]) -> int:
     except TrainError as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # the others have nothing else to say
             print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        what = (error.strerror or "cannot be written").lower()
+        print(
+            f"error: {place}{what}; run again when it can be written: it goes on from the last checkpoint",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

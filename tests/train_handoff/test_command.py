@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -167,6 +169,22 @@ def test_a_selection_trains_a_qwen3_on_two_processes_with_settings_of_its_own(fo
         assert (exported / name).read_bytes() == (folder / "qwen3" / name).read_bytes()
     again = AutoTokenizer.from_pretrained(exported)
     assert again.pad_token == "<eos>" and again.chat_template == TEMPLATE
+
+
+@pytest.mark.parametrize("background", ["false", "true"])
+def test_a_disk_that_is_full_at_a_checkpoint_is_one_sentence(folder: Path, tmp_path: Path, background: str) -> None:
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, resource.RLIM_INFINITY))
+
+    words = [sys.executable, "-m", "winnow.pipelines.cli", "train", "small.yaml", "--set", f"train.out={tmp_path}"]
+    words += ["--set", f"train.async_checkpoint={background}"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=900, preexec_fn=limited)
+    assert done.returncode == 2, done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr and said.startswith(f"error: {tmp_path}/checkpoints: the checkpoint of step")
+    assert "file too large" in said or "could not be saved" in said
+    assert not list((tmp_path / "checkpoints").glob("step-*"))
 
 
 def test_a_training_section_that_cannot_be_is_refused_by_plan_and_run_with_its_line(
