@@ -133,11 +133,12 @@ class Checkpointer:
 def _cause(error: BaseException) -> str:
     """Why, in one line: of the system's error where there is one, else of what torch says first."""
     failures = list(error.failures.values()) if isinstance(error, CheckpointException) else []
-    for failed in (error, *(wrapped[0] for wrapped in failures)):
-        while failed is not None:
-            if isinstance(failed, OSError) and failed.strerror:
-                return failed.strerror.lower()
-            failed = failed.__cause__ or failed.__context__
+    for raised in (error, *(wrapped[0] for wrapped in failures)):
+        at: BaseException | None = raised
+        while at is not None:
+            if isinstance(at, OSError) and at.strerror:
+                return at.strerror.lower()
+            at = at.__cause__ or at.__context__
     said = str(failures[0][0] if failures else error).strip() or type(error).__name__
     return said.splitlines()[0]
 
