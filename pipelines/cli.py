@@ -6,10 +6,8 @@ Everything heavy is imported by the command that needs it.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -20,21 +18,19 @@ from winnow.pipelines.cluster.commands import register_jobs
 from winnow.pipelines.commands import Reference, register
 from winnow.pipelines.console import console, say
 from winnow.pipelines.engine.status import register_status
-from winnow.pipelines.fit_language_command import fit_language_command
-from winnow.pipelines.streams import close_streams, in_utf8, open_streams
+from winnow.pipelines.fit_commands import fit_app
+from winnow.pipelines.process import guarded, in_utf8
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.declaration import Pipeline
     from winnow.pipelines.engine.plan import Plan
     from winnow.pipelines.engine.store import Store
-    from winnow.pipelines.results.table import Run
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Curate a pretraining corpus: measure documents, select them, hand shards to a trainer.",
     no_args_is_help=True,
 )
-fit_app = typer.Typer(pretty_exceptions_enable=False, help="Fit the artifacts that stages use.", no_args_is_help=True)
 
 Declaration = Annotated[
     str, typer.Argument(help="The declaration, such as pipelines/ko.yaml, or the folder of a run, such as runs/ko.")
@@ -212,54 +208,6 @@ register(app)
 register_jobs(app)
 register_status(app)
 app.add_typer(fit_app, name="fit")
-fit_app.command("language")(fit_language_command)
-
-
-@fit_app.command("classifier")
-def fit_classifier_command(
-    recipe: Annotated[
-        str, typer.Argument(help="A shipped recipe (ko-quality, ko-toxicity, ko-domain) or a YAML path.")
-    ],
-    data: Annotated[Path, typer.Option(help="Folder that the recipe's sources are in.")],
-    out: Annotated[Path, typer.Option(help="Folder for the model, its sidecar and its card.")],
-) -> None:
-    """Fit a fastText classifier from a recipe."""
-    from winnow.classifiers.fit import fit_classifier
-
-    fitted = fit_classifier(recipe, data, out)
-    figures = fitted.figures
-    auc = f", AUC {figures.auc:.3f}" if figures.auc is not None else ""
-    stage = f"{{use: fasttext, model: {fitted.model.resolve()}}}"
-    for line in (
-        f"{fitted.model}: {fitted.size:,} bytes, fitted on {fitted.fitted_on:,} examples",
-        f"held out {figures.examples:,}: accuracy {figures.accuracy:.3f}, F1 {figures.f1:.3f}{auc}; by source: {fitted.card}",
-        f"what a score means: {fitted.sidecar}",
-        f"measure with it: winnow run DECLARATION --set {shlex.quote(f'stages.{_stage_name(fitted.name)}={stage}')}",
-    ):
-        say(line)
-
-
-@fit_app.command("tokenizer")
-def fit_tokenizer_command(
-    run: Reference,
-    out: Annotated[Path, typer.Option(help="Folder for tokenizer.json.")],
-    vocabulary: Annotated[int, typer.Option(help="Number of tokens.", min=300)] = 16_000,
-) -> None:
-    """Fit a byte-level BPE tokenizer on the corpus that a run selected."""
-    from winnow.pipelines.results.table import open_run
-    from winnow.tokenize.fit import fit_tokenizer
-
-    fitted = fit_tokenizer(_texts(open_run(run)), vocabulary, out, out.name)
-    console().print(
-        f"{fitted.path}: {fitted.vocab_size:,} tokens from {fitted.texts:,} texts, {fitted.bytes_per_token:.2f} bytes a token",
-        soft_wrap=True,
-        highlight=False,
-    )
-
-
-def _stage_name(name: str) -> str:
-    """A name that a stage may have."""
-    return re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9_]", "_", name.lower())) or "model"
 
 
 def main() -> None:
@@ -273,42 +221,6 @@ def _at_home(argument: str) -> str:
     """`~/x` and `--option=~/x` with the home folder, which shells write out at the beginning of a word alone."""
     option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
     return f"{option}{equals}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else argument
-
-
-def guarded(command: Callable[[], object]) -> None:
-    """Runs it; every foreseen error is one sentence on stderr and exit code 1."""
-    open_streams()
-    try:
-        command()
-    except Exception as error:
-        from winnow.pipelines.engine.failures import sentence
-        from winnow.stages.reading.files import server_errors
-
-        if not isinstance(error, (*_known(), *server_errors())):
-            raise
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        sys.exit(1)
-    finally:
-        store = sys.modules.get("winnow.pipelines.engine.store")  # unloaded, there is nothing that it has verified
-        if store is not None:
-            store.remember_verified()
-        close_streams()
-
-
-def _known() -> tuple[type[Exception], ...]:
-    """Errors that already are one clear sentence."""
-    from winnow.classifiers.artifacts import ModelError
-    from winnow.classifiers.recipe import RecipeError
-    from winnow.filters.fitting import FitError
-    from winnow.pipelines.engine.execute import RunError
-    from winnow.pipelines.engine.ledger import unreachable
-    from winnow.pipelines.engine.yaml_source import SpecError
-    from winnow.stages.stage import StageError
-    from winnow.tokenize.shard import ShardError
-    from winnow.tokenize.tokenizer import TokenizerError
-
-    foreseen = (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
-    return (*foreseen, *unreachable())
 
 
 class Asked(NamedTuple):
@@ -362,15 +274,6 @@ def _declared(
     base, _, _ = open_plan(root if name is None else f"{root}@{name}")
     pipeline = override_pipeline(base.pipeline, assignments)
     return Asked(replace(pipeline, train=now) if training and now is not None else pipeline, base.store, name, base)
-
-
-def _texts(done: Run) -> Iterator[str]:
-    """The selected texts, one partition in memory at a time."""
-    import polars as pl
-
-    for frame in done.partitions():
-        kept = frame.filter(pl.col("selection.multiplicity") > 0)
-        yield from kept.select("text").collect().get_column("text")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from winnow.pipelines.console import Json, as_lines, console
 
 if TYPE_CHECKING:
-    from winnow.pipelines.cluster.server import JobsServer
+    from rich.console import Console
+
+    from winnow.pipelines.cluster.server import JobsServer, Seen
     from winnow.pipelines.cluster.watch import Row
 
 NEEDS_SOMEBODY = 3
@@ -88,11 +94,10 @@ def submit(
     worker_gpus: Annotated[int, typer.Option(min=0, rich_help_panel=KUBERAY)] = 0,
 ) -> None:
     """Carry out a declaration as a job of a Ray cluster; or print a manifest for KubeRay."""
-    from winnow.pipelines.cluster.job import Job
     from winnow.pipelines.cluster.manifest import Cluster, parse_workers
     from winnow.pipelines.cluster.manifest import manifest as make_manifest
     from winnow.pipelines.cluster.snapshots import named_snapshot, watched_source
-    from winnow.pipelines.cluster.submit import Sending, placed
+    from winnow.pipelines.cluster.submit import Job, Sending, placed
     from winnow.pipelines.cluster.submit import submit as hand_over
     from winnow.pipelines.engine.declaration import load_pipeline
     from winnow.pipelines.engine.execute import RunError
@@ -161,12 +166,11 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Submit a job for every new snapshot of a crawl, in order; follow and retry them."""
-    from winnow.pipelines.cluster.show import json_row, show_rows
+    from winnow.pipelines.cluster.commands import json_row, show_rows
     from winnow.pipelines.cluster.snapshots import Listing
     from winnow.pipelines.cluster.state import State
     from winnow.pipelines.cluster.submit import Sending, check_folder, placed
-    from winnow.pipelines.cluster.turns import Stop, keep_looking, parse_every, until_done
-    from winnow.pipelines.cluster.watch import Orders, Watch
+    from winnow.pipelines.cluster.watch import Orders, Stop, Watch, parse_every, poll, poll_until_done
     from winnow.pipelines.engine.declaration import load_pipeline
 
     pipeline = load_pipeline(declaration, set_ or [])
@@ -188,9 +192,9 @@ def watch(
     )
     with kept.locked(), Stop() as stop:
         if not once:
-            keep_looking(looking, seconds, stop, show, again or [])
+            poll(looking, seconds, stop, show, again or [])
             return
-        rows = until_done(looking, stop, again or []) if wait else looking.look(again or [])
+        rows = poll_until_done(looking, stop, again or []) if wait else looking.look(again or [])
         show(rows)
     if any(row.person for row in rows):
         raise typer.Exit(NEEDS_SOMEBODY)
@@ -198,7 +202,7 @@ def watch(
 
 def jobs(address: Address = None, as_json: Json = False) -> None:
     """List winnow's jobs on a cluster."""
-    from winnow.pipelines.cluster.show import json_job, show_jobs
+    from winnow.pipelines.cluster.commands import json_job, show_jobs
     from winnow.pipelines.cluster.submit import newest_first
 
     found = newest_first(_server(address).jobs())
@@ -233,6 +237,73 @@ def register_jobs(app: typer.Typer) -> None:
 
 
 def _server(address: str | None) -> JobsServer:
+
     from winnow.pipelines.cluster.server import JobsServer
 
     return JobsServer(address)
+
+
+def show_jobs(jobs: Sequence[Seen], console: Console) -> None:
+    """One line per job, and the cause of those that failed."""
+    if not jobs:
+        console.print("no jobs of winnow there")
+        return
+    table = _table("job", "state", "snapshot", "started", "took", "folder")
+    for job in jobs:
+        facts = job.metadata
+        took = _took(job.started, job.ended)
+        table.add_row(job.id, job.state.lower(), facts.get("snapshot", ""), _time(job.started), took, facts["folder"])
+    console.print(table)
+    for job in jobs:
+        if job.state == "FAILED":
+            console.print(f"{job.id}: {job.cause}", soft_wrap=True, highlight=False, markup=False)
+
+
+def show_rows(rows: Iterable[Row], console: Console) -> None:
+    """One line per snapshot."""
+    table = _table("snapshot", "state", "attempt", "started", "took", "job", "")
+    for row in rows:
+        last = row.record.last if row.record else None
+        if last is None:
+            table.add_row(row.snapshot, row.state, "", "", "", "", row.note)
+        else:
+            took = _took(last.started, last.ended)
+            table.add_row(row.snapshot, row.state, str(last.number), _time(last.started), took, last.id, row.note)
+    console.print(table if table.row_count else "no snapshots to watch for yet")
+
+
+def json_job(job: Seen) -> dict[str, object]:
+    """A job as one JSON object."""
+    told: dict[str, object] = {
+        "id": job.id,
+        "state": job.state.lower(),
+        "started": job.started,
+        "ended": job.ended,
+        "cause": "",
+    }
+    return told | job.metadata | ({"cause": job.cause} if job.state == "FAILED" else {})
+
+
+def json_row(row: Row) -> dict[str, object]:
+    """A line of the watch's table as one JSON object."""
+    told: dict[str, object] = {"snapshot": row.snapshot, "state": row.state, "note": row.note}
+    return told | ({} if row.record is None else {"record": row.record.model_dump()})
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _time(moment: float | None) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%MZ") if moment else ""
+
+
+def _took(started: float | None, ended: float | None) -> str:
+    if started is None:
+        return ""
+    minutes, seconds = divmod(round((ended or time.time()) - started), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

@@ -45,6 +45,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    from winnow.pipelines.cli import guarded
+    from winnow.pipelines.process import guarded
 
     guarded(carry_out)

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from winnow.pipelines.cluster.job import DECLARATION, Job, local
-from winnow.pipelines.cluster.parcel import pack
+from winnow.pipelines.cluster.bundle import DECLARATION, bundle, local
+from winnow.pipelines.cluster.submit import Job
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.execute import RunError
 
@@ -56,14 +56,14 @@ def manifest(pipeline: Pipeline, job: Job, cluster: Cluster, watch: list[str] | 
             f"--folder {job.folder}: is on this machine; expected a storage URL such as s3://bucket/runs/{job.name}, or "
             "--shared where the image or a volume has it under this path"
         )
-    parcel = pack(pipeline, cluster.shared, "a cluster in Kubernetes")
-    if parcel.files:
-        first = next(iter(parcel.files.values()))
+    bundled = bundle(pipeline, cluster.shared, "a cluster in Kubernetes")
+    if bundled.files:
+        first = next(iter(bundled.files.values()))
         raise RunError(
             f"{first}: a stage names this local file, which a manifest cannot carry; put it into the image, and give --shared "
             "where it has the same path there"
         )
-    if len(parcel.declaration.encode()) > LARGEST:
+    if len(bundled.declaration.encode()) > LARGEST:
         raise RunError(f"the declaration has more than {LARGEST:,} bytes, which is too much for a ConfigMap")
     name = _resource_name(job.name)
     path = f"{MOUNTED}/{DECLARATION}"
@@ -78,7 +78,7 @@ def manifest(pipeline: Pipeline, job: Job, cluster: Cluster, watch: list[str] | 
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": name},
-        "data": {DECLARATION: parcel.declaration},
+        "data": {DECLARATION: bundled.declaration},
     }
     return yaml.dump_all([config, resource], Dumper=_Readable, allow_unicode=True, sort_keys=False, width=4096)
 

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from winnow.nearest import expected
-from winnow.pipelines.cluster.job import MARK
 from winnow.pipelines.engine.execute import RunError
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
+MARK = "winnow"
+"""The key of a job's metadata that tells winnow's jobs from others; its value is the version."""
+
+REQUEST_SECONDS = 60.0
 """Seconds until a request without an answer counts as failed. Ray's client would wait for ever."""
 
 CONNECT_SECONDS = 10
@@ -151,11 +153,11 @@ def _client(address: str) -> Any:
     for module in ("dashboard.modules.job.sdk", "dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging"):
         logging.getLogger(f"ray.{module}").setLevel(logging.WARNING)  # they tell of every upload and closed connection
 
-    class Patient(JobSubmissionClient):  # type: ignore[misc, unused-ignore]
-        """Gives every request its time."""
+    class Client(JobSubmissionClient):  # type: ignore[misc, unused-ignore]
+        """Gives every request a timeout."""
 
         def _do_request(self, *words: Any, **options: Any) -> Any:
-            return super()._do_request(*words, **({"timeout": PATIENCE} | options))
+            return super()._do_request(*words, **({"timeout": REQUEST_SECONDS} | options))
 
     # Ray puts the environment before the argument; what was named on the command line comes first here.
     before = os.environ.get(SERVER)
@@ -163,7 +165,7 @@ def _client(address: str) -> Any:
     try:
         if "://" not in address:
             _reachable(address)
-        return Patient(address)
+        return Client(address)
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise RunError(
             f"{address}: no jobs server answers there ({_first(error)}); expected the dashboard of a Ray cluster, such as "

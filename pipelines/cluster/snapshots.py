@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from winnow.pipelines.cluster.job import absolute, local
+from winnow.pipelines.cluster.bundle import absolute, local
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.stages.commoncrawl import snapshots as crawl

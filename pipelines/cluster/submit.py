@@ -1,22 +1,27 @@
-"""Handing a declaration to a cluster: the parcel, the code, the command, the id."""
+"""Handing a declaration to a cluster: the job and its id, the bundle, the code, the command."""
 
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import socket
+import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from winnow.pipelines.cluster.checkout import package
-from winnow.pipelines.cluster.job import Job, local
-from winnow.pipelines.cluster.parcel import pack
-from winnow.pipelines.cluster.server import WAITING, JobsServer, Seen
+import winnow
+from winnow.pipelines.cluster.bundle import DECLARATION, bundle, local
+from winnow.pipelines.cluster.server import MARK, WAITING, JobsServer, Seen
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.store import fingerprint
 
 Code = Literal["installed", "wheel"]
 
@@ -49,12 +54,12 @@ def send(pipeline: Pipeline, job: Job, server: JobsServer, sending: Sending) -> 
     """Submit exactly this job. False where the server has it already."""
     seen_there = sending.shared or server.here
     with tempfile.TemporaryDirectory(prefix="winnow-job-") as folder:
-        parcel = Path(folder) / "parcel"
-        parcel.mkdir()
-        pack(pipeline, seen_there, server.address).write(parcel)
-        environment: dict[str, Any] = {"working_dir": str(parcel)}
+        below = Path(folder) / "bundle"
+        below.mkdir()
+        bundle(pipeline, seen_there, server.address).write(below)
+        environment: dict[str, Any] = {"working_dir": str(below)}
         if sending.code == "wheel":
-            environment["py_modules"] = [str(package(Path(folder) / "wheel"))]
+            environment["py_modules"] = [str(wheel_package(Path(folder) / "wheel"))]
         python = sending.python or (sys.executable if server.here else "python")
         only_here = local(job.folder) and not sending.shared
         return server.submit(job.id, job.command(python, here=only_here), environment, job.metadata(own_version()))
@@ -87,3 +92,74 @@ def newest_first(jobs: Mapping[str, Seen]) -> list[Seen]:
     """Winnow's jobs; those that have not started come first."""
     ours = [job for job in jobs.values() if job.ours]
     return sorted(ours, key=lambda job: (job.started is not None, -(job.started or 0.0), job.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to run. `folder`: of the run, a path or an fsspec URL. `remember`: where the run's duplicate index goes
+    afterwards; None where there is none to keep."""
+
+    name: str
+    folder: str
+    snapshot: str | None = None
+    attempt: int = 1
+    remember: str | None = None
+    strict: bool = False
+
+    @property
+    def id(self) -> str:
+        """The submission id, from name, folder, snapshot and attempt. A jobs server refuses a second job of one id."""
+        words = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join([self.name, *([self.snapshot] if self.snapshot else [])]))
+        digest = fingerprint(self.name, self.folder, self.snapshot)[:8]
+        return f"winnow-{words.strip('-')}-{digest}-{self.attempt}"
+
+    def metadata(self, version: str) -> dict[str, str]:
+        """What the jobs server keeps beside the job, for `winnow jobs`."""
+        told = {MARK: version, "name": self.name, "folder": self.folder, "attempt": str(self.attempt)}
+        return told | ({"snapshot": self.snapshot} if self.snapshot else {})
+
+    def command(self, python: str, declaration: str = DECLARATION, here: bool = False) -> str:
+        """The shell command of the job. `here`: its folder is on this machine, so that it refuses to run on another."""
+        words = [python, "-m", "winnow.pipelines.cluster.entry", declaration, "--folder", self.folder]
+        words += ["--remember", self.remember] if self.remember else []
+        words += ["--strict"] if self.strict else []
+        words += ["--only-on", socket.gethostname()] if here else []
+        return shlex.join(words)
+
+
+def wheel_package(folder: Path) -> Path:
+    """Build a wheel of the checkout that runs, and unpack it below `folder`. Returns the package's folder, which Ray sends
+    as it is: given the wheel itself, it would install everything that winnow depends on for every job."""
+    root = Path(winnow.__file__).parent
+    if not (root / "pyproject.toml").is_file():
+        raise RunError(
+            f"--code wheel: winnow runs from {root}, which is not a checkout (no pyproject.toml); expected an editable "
+            "installation, or --code installed with winnow on the cluster's machines"
+        )
+    build, wheels = folder / "build", folder / "wheels"
+    build.mkdir(parents=True)
+    # The build must leave nothing in the checkout, and take nothing that an earlier one left there.
+    settings = folder / "build.cfg"
+    settings.write_text(f"[build]\nbuild_base={build}\n[egg_info]\negg_base={build}\n", "utf-8")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            str(wheels),
+            str(root),
+        ],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"DIST_EXTRA_CONFIG": str(settings)},
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        raise RunError(f"--code wheel: {root} cannot be built: {last}")
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+        wheel.extractall(folder / "code", [name for name in wheel.namelist() if name.startswith("winnow/")])
+    return folder / "code" / "winnow"

@@ -17,8 +17,8 @@ from winnow.filters.fitting import FitError
 from winnow.filters.fitting.clauses import Limits
 from winnow.filters.languages import language_pack, languages
 from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.fit_commands import show
 from winnow.pipelines.fit_language import Request, fit_language, write_pack
-from winnow.pipelines.fit_language_command import show
 from winnow.pipelines.fit_texts import Reading, Sample
 from winnow.pipelines.results.table import open_run
 

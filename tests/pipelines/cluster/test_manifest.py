@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from winnow.pipelines.cluster.job import Job
 from winnow.pipelines.cluster.manifest import Cluster, manifest, parse_workers
+from winnow.pipelines.cluster.submit import Job
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
 

@@ -15,10 +15,9 @@ import pytest
 import yaml
 
 from winnow.pipelines.api import run
-from winnow.pipelines.cluster.job import Job
-from winnow.pipelines.cluster.parcel import pack
+from winnow.pipelines.cluster.bundle import bundle
 from winnow.pipelines.cluster.server import JobsServer, Seen
-from winnow.pipelines.cluster.submit import Sending, check_folder, submit
+from winnow.pipelines.cluster.submit import Job, Sending, check_folder, submit
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.results.table import Run, open_run
@@ -120,9 +119,9 @@ def test_the_code_of_this_checkout_travels_with_a_job(
 def test_small_files_of_stages_travel_and_sources_do_not(declared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(declared.parent)
     pipeline = load_pipeline(declared, ["sources.docs.paths=['s3://bucket/in/*.jsonl']"])
-    parcel = pack(pipeline, False, "http://head:8265")
-    assert parcel.files == {"lists/words.txt": declared.parent / "lists" / "words.txt"}
-    told = yaml.safe_load(parcel.declaration)
+    sent = bundle(pipeline, False, "http://head:8265")
+    assert sent.files == {"lists/words.txt": declared.parent / "lists" / "words.txt"}
+    told = yaml.safe_load(sent.declaration)
     assert told["stages"]["urls"]["lists"] == [{"path": "lists/words.txt", "kind": "domains"}]
     assert told | {"stages": {}} == pipeline.tree | {"stages": {}}
 
@@ -130,23 +129,23 @@ def test_small_files_of_stages_travel_and_sources_do_not(declared: Path, monkeyp
         declared, ["sources.docs.paths=['s3://b/*.jsonl']", f"stages.urls.lists=[{declared.parent}/lists/words.txt]"]
     )
     monkeypatch.chdir(declared.parent / "in")
-    parcel = pack(elsewhere, False, "http://head:8265")
-    (name,) = parcel.files
+    sent = bundle(elsewhere, False, "http://head:8265")
+    (name,) = sent.files
     assert re.fullmatch(r"files/[0-9a-f]{16}/words.txt", name)
-    assert yaml.safe_load(parcel.declaration)["stages"]["urls"]["lists"] == [name]
+    assert yaml.safe_load(sent.declaration)["stages"]["urls"]["lists"] == [name]
 
     monkeypatch.chdir(declared.parent)
     with pytest.raises(RunError, match=r"sources\.docs\.paths: '/.*/in/\*\.jsonl' is on this machine"):
-        pack(load_pipeline(declared), False, "http://head:8265")
-    tree = yaml.safe_load(pack(load_pipeline(declared), True, "http://head:8265").declaration)
+        bundle(load_pipeline(declared), False, "http://head:8265")
+    tree = yaml.safe_load(bundle(load_pipeline(declared), True, "http://head:8265").declaration)
     assert tree["sources"]["docs"]["paths"] == [f"{declared.parent}/in/*.jsonl"]
     assert tree["stages"]["urls"]["lists"][0]["path"] == f"{declared.parent}/lists/words.txt"
-    assert not pack(load_pipeline(declared), True, "http://head:8265").files
+    assert not bundle(load_pipeline(declared), True, "http://head:8265").files
 
     with (declared.parent / "lists" / "words.txt").open("ab") as file:
         file.truncate(65 * 2**20)
     with pytest.raises(RunError, match=r"words\.txt: the local files that the stages name have 68,157,4\d\d bytes"):
-        pack(pipeline, False, "http://head:8265")
+        bundle(pipeline, False, "http://head:8265")
 
 
 def test_a_local_folder_is_for_a_server_on_this_machine(server: JobsServer, monkeypatch: pytest.MonkeyPatch) -> None:

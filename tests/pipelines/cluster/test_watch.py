@@ -16,12 +16,11 @@ import pytest
 from crawl_mirror import list_snapshots
 from watched import FIRST, SECOND, THIRD, last_id, of_snapshot, states
 
-from winnow.pipelines.cluster import turns
+from winnow.pipelines.cluster import watch as polling
 from winnow.pipelines.cluster.server import JobsServer, Seen
 from winnow.pipelines.cluster.snapshots import Listing
 from winnow.pipelines.cluster.state import Attempt, Begun, Record, State
-from winnow.pipelines.cluster.turns import parse_every
-from winnow.pipelines.cluster.watch import Row, Watch
+from winnow.pipelines.cluster.watch import Row, Watch, parse_every
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.results.table import open_run
@@ -160,25 +159,25 @@ def test_a_signal_ends_the_waiting_and_leaves_the_job_at_work(
 def test_waiting_ends_when_everything_is_done_or_nothing_answers_any_more(
     looking: Looking, site: Any, declared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(turns, "SOON", 0.2)
+    monkeypatch.setattr(polling, "BUSY_SECONDS", 0.2)
     away = crawl_server.status(404, path="collinfo.json", every=2)
     site.plan(away)
-    with turns.Stop() as stop:
-        assert states(turns.until_done(looking(), stop)) == {FIRST: "succeeded", SECOND: "succeeded"}
+    with polling.Stop() as stop:
+        assert states(polling.poll_until_done(looking(), stop)) == {FIRST: "succeeded", SECOND: "succeeded"}
         said = capsys.readouterr().err.splitlines()
         assert said and all("collinfo.json" in line and line.endswith("looking again later") for line in said)
 
         list_snapshots(declared.parent / "crawl", [FIRST, SECOND, THIRD])
-        monkeypatch.setattr(turns, "PATIENT", 1)
+        monkeypatch.setattr(polling, "FAILED_POLLS", 1)
         away.matched = 0
         with pytest.raises(StageError, match=r"collinfo\.json"):
-            turns.until_done(looking(), stop)
+            polling.poll_until_done(looking(), stop)
 
 
 def test_a_watch_outlives_a_site_that_is_away_for_a_while(
     looking: Looking, site: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(turns, "SOON", 0.2)
+    monkeypatch.setattr(polling, "BUSY_SECONDS", 0.2)
     shown: list[dict[str, str]] = []
 
     def show(rows: list[Row]) -> None:
@@ -189,8 +188,8 @@ def test_a_watch_outlives_a_site_that_is_away_for_a_while(
             signal.raise_signal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    with turns.Stop() as stop:
-        turns.keep_looking(looking(), 0.2, stop, show)
+    with polling.Stop() as stop:
+        polling.poll(looking(), 0.2, stop, show)
     assert signal.getsignal(signal.SIGTERM) is before
     assert shown[0] == {FIRST: "pending", SECOND: "waiting"} and shown[-1] == {FIRST: "succeeded", SECOND: "succeeded"}
     said = capsys.readouterr().err.splitlines()

@@ -1,20 +1,29 @@
-"""The command `winnow fit language` and what it prints. `pipelines/cli.py` adds it to `winnow fit`."""
+"""The commands of `winnow fit`: language, classifier, tokenizer."""
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winnow.pipelines.console import PLAIN, console
+from winnow.pipelines.commands import Reference
+from winnow.pipelines.console import PLAIN, console, say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from winnow.pipelines.fit_language import LanguageFit
+    from winnow.pipelines.results.table import Run
 
 
+fit_app = typer.Typer(pretty_exceptions_enable=False, help="Fit the artifacts that stages use.", no_args_is_help=True)
+
+
+@fit_app.command("language")
 def fit_language_command(
     lang: Annotated[str, typer.Option(help="ISO 639 code of the language: tr.")],
     reference: Annotated[
@@ -94,7 +103,7 @@ def fit_language_command(
     )
     write_pack(fitted, out, force)
     show(fitted, console())
-    console().print(f"{out}: a declaration names it as language: {out}", highlight=False, markup=False, soft_wrap=True)
+    say(f"{out}: a declaration names it as language: {out}")
 
 
 def show(fitted: LanguageFit, console: Console) -> None:
@@ -124,3 +133,56 @@ def show(fitted: LanguageFit, console: Console) -> None:
     dropped = ", ".join(f"{v:.1%} of {fitted.documents[k]:,} documents of {k}" for k, v in fitted.together.items())
     packs = ", ".join(pack.default_packs or pack.clauses)
     console.print(f"all clauses of {packs} together drop {dropped}", **PLAIN)
+
+
+@fit_app.command("classifier")
+def fit_classifier_command(
+    recipe: Annotated[
+        str, typer.Argument(help="A shipped recipe (ko-quality, ko-toxicity, ko-domain) or a YAML path.")
+    ],
+    data: Annotated[Path, typer.Option(help="Folder that the recipe's sources are in.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model, its sidecar and its card.")],
+) -> None:
+    """Fit a fastText classifier from a recipe."""
+    from winnow.classifiers.fit import fit_classifier
+
+    fitted = fit_classifier(recipe, data, out)
+    figures = fitted.figures
+    auc = f", AUC {figures.auc:.3f}" if figures.auc is not None else ""
+    stage = f"{{use: fasttext, model: {fitted.model.resolve()}}}"
+    for line in (
+        f"{fitted.model}: {fitted.size:,} bytes, fitted on {fitted.fitted_on:,} examples",
+        f"held out {figures.examples:,}: accuracy {figures.accuracy:.3f}, F1 {figures.f1:.3f}{auc}; by source: {fitted.card}",
+        f"what a score means: {fitted.sidecar}",
+        f"measure with it: winnow run DECLARATION --set {shlex.quote(f'stages.{_stage_name(fitted.name)}={stage}')}",
+    ):
+        say(line)
+
+
+@fit_app.command("tokenizer")
+def fit_tokenizer_command(
+    run: Reference,
+    out: Annotated[Path, typer.Option(help="Folder for tokenizer.json.")],
+    vocabulary: Annotated[int, typer.Option(help="Number of tokens.", min=300)] = 16_000,
+) -> None:
+    """Fit a byte-level BPE tokenizer on the corpus that a run selected."""
+    from winnow.pipelines.results.table import open_run
+    from winnow.tokenize.fit import fit_tokenizer
+
+    fitted = fit_tokenizer(_texts(open_run(run)), vocabulary, out, out.name)
+    tokens = f"{fitted.vocab_size:,} tokens from {fitted.texts:,} texts, {fitted.bytes_per_token:.2f} bytes a token"
+    say(f"{fitted.path}: {tokens}")
+
+
+def _stage_name(name: str) -> str:
+    """A name that a stage may have."""
+    return re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9_]", "_", name.lower())) or "model"
+
+
+def _texts(done: Run) -> Iterator[str]:
+    """The selected texts, one partition in memory at a time."""
+    import polars as pl
+
+    for frame in done.partitions():
+        kept = frame.filter(pl.col("selection.multiplicity") > 0)
+        yield from kept.select("text").collect().get_column("text")

@@ -1,11 +1,48 @@
-"""Standard streams that a command can rely on, whatever it was started with: closed ones, a pipe that nobody reads any
-more, an encoding that has no letters for what is printed."""
+"""How a command begins and ends: foreseen errors as one sentence, and standard streams to rely on, whatever it was started
+with: closed ones, a pipe that nobody reads any more, an encoding that has no letters for what is printed."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from collections.abc import Callable
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Runs it; every foreseen error is one sentence on stderr and exit code 1."""
+    open_streams()
+    try:
+        command()
+    except Exception as error:
+        from winnow.pipelines.engine.failures import sentence
+        from winnow.stages.reading.files import server_errors
+
+        if not isinstance(error, (*_known(), *server_errors())):
+            raise
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        store = sys.modules.get("winnow.pipelines.engine.store")  # unloaded, there is nothing that it has verified
+        if store is not None:
+            store.remember_verified()
+        close_streams()
+
+
+def _known() -> tuple[type[Exception], ...]:
+    """Errors that already are one clear sentence."""
+    from winnow.classifiers.artifacts import ModelError
+    from winnow.classifiers.recipe import RecipeError
+    from winnow.filters.fitting import FitError
+    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.ledger import unreachable
+    from winnow.pipelines.engine.yaml_source import SpecError
+    from winnow.stages.stage import StageError
+    from winnow.tokenize.shard import ShardError
+    from winnow.tokenize.tokenizer import TokenizerError
+
+    foreseen = (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
+    return (*foreseen, *unreachable())
 
 
 def open_streams() -> None:

@@ -5,6 +5,7 @@ Sources never travel, nor do duplicate indexes: what is read must be where every
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from typing import Any
 import xxhash
 import yaml
 
-from winnow.pipelines.cluster.job import DECLARATION, absolute, local
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.execute import RunError
+
+DECLARATION = "declaration.yaml"
+"""The resolved declaration in the folder that a job starts in."""
 
 LARGEST = 64 * 2**20
 """Bytes of local files that travel with one job, in all."""
@@ -29,7 +32,7 @@ SENT = "files"
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Bundle:
     """`declaration` is YAML with every path as the job sees it; `files` maps paths below the job's folder to files
     here."""
 
@@ -45,8 +48,8 @@ class Parcel:
             shutil.copyfile(file, target)
 
 
-def pack(pipeline: Pipeline, shared: bool, where: str) -> Parcel:
-    """The parcel of a declaration. `shared`: the cluster sees the files of this machine, so that paths become absolute and
+def bundle(pipeline: Pipeline, shared: bool, where: str) -> Bundle:
+    """The bundle of a declaration. `shared`: the cluster sees the files of this machine, so that paths become absolute and
     nothing is sent. `where`: the cluster, for people. Raises RunError for what neither travels nor is seen there."""
     files: dict[str, Path] = {}
 
@@ -85,7 +88,18 @@ def pack(pipeline: Pipeline, shared: bool, where: str) -> Parcel:
             f"{largest}: the local files that the stages name have {size:,} bytes in all, and at most {LARGEST:,} travel with "
             "a job; put them where every machine has them, and give --shared"
         )
-    return Parcel(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), files)
+    return Bundle(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), files)
+
+
+def local(folder: str) -> bool:
+    """Whether a folder is a path, which only machines that share the disk can see."""
+    return "://" not in folder or folder.startswith(("file://", "local://"))
+
+
+def absolute(text: str) -> str:
+    """A path or pattern of this machine from its root, with its links as they are written."""
+    path = text.removeprefix("file://").removeprefix("local://")
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 (resolving would follow links)
 
 
 def _changed(value: Any, key: str, names: Callable[[str, str], bool], change: Callable[[str, str], str]) -> Any:
