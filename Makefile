@@ -63,7 +63,7 @@ known:
 ran: # before torch is installed for nothing
 	@test -e runs/$(CODE)/run.json || { echo "no finished run in runs/$(CODE): run 'make pipeline LANG=$(CODE)' first" >&2; exit 1; }
 
-$(SAMPLE): $(VENV)/.installed $(wildcard pipelines/sample/*.py pipelines/sample/texts/*)
+$(SAMPLE): $(VENV)/.installed $(wildcard pipelines/sample/*.py pipelines/sample/texts/* pipelines/sample/templates/*)
 	$(BIN)/python -m winnow.pipelines.sample.generate $(@D)
 
 $(BIN)/python:

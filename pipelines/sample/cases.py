@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from winnow.pipelines.sample.dice import Dice
-from winnow.pipelines.sample.documents import composites, near_duplicate
-from winnow.pipelines.sample.junk import JUNK
-from winnow.pipelines.sample.personal import Span, with_personal_data
+from winnow.pipelines.sample.documents import JUNK, Span, composites, near_duplicate, with_personal_data
 from winnow.pipelines.sample.texts import DOMAINS, Text, korean, lines, originals
 
 FULL = 2400

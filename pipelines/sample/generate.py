@@ -25,11 +25,22 @@ import orjson
 
 from winnow.pipelines.sample.cases import FULL, JUDGED, TECHNICAL, Case, cases
 from winnow.pipelines.sample.dice import Dice
-from winnow.pipelines.sample.encode import ENCODINGS, broken, encode, http_head, nested, truncated, wire
-from winnow.pipelines.sample.page import Article, Site, site, text
-from winnow.pipelines.sample.templates import TEMPLATES
+from winnow.pipelines.sample.encode import (
+    ENCODINGS,
+    Response,
+    broken,
+    encode,
+    http_head,
+    nested,
+    request,
+    response,
+    revisit,
+    truncated,
+    warcinfo,
+    wire,
+)
+from winnow.pipelines.sample.page import TEMPLATES, Article, Site, render, site, text
 from winnow.pipelines.sample.texts import DOMAINS, chrome, korean, originals
-from winnow.pipelines.sample.warc import Response, request, response, revisit, warcinfo
 
 FILE, TRUTH = "sample.warc.gz", "truth.jsonl"
 OLD = ("tables", "gnuboard", "notice", "forum")
@@ -141,7 +152,7 @@ def _content(case: Case, template: str, here: Site, dice: Dice) -> tuple[int, li
         place = [("Location", f"https://{here.host}/moved/{dice.below(9999)}")] if status == 301 else []
         page = f"<html><head><title>{status} {REASONS[status]}</title></head><body><h1>{REASONS[status]}</h1></body></html>"
         return status, [*fields, *place], page.encode("ascii")
-    html = TEMPLATES[template](_article(case, dice), here, dice, encoding.meta or "utf-8")
+    html = render(template, _article(case, dice), here, dice, encoding.meta or "utf-8")
     if name == "broken":
         html = broken(html, dice)
     elif name in ("truncated", "nested"):

@@ -1,4 +1,5 @@
-"""What surrounds an article on a real page: head, styles, scripts, menus, ads, lists, comments, footer."""
+"""Twelve kinds of page as the Korean web writes them, one a file in `templates/`, and the parts that they are made of:
+head, styles, scripts, menus, ads, lists, comments, footer. Every draw comes in the order in which it stands in the page."""
 
 from __future__ import annotations
 
@@ -6,10 +7,16 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from html import escape
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from winnow.pipelines.sample.dice import Dice
 from winnow.pipelines.sample.texts import Chrome, chrome
 
+TEMPLATES = (
+    "portal", "seblog", "diary", "forum", "manual", "shop", "wiki", "notice", "magazine", "tables", "amp", "gnuboard",
+)  # fmt: skip
 HOSTS = ("www", "m", "news", "blog", "board", "docs", "shop", "wiki")
 CLASSES = ("header", "gnb", "lnb", "wrap", "container", "content", "aside", "banner", "card", "list", "btn", "tab")
 PROPERTIES = (
@@ -201,3 +208,19 @@ def payload(here: Site, dice: Dice) -> str:
         for n in range(dice.between(10, 140))
     }
     return f'<script>window.__STATE__={json.dumps(state)};</script><script src="https://{here.host}/static/js/app.js" defer></script>'
+
+
+def render(template: str, article: Article, here: Site, dice: Dice, charset: str) -> str:
+    """A page of one of TEMPLATES that declares `charset`."""
+    page = _environment().get_template(f"{template}.html")
+    return page.render(article=article, here=here, dice=dice, charset=charset)
+
+
+@cache
+def _environment() -> Environment:
+    # Texts are escaped by `text`, as their place in the page needs it; most of a template is markup made by the parts.
+    folder = FileSystemLoader(Path(__file__).parent / "templates")
+    environment = Environment(loader=folder, trim_blocks=True, undefined=StrictUndefined, autoescape=False)
+    parts = (ads, comments, cookie, head, menu, paragraphs, payload, related, share, text, top)
+    environment.globals.update({part.__name__: part for part in parts})
+    return environment

@@ -14,12 +14,11 @@ import polars as pl
 import pytest
 
 from winnow.pipelines.sample.cases import COUNTS, ENCODED, FULL, JUNK_COUNTS, TECHNICAL, scaled
-from winnow.pipelines.sample.documents import MOST_SHARED, NEAR, composites, overlap
+from winnow.pipelines.sample.documents import MOST_SHARED, NEAR, WEIGHTS, composites, overlap
 from winnow.pipelines.sample.encode import ENCODINGS
 from winnow.pipelines.sample.generate import FILE, TRUTH, generate
 from winnow.pipelines.sample.judge import judge
-from winnow.pipelines.sample.personal import WEIGHTS
-from winnow.pipelines.sample.templates import TEMPLATES
+from winnow.pipelines.sample.page import TEMPLATES
 from winnow.pipelines.sample.texts import DOMAINS, Text, korean, originals
 
 FOREIGN = ("en", "ja", "zh")

@@ -28,7 +28,7 @@ from winnow.filters.rules.spans import spans
 from winnow.filters.rules.word_spans import LONG_WORD
 from winnow.filters.rules.words import split
 from winnow.pipelines.sample.dice import Dice
-from winnow.pipelines.sample.junk import JUNK
+from winnow.pipelines.sample.documents import JUNK
 from winnow.pipelines.sample.texts import FOLDER, lines
 
 NAMES = [m.name for m in MEASURES]
