@@ -5,7 +5,7 @@ independently: the seed becomes xxh64(salt as UTF-8, seed), which costs nothing 
 leading bits; Gumbel noise added to log-weights turns the largest k into a sample of k without replacement in
 proportion to the weights (Vieira 2014, https://timvieira.github.io/blog/gumbel-max-trick-and-weighted-reservoir-sampling/;
 Kool, van Hoof, Welling 2019, https://arxiv.org/abs/1903.06059). Every figure has the same bits on every machine, so
-the passes of `winnow.filters.ranks` may run on different ones.
+the passes of a search (`pipelines/selection/ranks.py`) may run on different ones.
 """
 
 from __future__ import annotations

@@ -44,7 +44,6 @@ KERNELS = (
     "winnow.filters.script_kernel",
     "winnow.filters.rules.web_lines_kernel",
     "winnow.filters.rules.phrases_kernel",
-    "winnow.filters.cells_kernel",
     "winnow.filters.rules.quality_kernel",
     "winnow.filters.urls.lines_kernel",
     "winnow.filters.rules.characters_kernel",
@@ -189,16 +188,7 @@ def _clusters(module: Any) -> None:
     forest.labels()
 
 
-def _cells(module: Any) -> None:
-    import numpy as np
-
-    from winnow.filters import cells, moments
-
-    moments.sums(np.ones(1), *cells.ungrouped(1)).moments()
-
-
 _CALLS: dict[str, Callable[[Any], None]] = {
     "winnow.filters.dedup.minhash": _minhash,
     "winnow.filters.dedup.clusters": _clusters,
-    "winnow.filters.cells_kernel": _cells,
 }

@@ -23,7 +23,8 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import Store, StoreError
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, compiled
-from winnow.pipelines.selection.statistics import StatisticResult, apply
+from winnow.pipelines.selection.statistic_result import StatisticResult
+from winnow.pipelines.selection.statistics import apply
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, holds, verdict
 from winnow.stages.stage import EDITED, Measured, StageError
 

@@ -23,7 +23,7 @@ from winnow.pipelines.results.locate import Place, places
 from winnow.pipelines.results.marked import NO_TEXT, Marked, marked
 from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
-from winnow.pipelines.selection.statistics import StatisticResult
+from winnow.pipelines.selection.statistic_result import StatisticResult
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.stages.stage import Measured, Screen
 

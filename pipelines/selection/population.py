@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from winnow.filters.cells import labelled, ungrouped
 from winnow.pipelines.selection.clause import Clause
+from winnow.pipelines.selection.grouped_counts import labelled, ungrouped
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.graph import Node

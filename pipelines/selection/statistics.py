@@ -15,49 +15,21 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from winnow.filters.cells import Cells
-from winnow.filters.moments import Moments, Sums, sums
-from winnow.filters.ranks import Quantiles, State, Top, histogram
-from winnow.filters.thresholds import Boundaries, Thresholds
 from winnow.pipelines.selection.clause import Clause, Statistic
+from winnow.pipelines.selection.grouped_counts import Cells
+from winnow.pipelines.selection.moments import MomentSearch, sums
 from winnow.pipelines.selection.population import Groups, groups, population
+from winnow.pipelines.selection.ranks import Quantiles, State, Top, histogram
+from winnow.pipelines.selection.statistic_result import StatisticResult
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.graph import Node
     from winnow.pipelines.engine.view import View
 
-Search = Quantiles | Top
-PartialStatistic = Cells | Sums
+Search = Quantiles | Top | MomentSearch
+PartialStatistic = Cells
 Hashes = Callable[[str], npt.NDArray[np.uint64]]
 """From a salt to one hash per row."""
-
-
-@dataclass(frozen=True, slots=True)
-class StatisticResult:
-    """A statistic's figures, one per group."""
-
-    kind: str
-    figures: Thresholds | Boundaries | Moments
-
-    def json(self) -> dict[str, Any]:
-        """What `restore` reads."""
-        return {"kind": self.kind, **self.figures.json()}
-
-    @classmethod
-    def restore(cls, saved: Mapping[str, Any]) -> StatisticResult:
-        """The inverse of `json`."""
-        kind = str(saved["kind"])
-        if kind == "top":
-            return cls(kind, Boundaries.of(saved))
-        return cls(kind, Thresholds.of(saved) if kind == "quantile" else Moments.of(saved))
-
-    def groups(self) -> list[tuple[str | None, float, str]]:
-        """Group, number and what it means, for people."""
-        if isinstance(self.figures, Thresholds):
-            return [(e.group, float(e.value), f"of {e.rows:,} documents") for e in self.figures.groups]
-        if isinstance(self.figures, Boundaries):
-            return [(e.group, float(e.key), f"keeps {e.kept:,} of {e.total:,}") for e in self.figures.groups]
-        return [(e.group, float(getattr(e, self.kind)), f"of {e.rows:,} documents") for e in self.figures.groups]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +47,21 @@ def compute_statistics(
 ) -> dict[str, StatisticResult]:
     """The statistics of a stage, by column. `ask` carries one pass to every partition and gives their answers."""
     computed: dict[str, StatisticResult] = {}
-    kinds = {s.column: s.kind for s in node.statistics}
     todo = [(s, clause) for clause in node.clauses for s in clause.statistics]
     while todo:
         ready = [
             (s, c) for s, c in todo if not any(f'"{other.column}"' in s.key for other, _ in todo if other is not s)
         ]
-        searches: dict[str, Search] = {s.column: _search(s) for s, _ in ready if s.kind in ("quantile", "top")}
-        moments = {s.column: Sums.nothing() for s, _ in ready if s.column not in searches}
+        searches = {s.column: _search(s) for s, _ in ready}
         open_ = ready
         while open_:
-            requests = [
-                StatisticRequest(s, c, computed, searches[s.column].state if s.column in searches else None)
-                for s, c in open_
-            ]
+            requests = [StatisticRequest(s, c, computed, searches[s.column].state) for s, c in open_]
             for answers in ask(requests):
                 for (s, _), answer in zip(open_, answers, strict=True):
-                    if isinstance(answer, Sums):
-                        moments[s.column] += answer
-                    else:
-                        searches[s.column].add(answer)
-            open_ = [(s, c) for s, c in open_ if s.column in searches and _another(searches[s.column])]
+                    searches[s.column].add(answer)
+            open_ = [(s, c) for s, c in open_ if _another(searches[s.column])]
         for column, search in searches.items():
-            computed[column] = StatisticResult(kinds[column], search.result())
-        for column, sum_ in moments.items():
-            computed[column] = StatisticResult(kinds[column], sum_.moments())
+            computed[column] = search.result()
         todo = [pair for pair in todo if pair[0].column not in computed]
     return computed
 
@@ -116,6 +78,7 @@ def partial_statistics(view: View, node: Node, requests: Sequence[StatisticReque
         return hashes[salt]
 
     answers: list[PartialStatistic] = []
+    moments: dict[tuple[str, str | None], PartialStatistic] = {}  # a mean and a deviation are often of the same
     for request in requests:
         statistic = request.statistic
         before = [s for s in request.clause.statistics if s.column in request.known]
@@ -123,7 +86,9 @@ def partial_statistics(view: View, node: Node, requests: Sequence[StatisticReque
         keys, valid = _keys(statistic, wide)
         codes, names = asked.groups(statistic.by)
         if request.state is None:
-            answers.append(sums(keys, codes, names, valid=valid))
+            same = (statistic.key, statistic.by)
+            moments[same] = moments.get(same) or sums(keys, codes, names, valid=valid)
+            answers.append(moments[same])
             continue
         tied = hashed(statistic.column) if request.state.needs_hashes else None
         weights = _weights(statistic, wide)
@@ -141,24 +106,24 @@ def apply(
     """The frame with every statistic's column: the figure of the row's group (null where it has none), or for a top
     whether the row is in it. `grouped`: the frame's groups, where they are at hand."""
     for statistic in statistics:
-        figures = known[statistic.column].figures
+        figures = known[statistic.column]
         codes, names = grouped(statistic.by) if grouped else groups(frame, statistic.by)
-        if isinstance(figures, Boundaries):
+        if statistic.kind == "top":
             keys, valid = _keys(statistic, frame)
             lowest, highest = np.zeros(len(keys), np.uint64), np.full(len(keys), 2**64 - 1, np.uint64)
             kept = figures.kept(keys, lowest, codes, names, valid=valid)
             if (kept != figures.kept(keys, highest, codes, names, valid=valid)).any():  # ids are read only for ties
                 kept = figures.kept(keys, hashes(statistic.column), codes, names, valid=valid)
             column = pl.Series(statistic.column, kept)
-        elif isinstance(figures, Thresholds):
-            column = pl.Series(statistic.column, figures.thresholds(codes, names)).fill_nan(None)
         else:
-            column = pl.Series(statistic.column, figures.of_rows(statistic.kind, codes, names)).fill_nan(None)
+            column = pl.Series(statistic.column, figures.column(codes, names)).fill_nan(None)
         frame = frame.with_columns(column)
     return frame
 
 
 def _search(statistic: Statistic) -> Search:
+    if statistic.kind in ("mean", "std"):
+        return MomentSearch(statistic.kind)
     if statistic.kind == "quantile":
         return Quantiles(statistic.amount, statistic.dtype)
     if statistic.share:

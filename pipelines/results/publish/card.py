@@ -21,7 +21,7 @@ from winnow.pipelines.results.publish.licence import Licence
 from winnow.pipelines.results.publish.limits import limits
 from winnow.pipelines.results.publish.privacy import cut
 from winnow.pipelines.results.table import Run
-from winnow.pipelines.selection.statistics import StatisticResult
+from winnow.pipelines.selection.statistic_result import StatisticResult
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 
 SIZES = [(10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"), (10**7, "10M"), (10**8, "100M")]

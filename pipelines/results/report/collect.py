@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from winnow.pipelines.results.report.threshold import Curve
     from winnow.pipelines.results.table import Run
     from winnow.pipelines.selection.clause import Clause
-    from winnow.pipelines.selection.statistics import StatisticResult
+    from winnow.pipelines.selection.statistic_result import StatisticResult
 
 
 SHOWN_HOSTS = 15

@@ -11,7 +11,7 @@ import pyarrow as pa
 from winnow.pipelines.results.report.figures import Amount, Failure
 from winnow.pipelines.results.report.sketch import Sketch
 from winnow.pipelines.results.report.threshold import Counter
-from winnow.pipelines.selection.statistics import StatisticResult
+from winnow.pipelines.selection.statistic_result import StatisticResult
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.declaration import Pipeline
