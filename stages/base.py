@@ -12,7 +12,7 @@ on which batch, partition or worker carried it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -35,6 +35,24 @@ DOCUMENT_SCHEMA = pa.schema(
     ]
 )
 """Columns of a batch of documents. `id` is 32 hex digits; `text` is NFC, valid UTF-8, never null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A row of DOCUMENT_SCHEMA."""
+
+    id: str
+    url: str | None
+    date: str | None
+    source: str
+    title: str | None
+    text: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Document:
+        """From a mapping that has its columns."""
+        return cls(**{name: row[name] for name in DOCUMENT_SCHEMA.names})
+
 
 EDITED, RETITLED = "_edits", "_title"
 """Hidden columns of a stage that changes texts: `filters.edits.EDITS`, and the title to take instead (null: it stays)."""
@@ -166,6 +184,20 @@ class Stage(ABC):
         """The signals that are measured row by row: all, but those that a corpus stage's `reduce` gives."""
         return {} if self.sees == "corpus" else self.signals()
 
+    def measured(self) -> Types:
+        """The older name of `measured_signals`."""
+        return self.measured_signals()
+
+    @property
+    def by_address(self) -> bool:
+        """The older name of seeing addresses."""
+        return self.sees == "addresses"
+
+    @property
+    def masks(self) -> bool:
+        """The older name of `outputs.masks`."""
+        return self.outputs.masks
+
     def hidden(self) -> Types:
         """Columns measured row by row for the stage's own later steps; names start with `_`, never selectable."""
         edited = self.outputs.edits and self.sees == "documents"
@@ -206,8 +238,16 @@ class PageStage(Stage):
         return self
 
     def measure(self, pages: Any, /) -> pa.RecordBatch:
-        """See `Measurer`; with `outputs.text` also `title`, `text` (not null) and `error`."""
-        raise StageError(f"{self.name}: kind '{self.kind}' has no measure of its own: it measures once opened")
+        """See `Measurer`; with `outputs.text` also `title`, `text` (not null) and `error`. By default as opened now."""
+        return _opened(self, PageStage).measure(pages)
+
+    def screen(self, pages: Any) -> pa.RecordBatch:
+        """The older name of `measure`."""
+        return self.measure(pages)
+
+    def extract(self, pages: Any) -> pa.RecordBatch:
+        """The older name of `measure`."""
+        return self.measure(pages)
 
 
 class DocumentStage(Stage):
@@ -221,8 +261,15 @@ class DocumentStage(Stage):
         return self
 
     def measure(self, documents: Any, /) -> pa.RecordBatch:
-        """See `Measurer`."""
-        raise StageError(f"{self.name}: kind '{self.kind}' has no measure of its own: it measures once opened")
+        """See `Measurer`. By default as opened now."""
+        return _opened(self, DocumentStage).measure(documents)
+
+
+def _opened(stage: PageStage | DocumentStage, shape: type[PageStage | DocumentStage]) -> Measurer:
+    """What measures, where a stage is not its own measurer. Raises StageError where it is not one either."""
+    if type(stage).open is shape.open:
+        raise StageError(f"{stage.name}: kind '{stage.kind}' has neither measure nor open: expected one of the two")
+    return stage.open(stage.artifacts())
 
 
 class Part(Protocol):

@@ -82,7 +82,6 @@ class Personal(Transform):
     __slots__ = ()
     kind = "personal"
     outputs = Outputs(edits=True, titles=True, masks=True)
-    masks = True
     version = 2
     Settings = PersonalSettings
 

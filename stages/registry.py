@@ -35,7 +35,7 @@ class NoKind(StageError):
 def find(of: Of, use: str) -> type[Any]:
     """The class that a name stands for. Raises NoKind."""
     if ":" in use:
-        return _checked(of, use, _attribute(use))
+        return _checked(of, use, imported(use))
     if _ours(of, use):
         kind: type[Any] = importlib.import_module(f"{CONTRACTS[of][0]}.{use}").KIND
         return kind
@@ -44,7 +44,7 @@ def find(of: Of, use: str) -> type[Any]:
         said = " and ".join(f"{p.dist.name if p.dist else '?'} ({p.value})" for p in offered)
         raise NoKind(f"'{use}' is offered by {said}: name one of those in full, such as {offered[0].value}")
     if offered:
-        return _checked(of, offered[0].value, _attribute(offered[0].value))
+        return _checked(of, offered[0].value, imported(offered[0].value))
     raise NoKind(f"'{use}' is not a kind; {expected(use, names(of))}, or package.module:Class of your own")
 
 
@@ -82,8 +82,8 @@ def _spec(module: str) -> Any:
         return None
 
 
-def _attribute(use: str) -> Any:
-    """What `package.module:Name` stands for."""
+def imported(use: str) -> Any:
+    """What `package.module:Name` stands for. Raises NoKind."""
     module, _, name = use.partition(":")
     if _spec(module) is None:
         raise NoKind(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -56,11 +56,31 @@ __all__ = [
 ]
 
 
-class Screen(PageStage):
+OLDER: dict[str, Callable[[Any], bool]] = {
+    "Screen": lambda stage: stage.raw and not stage.outputs.text,
+    "Extract": lambda stage: stage.raw and stage.outputs.text,
+    "Measured": lambda stage: not stage.raw,
+    "Map": lambda stage: stage.sees == "documents" and not stage.outputs.files,
+    "Transform": lambda stage: stage.sees == "documents" and stage.outputs.edits,
+    "Corpus": lambda stage: stage.sees == "corpus",
+    "CorpusTransform": lambda stage: stage.sees == "corpus" and stage.outputs.edits,
+    "Terminal": lambda stage: stage.outputs.files,
+}
+
+
+class Older(ABCMeta):
+    """Whoever asks for an older class is told by what a stage says of itself."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if cls.__module__ == __name__ and isinstance(instance, Stage):
+            return OLDER[cls.__name__](instance)
+        return super().__instancecheck__(instance)
+
+
+class Screen(PageStage, metaclass=Older):
     """Measures raw pages. `by_address`: `sees` is `addresses`."""
 
     __slots__ = ()
-    by_address: ClassVar[bool] = False
 
     @abstractmethod
     def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
@@ -70,7 +90,7 @@ class Screen(PageStage):
         return self.screen(pages)
 
 
-class Extract(PageStage):
+class Extract(PageStage, metaclass=Older):
     """Turns raw pages into documents."""
 
     __slots__ = ()
@@ -85,7 +105,7 @@ class Extract(PageStage):
         return self.extract(pages)
 
 
-class Measured(Stage):
+class Measured(Stage, metaclass=Older):
     """A stage with a per-document part."""
 
     __slots__ = ()
@@ -93,10 +113,6 @@ class Measured(Stage):
     @abstractmethod
     def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
         """As `Measurer.measure`."""
-
-    def measured(self) -> dict[str, pa.DataType]:
-        """As `measured_signals`."""
-        return self.measured_signals()
 
 
 class Map(Measured, DocumentStage):
@@ -109,7 +125,6 @@ class Transform(Map):
     """Changes texts."""
 
     __slots__ = ()
-    masks: ClassVar[bool] = False
     outputs = Outputs(edits=True)
 
 

@@ -87,7 +87,6 @@ class Urls(Screen):
     version = 2
     Settings = UrlsSettings
     sees = "addresses"
-    by_address = True
 
     def signals(self) -> dict[str, pa.DataType]:
         """`host`, `domain` (registered; the host where it has none) and `suffix` (public), in ASCII form, null where the

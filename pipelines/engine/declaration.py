@@ -26,6 +26,7 @@ from winnow.stages.stage import (
     Screen,
     Source,
     Stage,
+    StageError,
 )
 from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.plan import check_lengths
@@ -355,4 +356,10 @@ def _stages(
         chosen = {k: v for k, v in marked.tree["stages"][name].items() if k not in own and k not in unknown}
         settings = _validated(kind.Settings, chosen, marked, key, problems)
         if common is not None and settings is not None and common.enabled:
-            yield name, (kind(name=name, settings=settings, pack=pack), common)
+            stage = kind(name=name, settings=settings, pack=pack)
+            try:
+                stage.signals(), stage.outputs
+            except StageError as error:
+                problems.append(f"{marked.where(*key)}: stages.{error}")
+                continue
+            yield name, (stage, common)

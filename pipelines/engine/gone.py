@@ -38,7 +38,7 @@ SORTS: dict[str, type[Stage]] = {
     sort.__name__: sort for sort in (Screen, Extract, CorpusTransform, Corpus, Terminal, Transform, Map)
 }
 COLUMNS = ("signals", "measured", "hidden")
-SAID = ("sees", "by_address", "masks", "guards", "choosing", "version")
+SAID = ("sees", "guards", "choosing", "version")
 """What a class says of its stages."""
 
 

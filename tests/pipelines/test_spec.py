@@ -49,6 +49,7 @@ def test_the_korean_line() -> None:
         "extract",
         "language",
         "clean",
+        "datatrove",
         "rules",
         "quality",
         "toxicity",
@@ -176,8 +177,10 @@ def test_a_bad_set_is_refused(assignment: str) -> None:
 def test_every_stage_file_is_a_kind() -> None:
     assert names("stages") == [
         "clean",
+        "datatrove",
         "extract",
         "fasttext",
+        "function",
         "host_lines",
         "langid",
         "minhash",

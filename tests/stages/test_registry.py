@@ -139,5 +139,5 @@ def test_a_kind_without_measure_says_so(package) -> None:
     class Silent(DocumentStage):
         kind, version, Settings = "silent", 1, Settings
 
-    with pytest.raises(StageError, match="has no measure"):
+    with pytest.raises(StageError, match="neither measure nor open"):
         Silent(name="s", settings=Settings(), pack=language_pack("en")).measure(None)
