@@ -49,7 +49,6 @@ def test_the_korean_line() -> None:
         "extract",
         "language",
         "clean",
-        "datatrove",
         "rules",
         "quality",
         "toxicity",
