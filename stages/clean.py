@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator
 
 from winnow.filters.cleaning import Step
-from winnow.filters.cleaning.full_width import Width
+from winnow.filters.cleaning.characters import Width
 from winnow.filters.edits import Edit, column
 from winnow.nearest import hint
 from winnow.stages.stage import EDITED, Artifact, Located, Settings, StageError, Transform
@@ -24,7 +24,7 @@ Files = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 
 
 class CleanSettings(Settings):
-    """`steps`: what to do, in this order. `width`: see `filters/cleaning/full_width.py`; `cjk` for languages in Han and
+    """`steps`: what to do, in this order. `width`: see `filters/cleaning/characters.py`; `cjk` for languages in Han and
     kana unless given, else `ascii`. `languages`: whose boilerplate to know; the language pack's and English unless given.
     `c4_lines`: clean lines as C4 does, after the steps. `programs`: files of edit programs by document id, or by
     the id that the source has for the document, carried out before the steps, on the text that the stage is given."""
@@ -75,9 +75,8 @@ class Clean(Transform):
         return [Artifact(f"{n}:{Path(path).name}", Path(path), digest) for n, (path, digest) in enumerate(files, 1)]
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        from winnow.filters.cleaning.korean_mojibake import damaged
-        from winnow.filters.cleaning.sequence import Cleaning
-        from winnow.filters.cleaning.valid import emptied, invalid
+        from winnow.filters.cleaning import Cleaning, emptied, invalid
+        from winnow.filters.cleaning.mojibake import damaged
 
         errors = invalid(documents.column("text"))
         given = pl.Series("text", emptied(documents.column("text"), errors), pl.String)
@@ -125,8 +124,8 @@ class Clean(Transform):
         """What the steps would edit; for `repaired_lines` and `boilerplate_lines` those edits alone, for `damaged_share`
         what is beyond repair. Programs are by document, so nothing is shown of them. Raises StageError for a signal that
         this stage does not measure."""
-        from winnow.filters.cleaning.korean_mojibake import DAMAGE
-        from winnow.filters.cleaning.sequence import Cleaning
+        from winnow.filters.cleaning import Cleaning
+        from winnow.filters.cleaning.mojibake import DAMAGE
 
         if signal not in self.signals():
             raise StageError(f"{self.name}: no signal '{signal}'{hint(signal, self.signals())}")
@@ -163,8 +162,7 @@ class Clean(Transform):
         return c4_lines(marks, FEWEST_WORDS if self.pack.word_unit == "whitespace" else 0)
 
     def _boilerplate(self) -> Step:
-        from winnow.filters.cleaning.boilerplate import boilerplate
-        from winnow.filters.cleaning.phrases import BadPhrases, languages
+        from winnow.filters.cleaning.boilerplate import BadPhrases, boilerplate, languages
 
         chosen: tuple[str, ...] | None = self.settings.languages
         for code in chosen or ():
@@ -188,7 +186,7 @@ class Clean(Transform):
         return {row: execute(texts[row], found[key]) for row, key in enumerate(ids) if key in found}
 
     def _files(self) -> tuple[tuple[str, str], ...]:
-        from winnow.filters.cleaning.program_files import ProgramFileError, identified
+        from winnow.stages.program_files import ProgramFileError, identified
 
         try:
             return tuple((path, identified(path)) for path in self.settings.programs)
@@ -196,7 +194,7 @@ class Clean(Transform):
             raise StageError(f"{self.name}: {error}") from error
 
     def _programs(self, files: tuple[tuple[str, str], ...]) -> Any:
-        from winnow.filters.cleaning.program_files import ProgramFileError, programs
+        from winnow.stages.program_files import ProgramFileError, programs
         from winnow.stages.reading.batches import identity
 
         try:

@@ -78,8 +78,8 @@ class HostLines(CorpusTransform):
         }
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+        from winnow.filters.cleaning import emptied, invalid
         from winnow.filters.cleaning.host_keys import hosts, keyed_lines
-        from winnow.filters.cleaning.valid import emptied, invalid
 
         errors = invalid(documents.column("text"))
         host, known = hosts(documents.column("url").to_pylist())

@@ -26,9 +26,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from winnow.filters.cleaning.characters import composed
-from winnow.filters.cleaning.compose import compose
-from winnow.filters.cleaning.lines import removals
-from winnow.filters.edits import Edit, apply
+from winnow.filters.edits import Edit, apply, compose, removals
 from winnow.nearest import hint
 
 Verdict = Literal["kept", "edited", "dropped", "refused"]

@@ -46,81 +46,18 @@ _USERINFO = re.compile(r"://[^/\s?#]*$", re.ASCII)
 
 _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org)|(?:test|example|invalid|localhost|local))$", re.ASCII)
 _FILES = frozenset(
-    [
-        "png",
-        "jpg",
-        "jpeg",
-        "gif",
-        "svg",
-        "webp",
-        "avif",
-        "ico",
-        "bmp",
-        "css",
-        "scss",
-        "js",
-        "mjs",
-        "ts",
-        "tsx",
-        "jsx",
-        "json",
-        "xml",
-        "html",
-        "htm",
-        "php",
-        "py",
-        "rb",
-        "java",
-        "class",
-        "jar",
-        "md",
-        "txt",
-        "pdf",
-        "zip",
-        "gz",
-        "mp3",
-        "mp4",
-        "woff",
-        "ttf",
-        "conf",
-        "cfg",
-        "ini",
-        "yaml",
-        "yml",
-        "service",
-        "socket",
-        "timer",
-        "target",
-        "mount",
-        "slice",
-        "scope",
-    ]
+    """
+    png jpg jpeg gif svg webp avif ico bmp css scss js mjs ts tsx jsx json xml html htm php py rb java class
+    jar md txt pdf zip gz mp3 mp4 woff ttf conf cfg ini yaml yml service socket timer target mount slice scope
+    """.split()
 )
 _MEMBERS = frozenset(("bar", "call", "data", "dot", "fit", "foo", "mov", "new", "select"))
 """Top-level domains that are the names of members of objects and of nobody's mail."""
 _NO_TOPS = _FILES | _MEMBERS
 _ORDINARY = frozenset(
-    (
-        "com",
-        "net",
-        "org",
-        "edu",
-        "gov",
-        "int",
-        "info",
-        "biz",
-        "kr",
-        "jp",
-        "cn",
-        "tw",
-        "hk",
-        "de",
-        "fr",
-        "uk",
-        "us",
-        "eu",
-        "ru",
-    )
+    """
+    com net org edu gov int info biz kr jp cn tw hk de fr uk us eu ru
+    """.split()
 )
 """Those that are the end of an address whatever follows."""
 _CALL = re.compile(r"\((?:\)|[\w\"'\[({*.-])", re.ASCII)

@@ -1,4 +1,6 @@
-"""What a search gives: a stretch of text with the kind of personal data it is."""
+"""What a search gives: a stretch of text with the kind of personal data it is; and ways of writing a number made one,
+character for character, so that positions stay.
+"""
 
 from __future__ import annotations
 
@@ -63,3 +65,20 @@ def near(text: str, start: int, end: int, words: re.Pattern[str], before: int, a
 def digits(text: str) -> str:
     """The ASCII digits of a text."""
     return "".join(c for c in text if "0" <= c <= "9")
+
+
+_DASHES = "‐‑‒–—―−－﹣ㅡｰ"
+_SPACES = "\u00a0\u2002\u2003\u2007\u2009\u202f\u3000\t"
+_TABLE = {
+    **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys(map(ord, _DASHES), ord("-")),
+    **dict.fromkeys(map(ord, _SPACES), ord(" ")),
+    ord("∙"): ord("·"),
+    ord("ㆍ"): ord("·"),
+}
+_ANY = re.compile("[" + re.escape("".join(map(chr, _TABLE))) + "]")
+
+
+def folded(text: str) -> str:
+    """The text with full-width ASCII, dashes, spaces and middle dots in one form; as long as it was."""
+    return text.translate(_TABLE) if _ANY.search(text) else text

@@ -8,32 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from winnow.filters.personal import (
-    accounts,
-    addresses,
+from winnow.filters.personal import addresses, emails, ips, phones, screen
+from winnow.filters.personal.found import KINDS, Found, apart, folded
+from winnow.filters.personal.identity_numbers import (
     business_numbers,
-    cards,
-    emails,
-    ibans,
-    ips,
     licences,
     national_numbers,
     passports,
-    phones,
     resident_numbers,
-    screen,
 )
-from winnow.filters.personal.folding import folded
-from winnow.filters.personal.found import KINDS, Found, apart
+from winnow.filters.personal.payments import accounts, cards, ibans
 
 _NUMBERS = (
-    ("resident_numbers", resident_numbers.find),
-    ("cards", cards.find),
-    ("business_numbers", business_numbers.find),
-    ("passports", passports.find),
-    ("licences", licences.find),
-    ("ibans", ibans.find),
-    ("national_numbers", national_numbers.find),
+    ("resident_numbers", resident_numbers),
+    ("cards", cards),
+    ("business_numbers", business_numbers),
+    ("passports", passports),
+    ("licences", licences),
+    ("ibans", ibans),
+    ("national_numbers", national_numbers),
 )
 
 
@@ -95,7 +88,7 @@ def _in_window(text: str, bits: int, wanted: Wanted) -> Iterator[Found]:
         if "phones" in kinds:
             yield from phones.find(text, wanted.region)
         if "accounts" in kinds:
-            yield from accounts.find(text)
+            yield from accounts(text)
     if bits & screen.STREET and ("homes" in kinds or "addresses" in kinds):
         yield from (hit for hit in addresses.find(text) if hit.kind in kinds)
 

@@ -14,14 +14,14 @@ FUNCTIONS = frozenset(
     abs ceil coalesce concat contains ends_with exp floor greatest if ifnull least left length ln log10 lower ltrim
     mod nullif octet_length pow power regexp_like replace reverse right round rtrim sign sqrt starts_with strpos
     substr trim upper
-    """.split()  # noqa: SIM905
+    """.split()
 )
 OURS = frozenset(["quantile", "mean", "std", "sample", "uniform", "gumbel"])
 KEYWORDS = frozenset(
     """
     and or not in is null between like ilike rlike regexp true false case when then else end cast as escape float
     double int integer bigint varchar string boolean real distinct from
-    """.split()  # noqa: SIM905
+    """.split()
 )
 TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<quoted>\"[^\"]+\")|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\.\d+)"

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.cleaning.boilerplate import LONGEST, boilerplate
-from winnow.filters.cleaning.phrases import languages
+from winnow.filters.cleaning.boilerplate import LONGEST, boilerplate, languages
 from winnow.filters.edits import apply
 from winnow.filters.languages import languages as packs
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.cleaning.characters import characters
-from winnow.filters.cleaning.full_width import Width
+from winnow.filters.cleaning.characters import Width, characters
 from winnow.filters.edits import apply
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.cleaning.compose import chain, compose
-from winnow.filters.cleaning.lines import narrowed, removals
-from winnow.filters.edits import Edit, apply
+from winnow.filters.edits import Edit, apply, chain, compose, narrowed, removals
 
 
 @st.composite

@@ -11,8 +11,7 @@ from ftfy.badness import BADNESS_RE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.cleaning.korean_mojibake import damaged
-from winnow.filters.cleaning.mojibake import compact, mojibake, repaired
+from winnow.filters.cleaning.mojibake import compact, damaged, mojibake, repaired
 from winnow.filters.edits import apply
 
 KOREAN = ["안녕하세요", "오늘(20일) 날씨가 좋네요.", "한국어 문장입니다 - 2024년", "서울시 강남구"]
