@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from winnow.pipelines.console import Json, as_lines, console
+from winnow.pipelines.console import PLAIN, Json, as_lines, console, say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from winnow.pipelines.cluster.server import JobsServer, Seen
+    from winnow.pipelines.cluster.server import JobsServer, JobStatus
     from winnow.pipelines.cluster.watch import Row
 
 NEEDS_SOMEBODY = 3
@@ -97,7 +97,7 @@ def submit(
     from winnow.pipelines.cluster.manifest import Cluster, parse_workers
     from winnow.pipelines.cluster.manifest import manifest as make_manifest
     from winnow.pipelines.cluster.snapshots import named_snapshot, watched_source
-    from winnow.pipelines.cluster.submit import Job, Sending, placed
+    from winnow.pipelines.cluster.submit import Job, SubmitOptions, placed
     from winnow.pipelines.cluster.submit import submit as hand_over
     from winnow.pipelines.engine.declaration import load_pipeline
     from winnow.pipelines.engine.execute import RunError
@@ -107,13 +107,8 @@ def submit(
     if not manifest:
         if image or schedule:
             raise RunError("--image and --schedule say how a cluster is made; expected with --manifest")
-        done = hand_over(pipeline, job, _server(address), Sending(code.value, shared, python))
-        console().print(
-            f"{done.id}: submitted; the run is in {done.folder}; follow it: winnow logs {done.id} --follow",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
+        done = hand_over(pipeline, job, _server(address), SubmitOptions(code.value, shared, python))
+        say(f"{done.id}: submitted; the run is in {done.folder}; follow it: winnow logs {done.id} --follow")
         return
     if image is None:
         raise RunError("--manifest: expected the --image that the pods run, with winnow and ray[default] installed")
@@ -169,13 +164,13 @@ def watch(
     from winnow.pipelines.cluster.commands import json_row, show_rows
     from winnow.pipelines.cluster.snapshots import Listing
     from winnow.pipelines.cluster.state import State
-    from winnow.pipelines.cluster.submit import Sending, check_folder, placed
-    from winnow.pipelines.cluster.watch import Orders, Stop, Watch, parse_every, poll, poll_until_done
+    from winnow.pipelines.cluster.submit import SubmitOptions, check_folder, placed
+    from winnow.pipelines.cluster.watch import Stop, Watch, WatchOptions, parse_every, poll_forever, poll_until_done
     from winnow.pipelines.engine.declaration import load_pipeline
 
     pipeline = load_pipeline(declaration, set_ or [])
     base = placed(folder, pipeline)
-    sending = Sending(code.value, shared, python)
+    options = SubmitOptions(code.value, shared, python)
     seconds = parse_every(every)
     kept = State(placed(state, pipeline) if state else f"{base}/watch")
 
@@ -186,15 +181,15 @@ def watch(
             show_rows(rows, console())
 
     server = _server(address)
-    check_folder(base, server, sending)
-    looking = Watch(
-        Orders(pipeline, base, attempts, together, sending), Listing(pipeline, snapshots, seconds), kept, server
+    check_folder(base, server, options)
+    watched = Watch(
+        WatchOptions(pipeline, base, attempts, together, options), Listing(pipeline, snapshots, seconds), kept, server
     )
     with kept.locked(), Stop() as stop:
         if not once:
-            poll(looking, seconds, stop, show, again or [])
+            poll_forever(watched, seconds, stop, show, again or [])
             return
-        rows = poll_until_done(looking, stop, again or []) if wait else looking.look(again or [])
+        rows = poll_until_done(watched, stop, again or []) if wait else watched.poll(again or [])
         show(rows)
     if any(row.person for row in rows):
         raise typer.Exit(NEEDS_SOMEBODY)
@@ -243,7 +238,7 @@ def _server(address: str | None) -> JobsServer:
     return JobsServer(address)
 
 
-def show_jobs(jobs: Sequence[Seen], console: Console) -> None:
+def show_jobs(jobs: Sequence[JobStatus], console: Console) -> None:
     """One line per job, and the cause of those that failed."""
     if not jobs:
         console.print("no jobs of winnow there")
@@ -256,7 +251,7 @@ def show_jobs(jobs: Sequence[Seen], console: Console) -> None:
     console.print(table)
     for job in jobs:
         if job.state == "FAILED":
-            console.print(f"{job.id}: {job.cause}", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"{job.id}: {job.cause}", **PLAIN)
 
 
 def show_rows(rows: Iterable[Row], console: Console) -> None:
@@ -272,22 +267,17 @@ def show_rows(rows: Iterable[Row], console: Console) -> None:
     console.print(table if table.row_count else "no snapshots to watch for yet")
 
 
-def json_job(job: Seen) -> dict[str, object]:
+def json_job(job: JobStatus) -> dict[str, object]:
     """A job as one JSON object."""
-    told: dict[str, object] = {
-        "id": job.id,
-        "state": job.state.lower(),
-        "started": job.started,
-        "ended": job.ended,
-        "cause": "",
-    }
-    return told | job.metadata | ({"cause": job.cause} if job.state == "FAILED" else {})
+    cause = job.cause if job.state == "FAILED" else ""
+    times = {"started": job.started, "ended": job.ended}
+    return {"id": job.id, "state": job.state.lower(), **times, "cause": cause} | job.metadata
 
 
 def json_row(row: Row) -> dict[str, object]:
     """A line of the watch's table as one JSON object."""
-    told: dict[str, object] = {"snapshot": row.snapshot, "state": row.state, "note": row.note}
-    return told | ({} if row.record is None else {"record": row.record.model_dump()})
+    facts: dict[str, object] = {"snapshot": row.snapshot, "state": row.state, "note": row.note}
+    return facts | ({} if row.record is None else {"record": row.record.model_dump()})
 
 
 def _table(*columns: str) -> Table:

@@ -32,8 +32,8 @@ WAITING = frozenset({"PENDING", "RUNNING"})
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A job as its server tells. Times are seconds since 1970, None where it has not come to that."""
+class JobStatus:
+    """A job as its server reports it. Times are seconds since 1970, None where it has not come to that."""
 
     id: str
     state: str  # PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED
@@ -64,7 +64,7 @@ class JobsServer:
         self.client = _client(_resolved(address))
         self.address: str = self.client.get_address()
 
-    def jobs(self) -> dict[str, Seen]:
+    def jobs(self) -> dict[str, JobStatus]:
         """Every job that was submitted there, by its id."""
         found = self._asked(self.client.list_jobs)
         return {job.submission_id: _seen(job) for job in found if job.submission_id}
@@ -195,9 +195,11 @@ def _own(family: socket.AddressFamily, host: Any) -> bool:
     return True
 
 
-def _seen(job: Any) -> Seen:
+def _seen(job: Any) -> JobStatus:
     times = [moment / 1000 if moment else None for moment in (job.start_time, job.end_time)]
-    return Seen(job.submission_id, str(job.status), dict(job.metadata or {}), times[0], times[1], job.message or "")
+    return JobStatus(
+        job.submission_id, str(job.status), dict(job.metadata or {}), times[0], times[1], job.message or ""
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Which snapshots a watch is about, and what a declaration needs to be told of each."""
+"""Which snapshots a watch is about, and the settings of a declaration for each."""
 
 from __future__ import annotations
 

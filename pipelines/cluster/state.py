@@ -1,4 +1,4 @@
-"""What a watch remembers: one small JSON file per snapshot, each replaced whole, in a folder on any storage."""
+"""The state of a watch: one small JSON file per snapshot, each replaced whole, in a folder on any storage."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Record(BaseModel):
         return self.model_copy(update={"attempts": (*self.attempts[:-1], self.last.model_copy(update=facts))})
 
 
-class Begun(BaseModel):
-    """What a watch fixes when it looks for the first time. `since`: the snapshot that `latest` meant then."""
+class WatchStart(BaseModel):
+    """What a watch fixes at its first poll. `since`: the snapshot that `latest` meant then."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,14 +73,14 @@ class State:
     def __init__(self, root: str) -> None:
         self.store = Store(root, "put back what it was, or remove it: its job may then be submitted again")
 
-    def begun(self) -> Begun | None:
-        """What the first look fixed, None before it."""
+    def started(self) -> WatchStart | None:
+        """What the first poll fixed, None before it."""
         found = self.store.read_json("watch.json")
-        return None if found is None else _read(Begun, found, self.store.path("watch.json"))
+        return None if found is None else _read(WatchStart, found, self.store.path("watch.json"))
 
-    def begin(self, begun: Begun) -> None:
+    def start(self, start: WatchStart) -> None:
         """Fix it."""
-        self.store.write_json("watch.json", begun.model_dump())
+        self.store.write_json("watch.json", start.model_dump())
 
     def records(self) -> dict[str, Record]:
         """Every snapshot that a job was intended for, by name."""

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import winnow
 from winnow.pipelines.cluster.bundle import DECLARATION, bundle, local
-from winnow.pipelines.cluster.server import MARK, WAITING, JobsServer, Seen
+from winnow.pipelines.cluster.server import MARK, WAITING, JobsServer, JobStatus
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.store import fingerprint
@@ -27,7 +27,7 @@ Code = Literal["installed", "wheel"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class SubmitOptions:
     """How jobs are handed over. `shared`: every machine of the cluster sees the files of this one. `python`: the
     interpreter there; None for this one where the jobs server is on this machine, else `python`."""
 
@@ -36,38 +36,38 @@ class Sending:
     python: str | None = None
 
 
-def submit(pipeline: Pipeline, job: Job, server: JobsServer, sending: Sending) -> Job:
+def submit(pipeline: Pipeline, job: Job, server: JobsServer, options: SubmitOptions) -> Job:
     """Submit as the next attempt after those that the server knows. Returns the job. Raises RunError where an attempt is
     still at work."""
-    check_folder(job.folder, server, sending)
+    check_folder(job.folder, server, options)
     known = server.jobs()
     while (before := known.get(job.id)) is not None:
         if before.state in WAITING:
             raise RunError(f"{server.address}: {job.id} is at work on this already; see: winnow logs {job.id} --follow")
         job = replace(job, attempt=job.attempt + 1)
-    if not send(pipeline, job, server, sending):
+    if not send(pipeline, job, server, options):
         raise RunError(f"{server.address}: {job.id} was submitted by somebody else just now")
     return job
 
 
-def send(pipeline: Pipeline, job: Job, server: JobsServer, sending: Sending) -> bool:
+def send(pipeline: Pipeline, job: Job, server: JobsServer, options: SubmitOptions) -> bool:
     """Submit exactly this job. False where the server has it already."""
-    seen_there = sending.shared or server.here
+    seen_there = options.shared or server.here
     with tempfile.TemporaryDirectory(prefix="winnow-job-") as folder:
         below = Path(folder) / "bundle"
         below.mkdir()
         bundle(pipeline, seen_there, server.address).write(below)
         environment: dict[str, Any] = {"working_dir": str(below)}
-        if sending.code == "wheel":
+        if options.code == "wheel":
             environment["py_modules"] = [str(wheel_package(Path(folder) / "wheel"))]
-        python = sending.python or (sys.executable if server.here else "python")
-        only_here = local(job.folder) and not sending.shared
+        python = options.python or (sys.executable if server.here else "python")
+        only_here = local(job.folder) and not options.shared
         return server.submit(job.id, job.command(python, here=only_here), environment, job.metadata(own_version()))
 
 
-def check_folder(folder: str, server: JobsServer, sending: Sending) -> None:
+def check_folder(folder: str, server: JobsServer, options: SubmitOptions) -> None:
     """Raises RunError for the folder of a run on this disk, where the cluster may not see it."""
-    if local(folder) and not (sending.shared or server.here):
+    if local(folder) and not (options.shared or server.here):
         raise RunError(
             f"--folder {folder}: is on this machine, and the jobs server at {server.address} is not; expected a storage URL "
             "such as s3://bucket/runs/ko, or --shared where every machine has it under this path"
@@ -88,7 +88,7 @@ def own_version() -> str:
         return "unknown"
 
 
-def newest_first(jobs: Mapping[str, Seen]) -> list[Seen]:
+def newest_first(jobs: Mapping[str, JobStatus]) -> list[JobStatus]:
     """Winnow's jobs; those that have not started come first."""
     ours = [job for job in jobs.values() if job.ours]
     return sorted(ours, key=lambda job: (job.started is not None, -(job.started or 0.0), job.id))
@@ -115,8 +115,8 @@ class Job:
 
     def metadata(self, version: str) -> dict[str, str]:
         """What the jobs server keeps beside the job, for `winnow jobs`."""
-        told = {MARK: version, "name": self.name, "folder": self.folder, "attempt": str(self.attempt)}
-        return told | ({"snapshot": self.snapshot} if self.snapshot else {})
+        facts = {MARK: version, "name": self.name, "folder": self.folder, "attempt": str(self.attempt)}
+        return facts | ({"snapshot": self.snapshot} if self.snapshot else {})
 
     def command(self, python: str, declaration: str = DECLARATION, here: bool = False) -> str:
         """The shell command of the job. `here`: its folder is on this machine, so that it refuses to run on another."""

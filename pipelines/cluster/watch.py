@@ -1,7 +1,7 @@
 """Watching for snapshots: each is submitted once, in order, and followed until it succeeded.
 
 An intent is written before a job is submitted, and the job's id follows from the intent. So a watch that dies between the
-two finds, at its next look, a job of that id on the server and adopts it, or none and submits it: never a second one,
+two finds, at its next poll, a job of that id on the server and adopts it, or none and submits it: never a second one,
 never one too few.
 """
 
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from types import FrameType, TracebackType
 from typing import Any
 
-from winnow.pipelines.cluster.server import WAITING, JobsServer, Seen
+from winnow.pipelines.cluster.server import WAITING, JobsServer, JobStatus
 from winnow.pipelines.cluster.snapshots import Listing
-from winnow.pipelines.cluster.state import Attempt, Begun, Record, State
-from winnow.pipelines.cluster.submit import Job, Sending, send
+from winnow.pipelines.cluster.state import Attempt, Record, State, WatchStart
+from winnow.pipelines.cluster.submit import Job, SubmitOptions, send
 from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.heartbeat import NAME, another_runs
@@ -33,7 +33,7 @@ ENDED = {"SUCCEEDED": "succeeded", "FAILED": "failed", "STOPPED": "stopped"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How a snapshot stands after a look. `state`: waiting, pending, running, succeeded, failed or stopped."""
+    """How a snapshot stands after a poll. `state`: waiting, pending, running, succeeded, failed or stopped."""
 
     snapshot: str
     state: str
@@ -52,25 +52,25 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
-    """What a watch was told. `base`: the folder of all runs, with the duplicate indexes in `known/`. `attempts`: jobs at
+class WatchOptions:
+    """What a watch is to do. `base`: the folder of all runs, with the duplicate indexes in `known/`. `attempts`: jobs at
     most per snapshot, unless somebody asks for more. `together`: snapshots at a time, where none waits for another."""
 
     pipeline: Pipeline
     base: str
     attempts: int = 3
     together: int = 4
-    sending: Sending = field(default_factory=Sending)
+    submit: SubmitOptions = field(default_factory=SubmitOptions)
 
 
 class Watch:
-    """State: the connection, the kept state, and the jobs of other servers that were asked during one look."""
+    """State: the connection, the kept state, and the jobs of other servers that were asked during one poll."""
 
-    def __init__(self, orders: Orders, listing: Listing, state: State, server: JobsServer) -> None:
-        self.orders, self.listing, self.state, self.server = orders, listing, state, server
-        self.elsewhere: dict[str, dict[str, Seen]] = {}
+    def __init__(self, options: WatchOptions, listing: Listing, state: State, server: JobsServer) -> None:
+        self.options, self.listing, self.state, self.server = options, listing, state, server
+        self.elsewhere: dict[str, dict[str, JobStatus]] = {}
 
-    def look(self, again: Sequence[str] = ()) -> list[Row]:
+    def poll(self, again: Sequence[str] = ()) -> list[Row]:
         """Follow what was submitted, submit what is due, in order. `again`: snapshots that get one more attempt.
 
         Raises RunError where the jobs server does not answer and StageError where the list of snapshots cannot be had;
@@ -78,13 +78,13 @@ class Watch:
         """
         jobs = self.server.jobs()
         self.elsewhere = {}
-        listed = self.listing.wanted(self._begun().since)
+        listed = self.listing.wanted(self._start().since)
         records = self.state.records()
         order = [*(s for s in sorted(records) if s not in listed), *listed]
         for snapshot, record in records.items():
             records[snapshot] = self._followed(record, jobs)
         for granted in [self._granted(records, snapshot) for snapshot in again]:
-            self.state.write(granted)  # it may not be due yet, and no later look is told
+            self.state.write(granted)  # it may not be due yet, and no later poll is told
             records[granted.snapshot] = granted
         for snapshot in order:
             if self._due(snapshot, order, records):
@@ -92,22 +92,22 @@ class Watch:
         jobs = self.server.jobs()
         return [self._row(snapshot, order, records, jobs) for snapshot in order]
 
-    def _begun(self) -> Begun:
-        """What the first look fixed; this one, if there was none."""
-        begun = self.state.begun()
-        if begun is None:
-            name, base = self.orders.pipeline.name, self.orders.base
-            begun = Begun(name=name, base=base, since=self.listing.since())
-            self.state.begin(begun)
-        if begun.since is None and (since := self.listing.since()) is not None:  # told of `latest` only now
-            begun = begun.model_copy(update={"since": since})
-            self.state.begin(begun)
-        if (begun.name, begun.base) != (self.orders.pipeline.name, self.orders.base):
+    def _start(self) -> WatchStart:
+        """What the first poll fixed; this one, if there was none."""
+        start = self.state.started()
+        if start is None:
+            name, base = self.options.pipeline.name, self.options.base
+            start = WatchStart(name=name, base=base, since=self.listing.since())
+            self.state.start(start)
+        if start.since is None and (since := self.listing.since()) is not None:  # told of `latest` only now
+            start = start.model_copy(update={"since": since})
+            self.state.start(start)
+        if (start.name, start.base) != (self.options.pipeline.name, self.options.base):
             raise RunError(
-                f"{self.state.store.root}: is the state of a watch of '{begun.name}' in {begun.base}, not of "
-                f"'{self.orders.pipeline.name}' in {self.orders.base}; choose another --state"
+                f"{self.state.store.root}: is the state of a watch of '{start.name}' in {start.base}, not of "
+                f"'{self.options.pipeline.name}' in {self.options.base}; choose another --state"
             )
-        return begun
+        return start
 
     def _granted(self, records: Mapping[str, Record], snapshot: str) -> Record:
         record = records.get(snapshot)
@@ -118,7 +118,7 @@ class Watch:
             )
         return record.model_copy(update={"again": record.last.number})
 
-    def _followed(self, record: Record, jobs: Mapping[str, Seen]) -> Record:
+    def _followed(self, record: Record, jobs: Mapping[str, JobStatus]) -> Record:
         """The record with what the servers know of its last job, kept where that is news."""
         if record.last.state not in ("intended", "submitted"):
             return record
@@ -140,7 +140,7 @@ class Watch:
             self.state.write(news)
         return news
 
-    def _job(self, attempt: Attempt, jobs: Mapping[str, Seen]) -> Seen | None:
+    def _job(self, attempt: Attempt, jobs: Mapping[str, JobStatus]) -> JobStatus | None:
         """The job of an attempt. One that was submitted elsewhere is asked for there first: it may be at work."""
         if attempt.address != self.server.address:
             if attempt.address not in self.elsewhere:
@@ -162,7 +162,7 @@ class Watch:
             return False
         at_work = sum(r.last.state == "submitted" for r in records.values())
         if not self.listing.chained:
-            return at_work < self.orders.together
+            return at_work < self.options.together
         begun = {name for name, r in records.items() if r.last.state != "succeeded"}
         if record is None:
             return not begun and all(name in records for name in _before(order, snapshot))
@@ -174,26 +174,26 @@ class Watch:
         asked = record.again >= last.number
         return (
             last.state == "intended"
-            or (last.state in ("failed", "lost") and (len(record.attempts) < self.orders.attempts or asked))
+            or (last.state in ("failed", "lost") and (len(record.attempts) < self.options.attempts or asked))
             or (last.state == "stopped" and asked)
         )
 
     def _submit(
-        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]
+        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, JobStatus]
     ) -> Record:
         """Write the intent, submit, write that it was done."""
         record = self._intent(snapshot, order, records, jobs)
         if record.remember is not None:
             self.listing.check_known(record.remember)
         self.state.write(record)
-        pipeline = override_pipeline(self.orders.pipeline, self.listing.assignments(snapshot, record.known))
-        send(pipeline, self._as_job(record.snapshot, record.last.number), self.server, self.orders.sending)
+        pipeline = override_pipeline(self.options.pipeline, self.listing.assignments(snapshot, record.known))
+        send(pipeline, self._as_job(record.snapshot, record.last.number), self.server, self.options.submit)
         record = record.changed(state="submitted")
         self.state.write(record)
         return record
 
     def _intent(
-        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]
+        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, JobStatus]
     ) -> Record:
         record = records.get(snapshot)
         if record is not None and record.last.state == "intended":
@@ -212,11 +212,13 @@ class Watch:
         return Record(snapshot=snapshot, folder=job.folder, remember=job.remember, known=known, attempts=(attempt,))
 
     def _as_job(self, snapshot: str, number: int) -> Job:
-        base = self.orders.base
+        base = self.options.base
         remember = f"{base}/known/{snapshot}" if self.listing.chained else None
-        return Job(self.orders.pipeline.name, f"{base}/{snapshot}", snapshot, number, remember)
+        return Job(self.options.pipeline.name, f"{base}/{snapshot}", snapshot, number, remember)
 
-    def _row(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, Seen]) -> Row:
+    def _row(
+        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, JobStatus]
+    ) -> Row:
         record = records.get(snapshot)
         if record is None:
             first = _next(order, records)
@@ -235,7 +237,7 @@ class Watch:
         return Row(snapshot, "stopped" if last.state == "stopped" else "failed", f"{said}; {help_needed}", record)
 
 
-def _asked(address: str) -> dict[str, Seen]:
+def _asked(address: str) -> dict[str, JobStatus]:
     """The jobs of a server that may be gone."""
     try:
         return JobsServer(address).jobs()
@@ -256,14 +258,14 @@ def _before(order: Sequence[str], snapshot: str) -> Sequence[str]:
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 BUSY_SECONDS = 20.0
-"""Seconds between looks while jobs are at work. Only the jobs server is asked so often."""
+"""Seconds between polls while jobs are at work. Only the jobs server is asked so often."""
 
 FAILED_POLLS = 15
-"""Looks in a row that may fail while others wait for the end."""
+"""Polls in a row that may fail while others wait for the end."""
 
 
 class Stop:
-    """SIGTERM and SIGINT end the waiting, never a look: jobs go on, and what was submitted is recorded. State: whether one
+    """SIGTERM and SIGINT end the waiting, never a poll: jobs go on, and what was submitted is recorded. State: whether one
     came, and what the signals did before. A second signal does what it did before."""
 
     def __init__(self) -> None:
@@ -289,13 +291,13 @@ class Stop:
 
 
 def poll_until_done(watch: Watch, stop: Stop, again: Sequence[str] = ()) -> list[Row]:
-    """Look until no job is at work and none is due. Returns the last look's rows. What the first look or FAILED_POLLS later
+    """Poll until no job is at work and none is due. Returns the last poll's rows. What the first poll or FAILED_POLLS later
     ones in a row cannot do is raised."""
-    rows = watch.look(again)
+    rows = watch.poll(again)
     failed = 0
     while any(row.busy for row in rows) and not stop.wait(BUSY_SECONDS):
         try:
-            rows, failed = watch.look(), 0
+            rows, failed = watch.poll(), 0
         except _transient_errors() as error:
             failed += 1
             if failed == FAILED_POLLS:
@@ -304,14 +306,16 @@ def poll_until_done(watch: Watch, stop: Stop, again: Sequence[str] = ()) -> list
     return rows
 
 
-def poll(watch: Watch, every: float, stop: Stop, show: Callable[[list[Row]], None], again: Sequence[str] = ()) -> None:
-    """Look until a signal comes; show every change. The first look raises what it cannot do; later ones say it on stderr
+def poll_forever(
+    watch: Watch, every: float, stop: Stop, show: Callable[[list[Row]], None], again: Sequence[str] = ()
+) -> None:
+    """Poll until a signal comes; show every change. The first poll raises what it cannot do; later ones say it on stderr
     and are tried again, since a server may be away for a while."""
-    rows = watch.look(again)
+    rows = watch.poll(again)
     show(rows)
     while not stop.wait(min(BUSY_SECONDS, every) if any(row.busy for row in rows) else every):
         try:
-            new = watch.look()
+            new = watch.poll()
         except _transient_errors() as error:
             _say(error)
             continue
@@ -321,7 +325,7 @@ def poll(watch: Watch, every: float, stop: Stop, show: Callable[[list[Row]], Non
 
 
 def _transient_errors() -> tuple[type[Exception], ...]:
-    """Errors that another look may not meet."""
+    """Errors that another poll may not meet."""
     return (RunError, StageError, OSError, *unreachable())
 
 

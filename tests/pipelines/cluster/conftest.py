@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from winnow.pipelines.cluster.server import WAITING, JobsServer, Seen
+from winnow.pipelines.cluster.server import WAITING, JobsServer, JobStatus
 from winnow.pipelines.cluster.snapshots import Listing
 from winnow.pipelines.cluster.state import State
-from winnow.pipelines.cluster.submit import Sending
-from winnow.pipelines.cluster.watch import Orders, Watch
+from winnow.pipelines.cluster.submit import SubmitOptions
+from winnow.pipelines.cluster.watch import Watch, WatchOptions
 from winnow.pipelines.engine.declaration import load_pipeline
 
 from ..in_process import command
@@ -66,10 +66,10 @@ def server(cluster: str) -> JobsServer:
 
 
 @pytest.fixture
-def ended(server: JobsServer) -> Callable[[str], Seen]:
+def ended(server: JobsServer) -> Callable[[str], JobStatus]:
     """Waits until a job has ended."""
 
-    def wait(job: str, seconds: float = 600) -> Seen:
+    def wait(job: str, seconds: float = 600) -> JobStatus:
         end = time.monotonic() + seconds
         while (seen := server.jobs()[job]).state in WAITING:
             assert time.monotonic() < end, server.logs(job)
@@ -131,11 +131,11 @@ def declared(tmp_path: Path, site: Any) -> Path:
 def looking(declared: Path, server: JobsServer) -> Callable[..., Watch]:
     """Makes a watch. `command` takes the place of Python in its jobs: `true` succeeds at once, `false` fails."""
 
-    def make(command: str = "true", wanted: str | None = None, **orders: Any) -> Watch:
-        sets = orders.pop("sets", [])
+    def make(command: str = "true", wanted: str | None = None, **options: Any) -> Watch:
+        sets = options.pop("sets", [])
         pipeline = load_pipeline(declared, sets)
         base = str(declared.parent / "runs" / "ko")
-        told = Orders(pipeline, base, sending=Sending(python=command), **orders)
+        told = WatchOptions(pipeline, base, submit=SubmitOptions(python=command), **options)
         return Watch(told, Listing(pipeline, wanted), State(f"{base}/watch"), server)
 
     return make

@@ -16,8 +16,8 @@ import yaml
 
 from winnow.pipelines.api import run
 from winnow.pipelines.cluster.bundle import bundle
-from winnow.pipelines.cluster.server import JobsServer, Seen
-from winnow.pipelines.cluster.submit import Job, Sending, check_folder, submit
+from winnow.pipelines.cluster.server import JobsServer, JobStatus
+from winnow.pipelines.cluster.submit import Job, SubmitOptions, check_folder, submit
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.results.table import Run, open_run
@@ -25,7 +25,7 @@ from winnow.pipelines.results.table import Run, open_run
 ROOT = Path(__file__).parents[3]
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-Ended = Callable[..., Seen]
+Ended = Callable[..., JobStatus]
 
 SMALL = """name: small
 language: ko
@@ -90,10 +90,10 @@ def test_another_attempt_gets_another_id_and_the_server_refuses_a_second_job_of_
 ) -> None:
     monkeypatch.chdir(declared.parent)
     pipeline = load_pipeline(declared, ["name=broken", "sources.docs.paths=[in/none.jsonl]"])
-    first = submit(pipeline, Job("broken", str(declared.parent / "out")), server, Sending())
+    first = submit(pipeline, Job("broken", str(declared.parent / "out")), server, SubmitOptions())
     seen = ended(first.id)
     assert seen.state == "FAILED" and seen.cause.startswith("error: sources.docs.paths: no file matches")
-    second = submit(pipeline, Job("broken", str(declared.parent / "out")), server, Sending())
+    second = submit(pipeline, Job("broken", str(declared.parent / "out")), server, SubmitOptions())
     assert (first.attempt, second.attempt) == (1, 2) and second.id == first.id[:-1] + "2"
     assert server.submit(first.id, "true", {}, {}) is False
     ended(second.id)
@@ -110,7 +110,9 @@ def test_the_code_of_this_checkout_travels_with_a_job(
     say = "import winnow.pipelines.cluster.entry as entry; print(entry.__file__)"
     python.write_text(f"#!/bin/sh\n{sys.executable} -c '{say}' > {told}\nexec {sys.executable} \"$@\"\n")
     python.chmod(0o755)
-    job = submit(pipeline, Job("wheel", str(declared.parent / "out")), server, Sending("wheel", python=str(python)))
+    job = submit(
+        pipeline, Job("wheel", str(declared.parent / "out")), server, SubmitOptions("wheel", python=str(python))
+    )
     assert ended(job.id).state == "SUCCEEDED", server.logs(job.id)
     assert "py_modules_files" in told.read_text() and ids(open_run(declared.parent / "out"))
     assert {path.name for path in ROOT.iterdir()} == before
@@ -150,13 +152,13 @@ def test_small_files_of_stages_travel_and_sources_do_not(declared: Path, monkeyp
 
 def test_a_local_folder_is_for_a_server_on_this_machine(server: JobsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert server.here
-    check_folder("/data/run", server, Sending())
+    check_folder("/data/run", server, SubmitOptions())
     monkeypatch.setattr(server, "address", "http://203.0.113.7:8265")
     assert not server.here
-    check_folder("s3://bucket/run", server, Sending())
-    check_folder("/data/run", server, Sending(shared=True))
+    check_folder("s3://bucket/run", server, SubmitOptions())
+    check_folder("/data/run", server, SubmitOptions(shared=True))
     with pytest.raises(RunError, match=r"--folder /data/run: is on this machine, and the jobs server at http://203"):
-        check_folder("/data/run", server, Sending())
+        check_folder("/data/run", server, SubmitOptions())
 
 
 def test_a_job_on_another_machine_refuses_a_folder_of_this_one(declared: Path) -> None:

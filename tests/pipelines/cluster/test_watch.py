@@ -17,9 +17,9 @@ from crawl_mirror import list_snapshots
 from watched import FIRST, SECOND, THIRD, last_id, of_snapshot, states
 
 from winnow.pipelines.cluster import watch as polling
-from winnow.pipelines.cluster.server import JobsServer, Seen
+from winnow.pipelines.cluster.server import JobsServer, JobStatus
 from winnow.pipelines.cluster.snapshots import Listing
-from winnow.pipelines.cluster.state import Attempt, Begun, Record, State
+from winnow.pipelines.cluster.state import Attempt, Record, State, WatchStart
 from winnow.pipelines.cluster.watch import Row, Watch, parse_every
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import RunError
@@ -27,7 +27,7 @@ from winnow.pipelines.results.table import open_run
 from winnow.stages.stage import StageError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-Ended = Callable[..., Seen]
+Ended = Callable[..., JobStatus]
 Looking = Callable[..., Watch]
 Korean = Callable[..., str]
 
@@ -100,7 +100,7 @@ def test_two_snapshots_one_after_the_other_keep_what_both_have_once(
 
 KILLED = """
 import os, signal, sys
-from winnow.pipelines.cluster.state import Attempt, Begun, Record, State
+from winnow.pipelines.cluster.state import Attempt, WatchStart, Record, State
 
 kept = State.write
 
@@ -132,11 +132,11 @@ def test_a_watch_that_is_killed_around_a_submission_neither_doubles_nor_skips_it
     kept = watch.state.records().get(FIRST)
     assert kept is None if (at, after) == ("intended", False) else kept is not None and kept.last.state == "intended"
 
-    rows = watch.look()
+    rows = watch.poll()
     (job,) = of_snapshot(server, watch)
     assert last_id(rows, FIRST) == job and job.endswith("-1")
     ended(job)
-    assert states(watch.look()) == {FIRST: "succeeded"}
+    assert states(watch.poll()) == {FIRST: "succeeded"}
     assert of_snapshot(server, watch) == [job]
 
 
@@ -189,7 +189,7 @@ def test_a_watch_outlives_a_site_that_is_away_for_a_while(
 
     before = signal.getsignal(signal.SIGTERM)
     with polling.Stop() as stop:
-        polling.poll(looking(), 0.2, stop, show)
+        polling.poll_forever(looking(), 0.2, stop, show)
     assert signal.getsignal(signal.SIGTERM) is before
     assert shown[0] == {FIRST: "pending", SECOND: "waiting"} and shown[-1] == {FIRST: "succeeded", SECOND: "succeeded"}
     said = capsys.readouterr().err.splitlines()
@@ -219,7 +219,7 @@ def test_storage_that_is_away_is_one_sentence(
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     watch = looking()
     words = ("watch", "ko.yaml", "--once", "--folder", "s3://away/runs/ko", "--address", watch.server.address)
-    done = winnow_command(*words, cwd=Path(watch.orders.pipeline.path).parent)
+    done = winnow_command(*words, cwd=Path(watch.options.pipeline.path).parent)
     assert done.returncode == 1 and done.stderr.startswith("error: a server cannot be reached: "), done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -230,8 +230,8 @@ def test_the_state_may_lie_in_object_storage(s3: None) -> None:
     fsspec.filesystem("s3").makedirs("bucket", exist_ok=True)
     state = State("s3://bucket/runs/ko/watch")
     with state.locked():
-        assert state.begun() is None and state.records() == {}
-        state.begin(Begun(name="ko", base="s3://bucket/runs/ko"))
+        assert state.started() is None and state.records() == {}
+        state.start(WatchStart(name="ko", base="s3://bucket/runs/ko"))
         attempt = Attempt(number=1, id="winnow-ko-1", address="http://head:8265", intended=1.5)
         kept = [
             Record(snapshot=name, folder=f"s3://bucket/runs/ko/{name}", remember=None, known=(), attempts=(attempt,))
@@ -240,7 +240,7 @@ def test_the_state_may_lie_in_object_storage(s3: None) -> None:
         for record in kept:
             state.write(record)
         state.write(kept[0].changed(state="lost", cause="gone"))
-    assert State(state.store.root).begun() == Begun(name="ko", base="s3://bucket/runs/ko")
+    assert State(state.store.root).started() == WatchStart(name="ko", base="s3://bucket/runs/ko")
     assert state.records() == {FIRST: kept[0].changed(state="lost", cause="gone"), SECOND: kept[1]}
 
 

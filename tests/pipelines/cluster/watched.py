@@ -14,7 +14,7 @@ def states(rows: list[Row]) -> dict[str, str]:
 
 def of_snapshot(server: JobsServer, watch: Watch) -> list[str]:
     """Ids of the jobs of one watch, in order of attempt."""
-    return sorted(j.id for j in server.jobs().values() if j.metadata.get("folder", "").startswith(watch.orders.base))
+    return sorted(j.id for j in server.jobs().values() if j.metadata.get("folder", "").startswith(watch.options.base))
 
 
 def last_id(rows: list[Row], snapshot: str) -> str:
