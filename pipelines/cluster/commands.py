@@ -271,7 +271,7 @@ def json_job(job: JobStatus) -> dict[str, object]:
     """A job as one JSON object."""
     cause = job.cause if job.state == "FAILED" else ""
     times = {"started": job.started, "ended": job.ended}
-    return {"id": job.id, "state": job.state.lower(), **times, "cause": cause} | job.metadata
+    return {"id": job.id, "state": job.state.lower(), **times, "cause": cause, **job.metadata}
 
 
 def json_row(row: Row) -> dict[str, object]:
