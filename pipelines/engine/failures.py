@@ -10,7 +10,7 @@ from pathlib import Path
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.own_ray import end_left
 from winnow.pipelines.engine.store import Store, StoreError
-from winnow.stages.reading.files import public, server_errors, told
+from winnow.stages.reading.files import public, reason_of, server_errors
 
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 CLOSED = frozenset([errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST])
@@ -69,5 +69,5 @@ def sentence(error: BaseException) -> str:
     """One line for people, without what opens an address. Sentences of ours may be several."""
     said = disk_sentence(error) if isinstance(error, OSError) else None
     if said is None and isinstance(error, server_errors()):
-        said = f"a server cannot be reached: {told(error)}"
+        said = f"a server cannot be reached: {reason_of(error)}"
     return public(said or str(error) or type(error).__name__)

@@ -18,7 +18,16 @@ from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.matching import below, matches
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.reading.files import ACCOUNT, filed, filesystem, look, public, server_errors, stamp_of, told
+from winnow.stages.reading.files import (
+    ACCOUNT,
+    file_state,
+    filed,
+    filesystem,
+    public,
+    reason_of,
+    server_errors,
+    stamp_of,
+)
 from winnow.stages.stage import InputFile, Segment, Source, StageError
 
 SMALL_FILE = 2**20
@@ -171,7 +180,7 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
                     f"{where}: the server of '{public(url)}' does not say how long it is; copy it to this machine and name "
                     "the copy"
                 )
-            stamp = look(fs, match).stamp if isinstance(fs, LocalFileSystem) else stamp_of(info)
+            stamp = file_state(fs, match).stamp if isinstance(fs, LocalFileSystem) else stamp_of(info)
             modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(filed(url)))
             found[url] = InputFile(url, int(info["size"]), modified, stamp=stamp)
     shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
@@ -186,7 +195,7 @@ def _cause(fs: Any, path: str) -> str:
     try:
         fs.info(path)
     except foreseen as failure:
-        return f": {told(failure)}"
+        return f": {reason_of(failure)}"
     return ""
 
 

@@ -18,7 +18,7 @@ from winnow.stages.reading.archives import read_range
 from winnow.stages.reading.batches import Batch, placed
 from winnow.stages.reading.files import Window, basename
 from winnow.stages.reading.members import Broken
-from winnow.stages.reading.records import Record
+from winnow.stages.reading.records import WarcRecord
 from winnow.stages.reading.responses import Accepted, Undecodable, decode_body, record_id, response_of, response_page
 from winnow.stages.stage import Damage, Page
 
@@ -45,7 +45,7 @@ def _page(row: Row, member: bytes, accepted: Accepted) -> Page:
     window = Window(io.BytesIO(member), len(member))
     found = list(itertools.islice(read_range(window, name, 0, len(member), accepted.block), 2))
     broken = next((item.cause for item in found if isinstance(item, Broken)), None)
-    records = [item for item in found if isinstance(item, Record)]
+    records = [item for item in found if isinstance(item, WarcRecord)]
     if broken is not None or len(records) != 1:
         return _lost(row, broken or f"{len(records) or 'no'} records are there; expected one")
     record = replace(records[0], offset=row["offset"], place=str(row["offset"]))
@@ -57,7 +57,7 @@ def _page(row: Row, member: bytes, accepted: Accepted) -> Page:
     return response_page(record, name, accepted)
 
 
-def _contradiction(row: Row, record: Record, accepted: Accepted) -> str | None:
+def _contradiction(row: Row, record: WarcRecord, accepted: Accepted) -> str | None:
     """How a record differs from what the index says of it; None where it does not."""
     if row["url"] is not None and record.head.url != row["url"]:
         return f"the record is of {record.head.url}; expected {row['url']}"

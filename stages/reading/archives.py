@@ -24,7 +24,7 @@ from winnow.stages.reading.members import (
     is_anchor,
     zstd_codec,
 )
-from winnow.stages.reading.records import Feed, Record, Text, read_records
+from winnow.stages.reading.records import Feed, RecordText, WarcRecord, read_records
 from winnow.stages.reading.warc_headers import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
 
 _UNREADABLE = {b"\x04\x22\x4d\x18": "lz4", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "zip"}
@@ -37,7 +37,7 @@ TEXT_LIMIT, RATIO_LIMIT = 64 << 20, 200
 not, and a file of a few kilobytes could keep a reader busy for hours."""
 
 
-def read_range(window: Window, name: str, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
+def read_range(window: Window, name: str, start: int, end: int, limit: int) -> Iterator[WarcRecord | Broken]:
     """Records and damage of [start, end) of a file called `name`; blocks are cut at `limit` bytes."""
     if window.size == 0:
         yield Broken(0, "the file is empty")
@@ -73,7 +73,7 @@ def _codec(window: Window, name: str) -> Codec | None:
     return None
 
 
-class _Run:
+class _MemberRun:
     """The text from one anchor to the next: one member, or several where records run across their borders."""
 
     __slots__ = ("_codec", "_marks", "_member", "_total", "_window", "next")
@@ -116,7 +116,7 @@ class _Run:
         return offset, at == position
 
 
-def _chain(window: Window, codec: Codec, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
+def _chain(window: Window, codec: Codec, start: int, end: int, limit: int) -> Iterator[WarcRecord | Broken]:
     member: Member | None = None
     try:
         if start == 0:
@@ -130,10 +130,10 @@ def _chain(window: Window, codec: Codec, start: int, end: int, limit: int) -> It
         yield broken
         member = _resume(window, codec, broken.offset + 1, end)
     while member is not None:
-        run = _Run(window, codec, member)
+        run = _MemberRun(window, codec, member)
         try:
             yield from read_records(
-                Text(run.feed, head=member.head), run.place, limit, lambda position: True, lambda position: False
+                RecordText(run.feed, head=member.head), run.place, limit, lambda position: True, lambda position: False
             )
             member = None if run.next is None or run.next.offset >= end else run.next
         except Broken as broken:
@@ -146,27 +146,21 @@ def _resume(window: Window, codec: Codec, at: int, end: int) -> Member | None:
     return None if anchor is None else Member(window, codec, anchor)
 
 
-def _plain(window: Window, start: int, end: int, limit: int) -> Iterator[Record | Broken]:
+def _plain(window: Window, start: int, end: int, limit: int) -> Iterator[WarcRecord | Broken]:
     at = 0 if start == 0 else _find_start(window, start, end)
     if at is None:
         return
 
     def reopen(position: int) -> Feed:
-        return partial(next, _blocks(window, at + position), None)
+        return partial(next, window.blocks(at + position), None)
 
     yield from read_records(
-        Text(reopen(0), reopen, length=window.size - at),
+        RecordText(reopen(0), reopen, length=window.size - at),
         lambda position: (at + position, True),
         limit,
         lambda position: _is_start(window, at + position),
         lambda position: at + position >= end and _is_start(window, at + position),
     )
-
-
-def _blocks(window: Window, at: int) -> Iterator[bytes]:
-    while block := window.bytes_at(at, BLOCK):
-        at += len(block)
-        yield block
 
 
 def _is_start(window: Window, offset: int) -> bool:

@@ -60,13 +60,13 @@ def server_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(sys.modules[module], name) for module, name in names.items() if module in sys.modules)
 
 
-def told(failure: BaseException) -> str:
+def reason_of(failure: BaseException) -> str:
     """What a server or a filesystem said, in a line; the cause that a library gives of it, where there is one."""
     cause = failure.__cause__ if isinstance(failure, FileNotFoundError) and failure.__cause__ else failure
     return public(" ".join(str(cause).split())[:300]) or type(cause).__name__
 
 
-class Look(NamedTuple):
+class FileState(NamedTuple):
     """A file as it is now. `size` is None where a server does not tell it; `stamp` is st_mtime_ns on a local disk, elsewhere
     the first of STAMPS that there is, '' for none; `inode` is 0 elsewhere."""
 
@@ -84,14 +84,14 @@ def filesystem(url: str, listed: bool = False) -> tuple[Any, str]:
     return found
 
 
-def look(fs: Any, path: str) -> Look:
+def file_state(fs: Any, path: str) -> FileState:
     """Raises OSError, FileNotFoundError among them."""
     if isinstance(fs, LocalFileSystem):
         there = Path(path).stat()
-        return Look(there.st_size, str(there.st_mtime_ns), there.st_ino)
+        return FileState(there.st_size, str(there.st_mtime_ns), there.st_ino)
     info = fs.info(path)
     size = info.get("size")
-    return Look(None if size is None else int(size), stamp_of(info), 0)
+    return FileState(None if size is None else int(size), stamp_of(info), 0)
 
 
 def stamp_of(info: dict[str, Any]) -> str:
@@ -106,15 +106,17 @@ def as_planned(file: InputFile) -> Iterator[tuple[Any, str]]:
     by then must not be recorded."""
     fs, path = filesystem(file.url)
     try:
-        before = look(fs, path)
+        before = file_state(fs, path)
     except FileNotFoundError as failure:
         raise StageError(
             f"cannot open {public(file.url)}: it is not there (any more): put it back, or run again without it"
         ) from failure
     except OSError as failure:
-        raise StageError(f"cannot open {public(file.url)}: {told(failure)}") from failure
+        raise StageError(f"cannot open {public(file.url)}: {reason_of(failure)}") from failure
     except server_errors() as failure:
-        raise StageError(f"cannot open {public(file.url)}: its server cannot be reached: {told(failure)}") from failure
+        raise StageError(
+            f"cannot open {public(file.url)}: its server cannot be reached: {reason_of(failure)}"
+        ) from failure
     if (before.size, before.stamp) != (file.size if before.size is not None else None, file.stamp or before.stamp):
         raise StageError(_changed(file, before, "since the run was planned"))
     try:
@@ -124,7 +126,9 @@ def as_planned(file: InputFile) -> Iterator[tuple[Any, str]]:
             raise StageError(sentence) from failure
         if "://" in file.url and isinstance(failure, (OSError, ValueError, *server_errors())):
             ranges = "range" in str(failure).lower() or "seek" in str(failure).lower()
-            why = "its server gives no ranges of bytes" if ranges else f"it cannot be read any more: {told(failure)}"
+            why = (
+                "its server gives no ranges of bytes" if ranges else f"it cannot be read any more: {reason_of(failure)}"
+            )
             then = "copy it to this machine and name the copy" if ranges else "run again to continue"
             raise StageError(f"{public(file.url)}: {why}; {then}") from failure
         raise
@@ -132,10 +136,10 @@ def as_planned(file: InputFile) -> Iterator[tuple[Any, str]]:
         raise StageError(sentence)
 
 
-def _difference(file: InputFile, fs: Any, path: str, before: Look) -> str | None:
+def _difference(file: InputFile, fs: Any, path: str, before: FileState) -> str | None:
     """What is to be said of a file that is not as it was before it was read."""
     try:
-        now = look(fs, path)
+        now = file_state(fs, path)
     except FileNotFoundError:
         return f"{file.url}: was deleted while the run was reading it: put it back, or run again without it"
     except OSError as failure:
@@ -143,7 +147,7 @@ def _difference(file: InputFile, fs: Any, path: str, before: Look) -> str | None
     return None if now == before else _changed(file, now, "while the run was reading it")
 
 
-def _changed(file: InputFile, now: Look, when: str) -> str:
+def _changed(file: InputFile, now: FileState, when: str) -> str:
     sizes = ""
     if now.size is not None and now.size != file.size:
         sizes = f" (it had {file.size:,} bytes, and has {now.size:,})"
@@ -183,6 +187,12 @@ class Window:
         """File bytes [at, at + count), fewer only at the end of the file."""
         index = self.hold(at, count)
         return self.data[index : index + count]
+
+    def blocks(self, at: int) -> Iterator[bytes]:
+        """The bytes from `at` to the end of the file, BLOCK at a time."""
+        while block := self.bytes_at(at, BLOCK):
+            at += len(block)
+            yield block
 
     def peek(self, at: int, count: int) -> bytes:
         """The same for a few bytes anywhere; does not move the window."""

@@ -34,7 +34,7 @@ def plain_lines(window: Window, start: int, end: int, limit: int) -> Iterator[Li
     """The lines that start in bytes [start, end)."""
     at = 0 if start == 0 else _line_start(window, start)
     if at < end:
-        for line in _split(_blocks(window, at), at, limit):
+        for line in _split(window.blocks(at), at, limit):
             if isinstance(line, Broken) or line.offset >= end:
                 return
             yield line
@@ -43,12 +43,6 @@ def plain_lines(window: Window, start: int, end: int, limit: int) -> Iterator[Li
 def unpacked_lines(window: Window, codec: Codec, limit: int) -> Iterator[Line | Broken]:
     """The lines of all members, and at most one stretch of damage: what stands behind it cannot be placed."""
     yield from _split(_unpacked(window, codec), 0, limit)
-
-
-def _blocks(window: Window, at: int) -> Iterator[bytes]:
-    while block := window.bytes_at(at, BLOCK):
-        at += len(block)
-        yield block
 
 
 def _unpacked(window: Window, codec: Codec) -> Iterator[bytes | Broken]:

@@ -22,7 +22,7 @@ _BLANK = re.compile(rb"[\r\n\0]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class WarcRecord:
     """One record. `body` is its block, cut at the reader's limit; `offset` is where it starts in the file, or where
     the member that it starts in does; `place` tells it from the other records of that member."""
 
@@ -32,7 +32,7 @@ class Record:
     place: str
 
 
-class Text:
+class RecordText:
     """A forward reader over chunks. `head` is the record head it begins with, where that is known; `reopen(position)`
     gives a feed from anywhere, for texts that allow it, which then have a `length`."""
 
@@ -179,12 +179,12 @@ class Text:
 
 
 def read_records(
-    text: Text,
+    text: RecordText,
     place: Callable[[int], tuple[int, bool]],
     limit: int,
     accept: Callable[[int], bool],
     stop: Callable[[int], bool],
-) -> Iterator[Record | Broken]:
+) -> Iterator[WarcRecord | Broken]:
     """The records of a text, and what stands between them that is no record.
 
     `place` maps a position to the offset in the file that names it, and whether that is where a member starts;
@@ -222,7 +222,7 @@ def read_records(
                 size += text.skip(head.length - size)
         except Broken as broken:
             raise Broken(broken.offset, f"{broken.cause}; {_name(head)} is lost") from broken
-        record = Record(head, body, offset, f"{offset}" if first else f"{offset}+{began}")
+        record = WarcRecord(head, body, offset, f"{offset}" if first else f"{offset}+{began}")
         behind = text.tell()
         try:
             padding = text.blank()
@@ -247,8 +247,8 @@ def _padding(place: Callable[[int], tuple[int, bool]], start: int, end: int) -> 
 
 
 def _overrun(
-    text: Text, record: Record, inside: int, size: int, padding: bytes | None, accept: Callable[[int], bool]
-) -> Record | Broken:
+    text: RecordText, record: WarcRecord, inside: int, size: int, padding: bytes | None, accept: Callable[[int], bool]
+) -> WarcRecord | Broken:
     """What becomes of a record of `size` bytes behind which no other starts. Where one starts inside it, its
     Content-Length was too long, and reading goes on there; otherwise it stands, unless it was cut short."""
     head, behind = record.head, text.tell()

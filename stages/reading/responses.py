@@ -16,7 +16,7 @@ from winnow.stages.reading.archives import read_range
 from winnow.stages.reading.batches import placed
 from winnow.stages.reading.files import Window
 from winnow.stages.reading.members import Broken
-from winnow.stages.reading.records import Record
+from winnow.stages.reading.records import WarcRecord
 from winnow.stages.reading.warc_headers import Fields
 from winnow.stages.stage import Damage, Drop, Page
 
@@ -203,7 +203,7 @@ def record_id(id: str | None, name: str, place: str) -> str:
     return xxhash.xxh3_128_hexdigest(id or f"{name}:{place}")
 
 
-def response_page(record: Record, name: str, accepted: Accepted) -> Page:
+def response_page(record: WarcRecord, name: str, accepted: Accepted) -> Page:
     """One response record as a page."""
     head = record.head
     key = record_id(head.id, name, record.place)
@@ -232,7 +232,7 @@ def response_page(record: Record, name: str, accepted: Accepted) -> Page:
     return Page(key, head.url, head.date, charset=charset, mime=mime, drop=drop)
 
 
-def response_of(record: Record) -> Response:
+def response_of(record: WarcRecord) -> Response:
     """The response head. A record of something other than HTTP (dns:, ftp:) is its whole block, with the type that
     the archive gives it. Raises Undecodable."""
     head = record.head

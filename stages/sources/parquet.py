@@ -147,8 +147,8 @@ def _opened(file: InputFile) -> Iterator[tuple[pq.ParquetFile, IO[bytes]]]:
             try:
                 parquet = pq.ParquetFile(handle, pre_buffer=False)
             except (pa.ArrowException, OSError) as failure:
-                told = ": it is encrypted" if "encrypted" in str(failure) else f": {_line(failure)}"
-                raise StageError(f"{file.url} is not a readable Parquet file{told}") from failure
+                why = ": it is encrypted" if "encrypted" in str(failure) else f": {_line(failure)}"
+                raise StageError(f"{file.url} is not a readable Parquet file{why}") from failure
             yield parquet, handle
 
 
