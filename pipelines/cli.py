@@ -65,15 +65,15 @@ def run(
     from winnow.pipelines.results import inspect
     from winnow.pipelines.results.table import as_table
 
-    asked = _declared(declaration, set_, folder, selection)
+    target = _declared(declaration, set_, folder, selection)
     os.umask(0o077)  # texts and addresses are nobody else's, wherever they are written
     try:
         done = as_table(
             carry_out(
-                asked.pipeline,
-                asked.store,
-                name=asked.name,
-                base=asked.base,
+                target.pipeline,
+                target.store,
+                name=target.name,
+                base=target.base,
                 local=local,
                 workers=workers,
                 strict=strict,
@@ -130,12 +130,12 @@ def plan(
     from winnow.pipelines.engine.planning import plan_run
     from winnow.pipelines.plan_table import show_plan
 
-    asked = _declared(declaration, set_, folder, selection)
+    target = _declared(declaration, set_, folder, selection)
 
     def note(sentence: str) -> None:
         say(f"note: {sentence}")
 
-    planned, found = plan_run(asked.pipeline, asked.store, asked.base, asked.name, strict, note)
+    planned, found = plan_run(target.pipeline, target.store, target.base, target.name, strict, note)
     show_plan(planned, console(), found)
 
 
@@ -156,8 +156,8 @@ def train(
     from winnow.train_handoff.config import TrainError, parse_config
     from winnow.train_handoff.launch import launch
 
-    asked = _declared(declaration, set_, folder, selection, training=True)
-    pipeline, store, name = asked.pipeline, asked.store, asked.name
+    target = _declared(declaration, set_, folder, selection, training=True)
+    pipeline, store, name = target.pipeline, target.store, target.name
     root = store.root if name is None else f"{store.root}@{name}"
     done = open_run(root)
     if done.shards is None and name is not None:
@@ -223,7 +223,7 @@ def _at_home(argument: str) -> str:
     return f"{option}{equals}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else argument
 
 
-class Asked(NamedTuple):
+class RunTarget(NamedTuple):
     """What a declaration's argument means: the pipeline, the folder of its run, the name of its selection, None for the
     default one, and the plan of the finished run whose folder it was, if it was one."""
 
@@ -239,7 +239,7 @@ def _declared(
     folder: str | None,
     selection: str | None,
     training: bool = False,
-) -> Asked:
+) -> RunTarget:
     """What a command is about.
 
     A file is a declaration; with `selection` it stands for the folder of its run. The folder of a run stands for what it
@@ -259,7 +259,9 @@ def _declared(
         now = pipeline.train
         root = folder or f"runs/{pipeline.name}"
         if selection is None:
-            return Asked(pipeline, Store(root if "://" in root else str(Path(root).expanduser().resolve())), None, None)
+            return RunTarget(
+                pipeline, Store(root if "://" in root else str(Path(root).expanduser().resolve())), None, None
+            )
     elif folder is not None:
         raise RunError(f"--folder {folder}: '{declaration}' is a run's folder already; expected one of the two")
     if selection is not None and name is not None:
@@ -273,7 +275,7 @@ def _declared(
         )
     base, _, _ = open_plan(root if name is None else f"{root}@{name}")
     pipeline = override_pipeline(base.pipeline, assignments)
-    return Asked(replace(pipeline, train=now) if training and now is not None else pipeline, base.store, name, base)
+    return RunTarget(replace(pipeline, train=now) if training and now is not None else pipeline, base.store, name, base)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ the order of files or partitions. Texts that are equal count once.
 from __future__ import annotations
 
 import hashlib
-import heapq
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -45,25 +45,21 @@ class Sample:
     size: int
     seen: int = 0
     held: dict[int, str] = field(default_factory=dict)
-    heap: list[int] = field(default_factory=list)
 
     def add(self, key: str, text: str) -> None:
         """One text, by the hash of its key."""
         self.seen += 1
-        drawn = xxhash.xxh64_intdigest(key.encode("utf-8"))
-        if drawn in self.held:
-            return
-        if len(self.held) < self.size:
-            heapq.heappush(self.heap, -drawn)
-        elif drawn < -self.heap[0]:
-            del self.held[-heapq.heappushpop(self.heap, -drawn)]
-        else:
-            return
-        self.held[drawn] = text
+        self.held.setdefault(xxhash.xxh64_intdigest(key.encode("utf-8")), text)
+        if len(self.held) > 2 * self.size:
+            self._cut()
 
     def texts(self) -> list[str]:
         """In the order of their hashes."""
-        return [self.held[drawn] for drawn in sorted(self.held)]
+        self._cut()
+        return list(self.held.values())
+
+    def _cut(self) -> None:
+        self.held = {drawn: self.held[drawn] for drawn in sorted(self.held)[: self.size]}
 
 
 def found(paths: Sequence[str | Path], expected: str = "texts") -> list[Path]:
@@ -143,7 +139,8 @@ def labelled(
     texts: Iterable[Keyed], model: LanguageIdentifier | None
 ) -> Iterator[tuple[str, str, str | None, float | None]]:
     """Key, text, and by the model its language and score, of the beginning that a `langid` stage reads."""
-    for batch in _batches(texts):
+    rest = iter(texts)
+    while batch := list(islice(rest, BATCH)):
         if model is None:
             yield from ((key, text, None, None) for key, text in batch)
             continue
@@ -151,14 +148,3 @@ def labelled(
         labels, scores = model.predict(prefixes(column, LangidSettings().chars))
         for (key, text), label, score in zip(batch, labels, scores, strict=True):
             yield key, text, label, score
-
-
-def _batches(texts: Iterable[Keyed]) -> Iterator[list[Keyed]]:
-    batch: list[Keyed] = []
-    for item in texts:
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

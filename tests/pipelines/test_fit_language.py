@@ -101,7 +101,7 @@ def test_a_sample_is_bounded_and_the_same_in_any_order():
         forward.add(text, text)
     for text in [*reversed(texts), texts[7]]:
         backward.add(text, text)
-    assert forward.texts() == backward.texts() and len(forward.texts()) == 40 == len(forward.heap)
+    assert forward.texts() == backward.texts() and len(forward.texts()) == 40 and len(forward.held) == 40
     assert (forward.seen, backward.seen) == (500, 501)
 
 
