@@ -1,19 +1,17 @@
 """A declaration as a manifest for KubeRay: a RayJob with a cluster of its own, or a RayCronJob that makes one at every
-time of a schedule, and the declaration beside it in a ConfigMap.
-
-Field names are those of the ray.io/v1 resources. `authOptions` needs KubeRay 1.5.1; RayCronJob needs 1.6 with the
-operator's feature gate of that name.
-"""
+time of a schedule, and the declaration beside it in a ConfigMap (`kuberay.yaml.jinja`)."""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
-import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from winnow.pipelines.cluster.bundle import DECLARATION, bundle, local
 from winnow.pipelines.cluster.submit import Job
@@ -65,22 +63,24 @@ def manifest(pipeline: Pipeline, job: Job, cluster: Cluster, watch: list[str] | 
         )
     if len(bundled.declaration.encode()) > LARGEST:
         raise RunError(f"the declaration has more than {LARGEST:,} bytes, which is too much for a ConfigMap")
-    name = _resource_name(job.name)
     path = f"{MOUNTED}/{DECLARATION}"
     command = job.command("python", path)
     if watch is not None:
         command = shlex.join(["python", "-m", "winnow.pipelines.cli", "watch", path, "--once", "--wait", *watch])
-    spec = _job(name, command, cluster)
-    resource: dict[str, Any] = {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": {"name": name}, "spec": spec}
     if cluster.schedule is not None:
-        resource |= {"kind": "RayCronJob", "spec": {"schedule": _schedule(cluster.schedule), "jobTemplate": spec}}
-    config = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name},
-        "data": {DECLARATION: bundled.declaration},
-    }
-    return yaml.dump_all([config, resource], Dumper=_Readable, allow_unicode=True, sort_keys=False, width=4096)
+        _check_schedule(cluster.schedule)
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=folder, trim_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters["quoted"] = partial(json.dumps, ensure_ascii=False)  # JSON is YAML, whatever a text holds
+    return environment.get_template("kuberay.yaml.jinja").render(
+        name=_resource_name(job.name),
+        declaration=bundled.declaration,
+        command=command,
+        cluster=cluster,
+        ray=version("ray"),
+        mounted=MOUNTED,
+        kept_seconds=KEPT_SECONDS,
+    )
 
 
 def parse_workers(text: str) -> tuple[int, int]:
@@ -92,79 +92,12 @@ def parse_workers(text: str) -> tuple[int, int]:
     return least, most
 
 
-def _job(name: str, command: str, cluster: Cluster) -> dict[str, Any]:
-    least, most = cluster.workers
-    mount = {"name": "declaration", "mountPath": MOUNTED, "readOnly": True}
-    head = _container("ray-head", cluster, cluster.head_cpus, cluster.head_memory, 0)
-    head |= {
-        "ports": [
-            {"containerPort": 6379, "name": "gcs-server"},
-            {"containerPort": 8265, "name": "dashboard"},
-            {"containerPort": 10001, "name": "client"},
-            {"containerPort": 8080, "name": "metrics"},
-        ],
-        "volumeMounts": [mount],
-    }
-    worker = _container("ray-worker", cluster, cluster.worker_cpus, cluster.worker_memory, cluster.worker_gpus)
-    volume = {"name": "declaration", "configMap": {"name": name}}
-    return {
-        "entrypoint": command,
-        "submissionMode": "K8sJobMode",
-        "shutdownAfterJobFinishes": True,
-        "ttlSecondsAfterFinished": KEPT_SECONDS,
-        "backoffLimit": cluster.retries,
-        "rayClusterSpec": {
-            "rayVersion": version("ray"),
-            "authOptions": {"mode": "token"},
-            "enableInTreeAutoscaling": least != most,
-            "headGroupSpec": {
-                "rayStartParams": {"dashboard-host": "0.0.0.0"},
-                "template": {"spec": {"containers": [head], "volumes": [volume]}},
-            },
-            "workerGroupSpecs": [
-                {
-                    "groupName": "workers",
-                    "replicas": least,
-                    "minReplicas": least,
-                    "maxReplicas": most,
-                    "rayStartParams": {},
-                    "template": {"spec": {"containers": [worker]}},
-                }
-            ],
-        },
-    }
-
-
-def _container(name: str, cluster: Cluster, cpus: int, memory: str, gpus: int) -> dict[str, Any]:
-    amounts: dict[str, Any] = {"cpu": str(cpus), "memory": memory}
-    amounts |= {"nvidia.com/gpu": str(gpus)} if gpus else {}
-    container: dict[str, Any] = {"name": name, "image": cluster.image}
-    if cluster.secret:
-        container["envFrom"] = [{"secretRef": {"name": cluster.secret}}]
-    return container | {"resources": {"requests": amounts, "limits": dict(amounts)}}
-
-
 def _resource_name(name: str) -> str:
     """A name as Kubernetes wants it: short, since names of pods and services are made from it."""
     made = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:30].strip("-")
     return f"winnow-{made}" if made else "winnow"
 
 
-def _schedule(text: str) -> str:
+def _check_schedule(text: str) -> None:
     if len(text.split()) != 5 and not text.startswith("@"):
         raise RunError(f"--schedule '{text}': expected five fields of cron, such as '0 6 * * *', or @daily")
-    return text
-
-
-class _Readable(yaml.SafeDumper):
-    """Texts of several lines as blocks, everything written out where it stands."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Readable.add_representer(str, _text)
