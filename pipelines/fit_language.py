@@ -32,7 +32,7 @@ from winnow.filters.rules.measures import MEASURES
 from winnow.filters.script import RANGES
 from winnow.filters.segmenters import MissingSegmenter, segmenter
 from winnow.nearest import nearest
-from winnow.pipelines.fit_texts import Keyed, Reading, Sample, content, found, labelled, of_run, opened, read
+from winnow.pipelines.fit_texts import Keyed, Reading, Texts, content, found, of_run, opened, read, sampled
 
 QUANTILES = (0.01, 0.5, 0.99)
 DIGITS = 4
@@ -69,15 +69,6 @@ class LanguageFit:
     from_unit: str | None
     documents: dict[str, int]
     together: dict[str, float]  # share that the clauses of the default packs drop, of the reference and of the crawl
-
-
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """A sample of one side: its texts, how many there were, and the model's scores of those in the language."""
-
-    texts: list[str]
-    seen: int
-    scores: list[float]
 
 
 def fit_language(request: Request) -> LanguageFit:
@@ -118,14 +109,53 @@ def _fit(request: Request) -> LanguageFit:
     _named(request, code)
     model = None if request.language_score is not None else _model(request.model, code)
     files = found(request.reference)
-    reference = _sampled(read(files, request.reading), request.sample, model, None, code, "reference")
-    least = math.ceil(1 / request.limits.tail)
-    _enough(len(reference.texts), least, "reference", files, request)
+    reference = sampled(read(files, request.reading), request.sample, model, None, code, "reference")
+    _enough(len(reference.texts), "reference", files, request)
     cut_off, said = _cut_off(request, reference)
-    known = _shipped(code)
     seen = writing.Seen()
     for text in reference.texts:
         seen.add(text)
+    draft, base = _draft(request, code, seen, cut_off, reference.texts)
+    crawl = _crawl(request, model, code, cut_off)
+
+    old, old_crawl = _by_base(request, model, base, reference, crawl)
+    good = measured(reference.texts, draft)
+    bad = measured(crawl.texts, draft) if crawl is not None else None
+    wanted = clauses.parse(base.rules(request.from_unit).clauses)
+    if writing.unpunctuated(seen):
+        wanted = [c for c in wanted if c.signal not in ("line_punctuation", "bare_line_punctuation")]
+    crawled, olds, old_crawled = (None if frame is None else _columns(frame) for frame in (bad, old, old_crawl))
+    units = {m.name: m.unit for m in MEASURES}
+    result = clauses.fit(wanted, units, _columns(good), crawled, olds, request.limits, old_crawled)
+
+    sides = {"reference": (reference, good)}
+    if crawl is not None and bad is not None:
+        sides["crawl"] = (crawl, bad)
+    usual = [f for f in result if not draft.default_packs or f.clause.group in draft.default_packs]
+    together = {name: _together(frame, usual) for name, (_, frame) in sides.items()}
+    provenance = _provenance(request, base, reference, crawl, draft.word_unit)
+    pack = draft.model_copy(update={"clauses": _grouped(result), "provenance": provenance})
+    read_files = {"reference": {"files": len(files), "content": content(files)}}
+    statistics = {
+        name: _facts(texts, frame)
+        | read_files.get(name, {})
+        | {
+            "dropped_by_default_packs": round(together[name], DIGITS),
+            "quantiles": _quantiles(frame, [f.clause.signal for f in result]),
+        }
+        for name, (texts, frame) in sides.items()
+    }
+    documents = {name: frame.height for name, (_, frame) in sides.items()}
+    rendered = pack_file.rendered(pack, result, said, statistics)
+    return LanguageFit(pack, tuple(result), rendered, request.from_unit, documents, together)
+
+
+def _draft(
+    request: Request, code: str, seen: writing.Seen, cut_off: float, texts: Sequence[str]
+) -> tuple[LanguagePack, LanguagePack]:
+    """The pack without clauses, and the one whose clauses are fitted. Raises FitError for a base that does not go with
+    `from_unit`."""
+    known = next((language_pack(c) for c in languages() if language_pack(c).code == code), None)
     script, own_script = _script(request, seen, known)
     unit = request.unit or (known.word_unit if known else writing.word_unit(script, _segments(code, script)))
     base = language_pack(request.base or (code if known and request.from_unit else _base(unit, script)))
@@ -137,8 +167,7 @@ def _fit(request: Request) -> LanguageFit:
         raise FitError("--from-unit measures the reference in both units: expected no --base-reference with it")
     if request.from_unit == unit:
         raise FitError(f"--from-unit {unit}: is the unit that is fitted: expected another, or another --unit")
-    rules = base.rules(request.from_unit)
-
+    clauses_of_base = base.rules(request.from_unit).clauses
     facts: dict[str, Any] = {
         "code": code,
         "iso639_3": request.iso639_3 or (known.iso639_3 if known else _iso639_3(code)),
@@ -152,58 +181,32 @@ def _fit(request: Request) -> LanguageFit:
         "stop_words": (),
         "terminal_punctuation": writing.terminal_punctuation(seen, script),
         "clauses": {},
-        "default_packs": tuple(group for group in base.default_packs if group in rules.clauses),
+        "default_packs": tuple(group for group in base.default_packs if group in clauses_of_base),
     }
     if known:
         facts |= {key: getattr(known, key) for key in ("endings", "sentence_endings", "bad_words")}
     draft = parsed(facts, "the pack to fit")
     counts = WordCounts()
-    for words in cut_words(reference.texts, draft, unit):
+    for words in cut_words(texts, draft, unit):
         counts.add(words)
-    draft = draft.model_copy(update={"stop_words": stop_words(counts, script)})
+    return draft.model_copy(update={"stop_words": stop_words(counts, script)}), base
 
-    crawl = _crawl(request, model, code, cut_off)
-    if crawl is not None and len(crawl.texts) < least:
-        raise FitError(
-            f"crawl: {len(crawl.texts):,} different documents in '{code}' with a language score of {cut_off:g} or more: "
-            f"expected at least {least:,}; give a crawl that has them, or none: thresholds then rest on the reference"
-        )
-    old = old_crawl = None
+
+def _by_base(
+    request: Request, model: LanguageIdentifier | None, base: LanguagePack, reference: Texts, crawl: Texts | None
+) -> tuple[pl.DataFrame | None, pl.DataFrame | None]:
+    """Measures of the base's good text and crawl, where its thresholds are carried over by quantile: of the same texts in
+    the base's word unit, or of texts in its own language."""
     if request.from_unit:
-        old = measured(reference.texts, base, request.from_unit)
         old_crawl = measured(crawl.texts, base, request.from_unit) if crawl is not None else None
-    elif request.base_reference:
-        their_files = found(request.base_reference)
-        theirs = read(their_files, request.reading)
-        speaks = model if model is not None and base.code in model.languages() else None
-        texts = _sampled(theirs, request.sample, speaks, None, base.code, "base reference").texts
-        _enough(len(texts), least, "base reference", their_files, request)
-        old = measured(texts, base)
-    good = measured(reference.texts, draft)
-    bad = measured(crawl.texts, draft) if crawl is not None else None
-    wanted = clauses.parse(rules.clauses)
-    if writing.unpunctuated(seen):
-        wanted = [c for c in wanted if c.signal not in ("line_punctuation", "bare_line_punctuation")]
-    crawled, olds, old_crawled = (None if frame is None else _columns(frame) for frame in (bad, old, old_crawl))
-    units = {m.name: m.unit for m in MEASURES}
-    result = clauses.fit(wanted, units, _columns(good), crawled, olds, request.limits, old_crawled)
-    frames = {"reference": good} | ({"crawl": bad} if bad is not None else {})
-    usual = [f for f in result if not draft.default_packs or f.clause.group in draft.default_packs]
-    together = {name: _together(frame, usual) for name, frame in frames.items()}
-    pack = draft.model_copy(
-        update={"clauses": _grouped(result), "provenance": _provenance(request, base, reference, crawl, unit)}
-    )
-    statistics: dict[str, dict[str, Any]] = {
-        "reference": _facts(reference, good) | {"files": len(files), "content": content(files)}
-    }
-    if crawl is not None and bad is not None:
-        statistics["crawl"] = _facts(crawl, bad)
-    for name in statistics:
-        statistics[name]["dropped_by_default_packs"] = round(together[name], DIGITS)
-        statistics[name]["quantiles"] = _quantiles(frames[name], [f.clause.signal for f in result])
-    text = pack_file.rendered(pack, result, said, statistics)
-    documents = {name: frame.height for name, frame in frames.items()}
-    return LanguageFit(pack, tuple(result), text, request.from_unit, documents, together)
+        return measured(reference.texts, base, request.from_unit), old_crawl
+    if not request.base_reference:
+        return None, None
+    files = found(request.base_reference)
+    speaks = model if model is not None and base.code in model.languages() else None
+    texts = sampled(read(files, request.reading), request.sample, speaks, None, base.code, "base reference").texts
+    _enough(len(texts), "base reference", files, request)
+    return measured(texts, base), None
 
 
 def _named(request: Request, code: str) -> None:
@@ -235,29 +238,7 @@ def _model(name: str, code: str) -> LanguageIdentifier:
     return model
 
 
-def _sampled(
-    texts: Iterable[Keyed], size: int, model: LanguageIdentifier | None, least: float | None, code: str, what: str
-) -> _Texts:
-    """A sample of texts; with `least`, only of those that the model puts in the language with that score or more.
-    Without it the sample's scores are those of the language, which most texts must be in."""
-    sample = Sample(size)
-    if least is None:
-        for key, text in texts:
-            sample.add(key, text)
-        drawn = sample.texts()
-        if model is None or not drawn:
-            return _Texts(drawn, sample.seen, [])
-        answers = [(str(label), float(score or 0)) for _, _, label, score in labelled(((t, t) for t in drawn), model)]
-        of = "--base-reference" if what == "base reference" else "--lang"
-        own = language_score.of_language([a for a, _ in answers], [s for _, s in answers], code, what, of)
-        return _Texts(drawn, sample.seen, own)
-    for key, text, label, score in labelled(texts, model):
-        if model is None or (label == code and score is not None and score >= least):
-            sample.add(key, text)
-    return _Texts(sample.texts(), sample.seen, [])
-
-
-def _crawl(request: Request, model: LanguageIdentifier | None, code: str, cut_off: float) -> _Texts | None:
+def _crawl(request: Request, model: LanguageIdentifier | None, code: str, cut_off: float) -> Texts | None:
     if not request.crawl:
         return None
     texts: Iterable[Keyed]
@@ -268,11 +249,23 @@ def _crawl(request: Request, model: LanguageIdentifier | None, code: str, cut_of
         raise FitError(f"--crawl {request.crawl[0]}: is a run; expected one run, or files")
     else:
         texts = of_run(run, code, request.model) if model is not None else of_run(run, code, "")
-    return _sampled(texts, request.sample, model, cut_off, code, "crawl")
+    crawl = sampled(texts, request.sample, model, cut_off, code, "crawl")
+    if len(crawl.texts) < _least(request):
+        raise FitError(
+            f"crawl: {len(crawl.texts):,} different documents in '{code}' with a language score of {cut_off:g} or more: "
+            f"expected at least {_least(request):,}; give a crawl that has them, or none: thresholds then rest on the reference"
+        )
+    return crawl
 
 
-def _enough(documents: int, least: int, what: str, files: Sequence[Path], request: Request) -> None:
+def _least(request: Request) -> int:
+    """Documents of which `tail` is one."""
+    return math.ceil(1 / request.limits.tail)
+
+
+def _enough(documents: int, what: str, files: Sequence[Path], request: Request) -> None:
     """Raises FitError for fewer documents than one of which is `tail`."""
+    least = _least(request)
     if documents >= least:
         return
     reading, ways = request.reading, ["give more text"]
@@ -286,7 +279,7 @@ def _enough(documents: int, least: int, what: str, files: Sequence[Path], reques
     )
 
 
-def _cut_off(request: Request, reference: _Texts) -> tuple[float, str]:
+def _cut_off(request: Request, reference: Texts) -> tuple[float, str]:
     if request.language_score is not None:
         return request.language_score, "as given"
     cut_off = language_score.cut_off(reference.scores)
@@ -296,10 +289,6 @@ def _cut_off(request: Request, reference: _Texts) -> tuple[float, str]:
         f"{request.model}: max(.3, min(.9, median {np.median(values):.3f} - sigma {values.std():.3f})) of {len(values):,} "
         f"documents; {below:.1%} of them lie below"
     )
-
-
-def _shipped(code: str) -> LanguagePack | None:
-    return next((language_pack(c) for c in languages() if language_pack(c).code == code), None)
 
 
 def _script(request: Request, seen: writing.Seen, known: LanguagePack | None) -> tuple[str, bool]:
@@ -359,7 +348,7 @@ def _grouped(fitted: Sequence[Fitted]) -> dict[str, dict[str, str]]:
     return groups
 
 
-def _provenance(request: Request, base: LanguagePack, reference: _Texts, crawl: _Texts | None, unit: str) -> str:
+def _provenance(request: Request, base: LanguagePack, reference: Texts, crawl: Texts | None, unit: str) -> str:
     rules = f"'{base.code}' (version {base.version}, {request.from_unit or base.word_unit})"
     if request.from_unit:
         how = "matched by quantile of the same reference in both units"
@@ -375,7 +364,7 @@ def _provenance(request: Request, base: LanguagePack, reference: _Texts, crawl: 
     )
 
 
-def _facts(texts: _Texts, frame: pl.DataFrame) -> dict[str, Any]:
+def _facts(texts: Texts, frame: pl.DataFrame) -> dict[str, Any]:
     return {
         "documents": texts.seen,
         "sampled": len(texts.texts),

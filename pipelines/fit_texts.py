@@ -19,7 +19,7 @@ import xxhash
 
 from winnow.classifiers.language_id import LanguageIdentifier
 from winnow.filters.calibrate import documents, files
-from winnow.filters.fitting import FitError
+from winnow.filters.fitting import FitError, language_score
 from winnow.pipelines.results.table import Run, open_run
 from winnow.stages.langid import LangidSettings, LangidStage, prefixes
 
@@ -60,6 +60,15 @@ class Sample:
 
     def _cut(self) -> None:
         self.held = {drawn: self.held[drawn] for drawn in sorted(self.held)[: self.size]}
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A sample of one side: its texts, how many there were, and the model's scores of those in the language."""
+
+    texts: list[str]
+    seen: int
+    scores: list[float]
 
 
 def found(paths: Sequence[str | Path], expected: str = "texts") -> list[Path]:
@@ -148,3 +157,25 @@ def labelled(
         labels, scores = model.predict(prefixes(column, LangidSettings().chars))
         for (key, text), label, score in zip(batch, labels, scores, strict=True):
             yield key, text, label, score
+
+
+def sampled(
+    texts: Iterable[Keyed], size: int, model: LanguageIdentifier | None, least: float | None, code: str, what: str
+) -> Texts:
+    """A sample of texts; with `least`, only of those that the model puts in the language with that score or more.
+    Without it the sample's scores are those of the language, which most texts must be in."""
+    sample = Sample(size)
+    if least is None:
+        for key, text in texts:
+            sample.add(key, text)
+        drawn = sample.texts()
+        if model is None or not drawn:
+            return Texts(drawn, sample.seen, [])
+        answers = [(str(label), float(score or 0)) for _, _, label, score in labelled(((t, t) for t in drawn), model)]
+        of = "--base-reference" if what == "base reference" else "--lang"
+        own = language_score.of_language([a for a, _ in answers], [s for _, s in answers], code, what, of)
+        return Texts(drawn, sample.seen, own)
+    for key, text, label, score in labelled(texts, model):
+        if model is None or (label == code and score is not None and score >= least):
+            sample.add(key, text)
+    return Texts(sample.texts(), sample.seen, [])
