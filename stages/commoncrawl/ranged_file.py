@@ -14,10 +14,10 @@ from winnow.stages.commoncrawl.fetcher import Fetcher, below
 from winnow.stages.reading.files import Window, opened
 from winnow.stages.stage import InputFile, StageError
 
-LEAST = 64 * 1024
+SMALL_BLOCK = 64 * 1024
 """Bytes that are read at a time at least: a Parquet footer is asked for in pieces of a few bytes."""
 
-KEPT = 16
+KEPT_BLOCKS = 16
 """Blocks of that size that are kept: 1 MiB. What is read in larger pieces is not kept."""
 
 
@@ -53,7 +53,7 @@ class RangedFile(io.RawIOBase):
             raise ValueError(f"{self.name}: read from a closed file")
         if end <= self.place:
             return b""
-        data = self._small(self.place, end) if end - self.place < LEAST else self.fetch(self.place, end)
+        data = self._small(self.place, end) if end - self.place < SMALL_BLOCK else self.fetch(self.place, end)
         self.place = end
         return data
 
@@ -67,19 +67,19 @@ class RangedFile(io.RawIOBase):
 
     def _small(self, start: int, end: int) -> bytes:
         """From one or two blocks; two neighbours that are both missing are fetched at once."""
-        first, last = start // LEAST, (end - 1) // LEAST
+        first, last = start // SMALL_BLOCK, (end - 1) // SMALL_BLOCK
         missing = [n for n in range(first, last + 1) if n not in self.blocks]
         if missing:
-            low, high = missing[0] * LEAST, min(self.size, (missing[-1] + 1) * LEAST)
+            low, high = missing[0] * SMALL_BLOCK, min(self.size, (missing[-1] + 1) * SMALL_BLOCK)
             data = self.fetch(low, high)
             for n in missing:
-                self.blocks[n] = data[n * LEAST - low : (n + 1) * LEAST - low]
+                self.blocks[n] = data[n * SMALL_BLOCK - low : (n + 1) * SMALL_BLOCK - low]
         for n in range(first, last + 1):
             self.blocks.move_to_end(n)
         joined = b"".join(self.blocks[n] for n in range(first, last + 1))
-        while len(self.blocks) > KEPT:
+        while len(self.blocks) > KEPT_BLOCKS:
             self.blocks.popitem(last=False)
-        return joined[start - first * LEAST : end - first * LEAST]
+        return joined[start - first * SMALL_BLOCK : end - first * SMALL_BLOCK]
 
 
 BEHIND = 16 << 20
