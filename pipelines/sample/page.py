@@ -1,5 +1,5 @@
-"""Twelve kinds of page as the Korean web writes them, one a file in `templates/`, and the parts that they are made of:
-head, styles, scripts, menus, ads, lists, comments, footer. Every draw comes in the order in which it stands in the page."""
+"""Twelve kinds of page as the Korean web writes them, one a file in `templates/` beside the parts that they share. Every
+draw comes in the order in which it stands there."""
 
 from __future__ import annotations
 
@@ -107,91 +107,15 @@ def _footer(dice: Dice, name: str, words: Chrome) -> str:
     )
 
 
-def head(article: Article, here: Site, declared: str = "utf-8") -> str:
-    """The inside of <head>, with metadata as sites write it."""
-    title, intro = escape(article.title), escape(article.paragraphs[0][:90] if article.paragraphs else article.title)
-    data = json.dumps(
-        {"@context": "https://schema.org", "@type": "Article", "headline": article.title, "datePublished": article.date,
-         "author": {"@type": "Person", "name": article.author}, "publisher": {"@type": "Organization", "name": here.name}},
-        ensure_ascii=False,
-    )  # fmt: skip
-    return (
-        f'<meta charset="{declared}">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{title} - {here.name}</title>\n<meta name="description" content="{intro}">\n'
-        f'<meta property="og:title" content="{title}">\n<meta property="og:site_name" content="{here.name}">\n'
-        f'<meta property="og:description" content="{intro}">\n<meta property="og:image" content="https://{here.host}/i/og.png">\n'
-        f'<link rel="stylesheet" href="/static/css/main.css?v=20240301">\n<link rel="icon" href="/favicon.ico">\n'
-        f'{here.style}\n{here.script}\n<script type="application/ld+json">{data}</script>'
-    )
-
-
-def menu(here: Site, dice: Dice, *, depth: int = 2, tag: str = "nav") -> str:
-    """A navigation menu with sub-menus."""
-    items = []
-    for number, word in enumerate(dice.sample(here.words.menu, dice.between(8, 14))):
-        inner = ""
-        if depth > 1 and dice.chance(0.5):
-            subs = "".join(
-                f'<li><a href="/s/{n}">{text(w)}</a></li>' for n, w in enumerate(dice.sample(here.words.menu, 5))
-            )
-            inner = f'<ul class="sub">{subs}</ul>'
-        items.append(f'<li class="m{number}"><a href="/section/{number}"><span>{text(word)}</span></a>{inner}</li>')
-    return f'<{tag} id="gnb" class="gnb"><ul>{"".join(items)}</ul></{tag}>'
-
-
-def top(here: Site, dice: Dice) -> str:
-    """The page's header: skip link, account links, logo, search, menu."""
-    return (
-        f'<header id="header"><div class="util"><a href="/login">{here.label("login")}</a> <a href="/join">{here.label("join")}</a></div>'
-        f'<h1 class="logo"><a href="/"><img src="/static/img/logo.png" alt="{here.name}"></a></h1>'
-        f'<form action="/search" class="search"><input type="text" name="q" placeholder="{here.label("search")}"><button type="submit">'
-        f'<svg width="18" height="18" viewBox="0 0 24 24"><path d="M15.5 14h-.79l-.28-.27A6.5 6.5 0 1 0 13 14.73l.27.28v.79l5 5L19.5 19z"/></svg>'
-        f"</button></form>{menu(here, dice)}</header>"
-    )
-
-
-def ads(here: Site, dice: Dice, count: int, place: str = "ad-box") -> str:
-    """Advertisement boxes."""
-    boxes = "".join(
-        f'<a href="https://ads.example/c?id={dice.below(10**9)}" target="_blank" rel="nofollow sponsored"><img src="//cdn.example/b/'
-        f'{dice.below(10**6)}.jpg" alt="" width="300" height="250"><em>{text(word)}</em></a>'
-        for word in dice.sample(here.words.ads, count)
-    )
-    return f'<div class="{place}" data-slot="{dice.below(1000)}"><span class="ad-label">{here.label("ad")}</span>{boxes}</div>'
-
-
-def related(article: Article, here: Site, dice: Dice, key: str = "related") -> str:
-    """A list of links to other pages of the site."""
-    rows = "".join(
-        f'<li><a href="/view/{dice.below(10**7)}"><span class="thumb"><img src="/t/{dice.below(10**5)}.jpg" alt=""></span>'
-        f"<strong>{text(title)}</strong></a></li>"
-        for title in dice.sample(article.related, dice.between(4, 8))
-    )
-    return f'<section class="{key}-list"><h3>{here.label(key)}</h3><ul>{rows}</ul></section>'
-
-
-def comments(article: Article, here: Site, dice: Dice) -> str:
-    """Readers' comments, each with a name, a date and buttons."""
-    rows = "".join(
-        f'<li class="comment" id="c{dice.below(10**6)}"><div class="comment-meta"><b class="nick">user{dice.below(9999)}</b> '
-        f'<time>{article.date[:8]}{dice.between(10, 28)}</time></div><div class="comment-text">{text(comment)}</div>'
-        f'<button type="button">{here.label("reply")}</button><button type="button">{here.label("like")} {dice.below(40)}</button></li>'
-        for comment in article.comments
-    )
-    return f'<div id="comments" class="comment-area"><h3>{here.label("comments")} {len(article.comments)}</h3><ul>{rows}</ul></div>'
-
-
-def share(here: Site, dice: Dice) -> str:
-    """Buttons for sharing."""
-    icons = "".join(
-        f'<a class="sns sns{n}" href="#" onclick="return shareTo({n},{dice.below(999)})"></a>' for n in range(4)
-    )
-    return f'<div class="share"><span>{here.label("share")}</span>{icons}</div>'
-
-
-def cookie(here: Site) -> str:
-    """The banner that asks for consent."""
-    return f'<div class="cookie-banner" role="dialog"><p>{text(here.words.cookie)}</p><button>OK</button></div>'
+def linked_data(article: Article, here: Site) -> str:
+    """The article as schema.org tells it."""
+    data = {"@context": "https://schema.org", "@type": "Article", "headline": article.title}
+    people = {
+        "datePublished": article.date,
+        "author": {"@type": "Person", "name": article.author},
+        "publisher": {"@type": "Organization", "name": here.name},
+    }
+    return json.dumps(data | people, ensure_ascii=False)
 
 
 def paragraphs(article: Article, before: str = "<p>", after: str = "</p>\n") -> str:
@@ -221,6 +145,5 @@ def _environment() -> Environment:
     # Texts are escaped by `text`, as their place in the page needs it; most of a template is markup made by the parts.
     folder = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=folder, trim_blocks=True, undefined=StrictUndefined, autoescape=False)
-    parts = (ads, comments, cookie, head, menu, paragraphs, payload, related, share, text, top)
-    environment.globals.update({part.__name__: part for part in parts})
+    environment.globals.update({part.__name__: part for part in (escape, linked_data, paragraphs, payload, text)})
     return environment
