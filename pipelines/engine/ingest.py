@@ -21,8 +21,9 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import rebatched
 from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, explain, holds, verdict
+from winnow.stages.opening import measured
 from winnow.stages.reading.files import public
-from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen, StageError
+from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen
 
 CHUNK_PAGES = 64
 CHUNK_BYTES = 32 * 2**20
@@ -269,9 +270,8 @@ class Ingest:
     def _run(self, node: Node, pages: Sequence[Page]) -> pa.RecordBatch:
         started = time.perf_counter()
         stage = node.stage
-        batch = stage.screen(pages) if isinstance(stage, Screen) else stage.extract(pages)  # type: ignore[attr-defined]
-        if batch.num_rows != len(pages):
-            raise StageError(f"{node.name}: kind '{stage.kind}' gave {batch.num_rows} rows for {len(pages)} pages")
+        texts = {"title": pa.string(), "text": pa.large_string()} if stage.outputs.text else {}
+        batch = measured(stage, self.plan.opened(node.name), pages, stage.signals() | texts)
         self.tally.seconds[node.name] += time.perf_counter() - started
         self.tally.measured[node.name] += len(pages)
         return batch

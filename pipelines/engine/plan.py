@@ -14,6 +14,7 @@ from winnow.pipelines.engine.inputs import Partition, partitions
 from winnow.pipelines.engine.located import file_name, without_folders
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.tasks import Kind, Task, Tasks, identified, named, tasks_of
+from winnow.stages.opening import opened
 from winnow.stages.stage import Stage, StageError
 
 
@@ -102,6 +103,11 @@ class Plan:
     def filters(self, stage: str) -> tuple[str, ...]:
         """The stages that decide which documents a stage sees."""
         return self.task(Kind.DECIDE, stage).filters[0] if self.has(Kind.DECIDE, stage) else ()
+
+    def opened(self, stage: str) -> Any:
+        """What a stage measures, reduces or writes with: opened once per process, on the artifacts that this is planned with.
+        Raises StageError."""
+        return opened(self.pipeline.nodes[stage].stage, self.facts.get(stage, {}).get("artifacts"))
 
     def done(self, kind: Kind, stage: str = "") -> bool:
         """Whether all of a task is recorded to be done."""

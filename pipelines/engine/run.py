@@ -42,7 +42,6 @@ from winnow.pipelines.engine.stored import SHARDS, forget
 from winnow.pipelines.engine.tasklog import Entry, TaskLog
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.selection.statistics import StatisticRequest, compute_statistics
-from winnow.stages.stage import Terminal
 from winnow.tokenize.shard import Manifest
 from winnow.tokenize.writer import write_manifest
 
@@ -320,14 +319,14 @@ class Driver:
                 entries = entries[1:] if others and entries[:1] == there[:1] else entries
                 shards = [s for s, e in zip(shards, there, strict=True) if e not in entries]
             node = plan.pipeline.terminal()
-            assert node is not None and isinstance(node.stage, Terminal)
+            assert node is not None
             takes = replace(node.resources, actors=None)
             partitions = Shared(plan.bare)
             results = self.executor.run(worker.write_shard, [(s, partitions) for s in shards], self.light, takes)
             for result in self.show.track("shards", results, len(shards)):
                 self._took(result)
                 entries.append(result["entry"])
-            made = node.stage.manifest(sorted(entries, key=lambda e: str(e["file"])))
+            made = plan.opened(node.name).manifest(sorted(entries, key=lambda e: str(e["file"])))
             write_manifest(plan.store.url(plan.shards), made)
             manifest = Manifest.model_validate(made)
         return manifest.model_dump(mode="json")

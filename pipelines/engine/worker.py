@@ -28,7 +28,8 @@ from winnow.pipelines.engine.texts import Stretches
 from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View, read_signals
 from winnow.pipelines.selection.statistics import PartialStatistic, StatisticRequest, partial_statistics
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
-from winnow.stages.stage import EDITED, Corpus, Measured, StageError, Terminal
+from winnow.stages.base import EDITED, CorpusStage, Reducer, StageError, Writer
+from winnow.stages.opening import measured
 
 SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})
 """The decision on every document, row-aligned. `reason`: the first, in the order of the stages, for which it is not kept,
@@ -110,12 +111,12 @@ def exchange(
     """The buckets `first` to `stop - 1` of a corpus stage's exchange."""
     started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
-    assert isinstance(node.stage, Corpus)
+    reducer: Reducer = plan.opened(stage)
     parts = _parts(plan, node, partitions)
     for bucket in range(first, stop):
         part = _exchanged(plan, stage, bucket)
         if plan.store.record(part) is None:
-            plan.store.write(part, node.stage.exchange(bucket, buckets, parts))
+            plan.store.write(part, reducer.exchange(bucket, buckets, parts))
     wall = time.perf_counter() - started
     return {"seconds": {stage: wall}, "measured": {}, "wall": wall, "rows": {}}
 
@@ -124,13 +125,13 @@ def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]
     """A corpus stage's reduce: its signals for every row it sees, written part by part."""
     started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
-    assert isinstance(node.stage, Corpus)
+    reducer: Reducer = plan.opened(stage)
     parts = _parts(plan, node, partitions)
     exchanged = (plan.store.read(_exchanged(plan, stage, b)) for b in range(buckets))
     columns = {**node.stage.signals(), **({EDITED: EDITS} if node.edits else {})}
     schema = pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns})
     documents = 0
-    for part, batch in zip(parts, node.stage.reduce(parts, exchanged), strict=True):
+    for part, batch in zip(parts, reducer.reduce(parts, exchanged), strict=True):
         if batch.num_rows != part.rows:
             raise StageError(f"{stage}: reduce gave {batch.num_rows} rows for the {part.rows} of part {part.index}")
         at = np.full(part.documents, -1, np.int64)
@@ -140,7 +141,7 @@ def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]
         table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *values], schema=schema)
         plan.store.write(plan.reduced(stage, part.partition), table)
         documents += part.rows
-    plan.store.write_json(plan.marker(Kind.REDUCE, stage), {"documents": documents, "report": node.stage.report()})
+    plan.store.write_json(plan.marker(Kind.REDUCE, stage), {"documents": documents, "report": reducer.report()})
     wall = time.perf_counter() - started
     return {"seconds": {stage: wall}, "measured": {stage: documents}, "wall": wall, "rows": {}}
 
@@ -148,7 +149,7 @@ def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]
 def buckets(plan: Plan, stage: str) -> int:
     """How many exchange tasks a corpus stage wants for the rows it sees."""
     node = plan.pipeline.nodes[stage]
-    assert isinstance(node.stage, Corpus)
+    assert isinstance(node.stage, CorpusStage)
     return node.stage.buckets(sum(part.rows for part in _parts(plan, node, plan.partitions)))
 
 
@@ -241,9 +242,9 @@ def plan_shards(plan: Plan) -> list[Any]:
     """The terminal stage's plan: what goes into each shard, from the selection alone."""
     node = _terminal(plan)
     parts = _parts(plan, node, plan.partitions)
-    assert isinstance(node.stage, Terminal)
+    writer: Writer = plan.opened(node.name)
     chosen = [plan.store.read(plan.selected(p.partition), ["multiplicity"]).column(0) for p in parts]
-    return node.stage.plan(
+    return writer.plan(
         parts, [c.combine_chunks().take(pa.array(p.selected)) for c, p in zip(chosen, parts, strict=True)]
     )
 
@@ -252,15 +253,14 @@ def write_shard(plan: Plan, shard: Any, partitions: Sequence[Partition]) -> dict
     """Write one shard; returns its manifest entry under `entry`."""
     started = time.perf_counter()
     node = _terminal(plan)
-    assert isinstance(node.stage, Terminal)
-    entry = node.stage.write(shard, _parts(plan, node, partitions), plan.store.url(plan.shards))
+    writer: Writer = plan.opened(node.name)
+    entry = writer.write(shard, _parts(plan, node, partitions), plan.store.url(plan.shards))
     wall = time.perf_counter() - started
     return {"entry": entry, "seconds": {node.name: wall}, "measured": {}, "wall": wall, "rows": {}}
 
 
 def _measure(node: Node, view: View, texts: Stretches, before: pa.Table | None) -> tuple[pa.Table, int]:
     """Signals of one stage on one stretch: those measured before, and now those still missing."""
-    assert isinstance(node.stage, Measured)
     schema = _schema(node)
     before = before.slice(view.start, view.rows) if before is not None else None
     have = np.zeros(view.rows, bool) if before is None else before.column(MEASURED).to_numpy()
@@ -272,12 +272,10 @@ def _measure(node: Node, view: View, texts: Stretches, before: pa.Table | None) 
         documents = texts.seen_by(node.name)
         documents = documents if len(todo) == view.rows else documents.take(pa.array(todo))
         texts.check(node.name, todo)
-        batch = node.stage.measure(documents)
-        if batch.num_rows != len(todo):
-            raise StageError(f"{node.name}: kind '{node.stage.kind}' gave {batch.num_rows} rows for {len(todo)}")
-        error = batch.column("error") if "error" in batch.schema.names else pa.nulls(len(todo), pa.string())
-        columns = [_numbers(batch.column(f.name).cast(f.type)) for f in list(schema)[2:]]
-        fresh = pa.Table.from_arrays([pa.repeat(True, len(todo)), error, *columns], schema=schema)
+        stage = node.stage
+        batch = measured(stage, view.plan.opened(node.name), documents, stage.measured_signals() | stage.hidden())
+        columns = [_numbers(batch.column(f.name)) for f in list(schema)[2:]]
+        fresh = pa.Table.from_arrays([pa.repeat(True, len(todo)), batch.column("error"), *columns], schema=schema)
         if len(todo) == view.rows:
             return fresh, len(todo)
     at = np.full(view.rows, -1, np.int64)
@@ -304,8 +302,7 @@ def account(plan: Plan, partition: Partition, stage: str) -> dict[str, Any]:
 
 
 def _schema(node: Node) -> pa.Schema:
-    assert isinstance(node.stage, Measured)
-    return pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.measured(), **node.stage.hidden()})
+    return pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.measured_signals(), **node.stage.hidden()})
 
 
 def _measured_before(

@@ -41,7 +41,7 @@ def marked(run: Run, text: str, signals: Iterable[str]) -> Marked:
     for signal in signals:
         stage, _, bare = signal.partition(".")
         try:
-            found += run.plan.pipeline.nodes[stage].stage.highlight(text[:READ_AT_MOST], bare)
+            found += run.plan.opened(stage).highlight(text[:READ_AT_MOST], bare)
         except StageError as error:
             return Marked(text, (), f"nothing is marked: {error}")
     return Marked(text, _merged(found))

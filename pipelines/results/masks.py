@@ -15,12 +15,12 @@ import pyarrow as pa
 from winnow.filters.edits import Edit, apply_column, edits
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.plan import Plan
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, RETITLED, Transform
+from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, RETITLED
 
 
 def masking(plan: Plan) -> list[Node]:
     """The stages that mask, in order."""
-    return [n for n in plan.pipeline.nodes.values() if isinstance(n.stage, Transform) and n.stage.masks]
+    return [n for n in plan.pipeline.nodes.values() if n.stage.outputs.masks]
 
 
 def masked(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
@@ -36,7 +36,7 @@ def masked(plan: Plan, rows: pl.DataFrame) -> pl.DataFrame:
         at = np.flatnonzero(todo.to_numpy())
         if not len(at):
             continue
-        texts, titles, _ = _taken_out(node, rows[at.tolist()])
+        texts, titles, _ = _taken_out(plan, node, rows[at.tolist()])
         rows = rows.with_columns(
             rows.get_column(name).scatter(at, pl.Series(values, dtype=pl.String))
             for name, values in (("text", texts), ("title", titles))
@@ -54,7 +54,7 @@ def mask_shown(
     for node in masking(plan):
         if node.name in seen or shown is None:
             continue
-        texts, titles, found = _taken_out(node, pl.DataFrame({"title": [title], "text": [shown]}))
+        texts, titles, found = _taken_out(plan, node, pl.DataFrame({"title": [title], "text": [shown]}))
         (shown,), (title,) = texts, titles
         changes += found
     return title, shown, changes
@@ -78,9 +78,10 @@ def _moved(at: int, changes: Sequence[Edit], end: bool) -> int:
     return at + shift
 
 
-def _taken_out(node: Node, rows: pl.DataFrame) -> tuple[list[str | None], list[str | None], list[list[Edit]]]:
+def _taken_out(
+    plan: Plan, node: Node, rows: pl.DataFrame
+) -> tuple[list[str | None], list[str | None], list[list[Edit]]]:
     """Texts, titles (null where masking failed) and edits."""
-    assert isinstance(node.stage, Transform)
     fill = {"id": "", "source": "", "text": ""}
     columns = {
         f.name: rows.get_column(f.name).fill_null(fill[f.name]).to_arrow().cast(f.type)
@@ -90,7 +91,7 @@ def _taken_out(node: Node, rows: pl.DataFrame) -> tuple[list[str | None], list[s
         else pa.array([fill.get(f.name)] * len(rows), f.type)
         for f in DOCUMENT_SCHEMA
     }
-    found = node.stage.measure(pa.RecordBatch.from_pydict(columns, schema=DOCUMENT_SCHEMA))
+    found = plan.opened(node.name).measure(pa.RecordBatch.from_pydict(columns, schema=DOCUMENT_SCHEMA))
     texts = apply_column(columns["text"], found.column(EDITED)).to_pylist()
     titles = columns["title"].to_pylist()
     if RETITLED in found.schema.names:

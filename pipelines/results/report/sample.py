@@ -198,7 +198,7 @@ def _sample(
     if signal is not None and text:
         stage, _, bare = signal.partition(".")
         try:
-            stretches = drawing.run.plan.pipeline.nodes[stage].stage.highlight(text[:READ_AT_MOST], bare)
+            stretches = drawing.run.plan.opened(stage).highlight(text[:READ_AT_MOST], bare)
         except StageError as error:  # such as a model that is no longer there
             note = f"Not marked: {error}"
     if found:
