@@ -31,8 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from winnow.filters.languages import LanguagePack, language_pack
-from winnow.filters.rules.columns import measure
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import MEASURES, measure
 
 KNOWN = (".md", ".txt", ".jsonl", ".jsonl.gz", ".tsv", ".conllu", ".parquet")
 

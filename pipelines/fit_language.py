@@ -28,7 +28,7 @@ from winnow.filters.fitting.stop_words import WordCounts, stop_words
 from winnow.filters.fitting.words import cut_words
 from winnow.filters.languages import LanguagePack, UnknownLanguage, UnknownUnit, WordUnit, language_pack, languages
 from winnow.filters.languages.pack import parsed
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import MEASURES
 from winnow.filters.script import RANGES
 from winnow.filters.segmenters import MissingSegmenter, segmenter
 from winnow.nearest import nearest

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 
 from winnow.classifiers.artifacts import digest
 from winnow.filters.languages import UnknownUnit
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import GROUPS, MEASURES
 from winnow.nearest import hint
 from winnow.stages.stage import Artifact, Located, Map, NoClauses, Settings, StageError
 
@@ -33,7 +33,7 @@ class RulesSettings(Settings):
 
 
 class Rules(Map):
-    """Measures every rule on each text: the tables in `filters/rules/measures.py`.
+    """Measures every rule on each text: the groups of `filters/rules/table.py`.
 
     What is measured depends on the language pack's word lists, the files of bad words and the word unit, never on
     `packs` or thresholds. State: the entries of those files as `artifacts()` last read them, which travel with the
@@ -49,6 +49,10 @@ class Rules(Map):
 
     def signals(self) -> dict[str, pa.DataType]:
         return {measure.name: measure.type for measure in MEASURES}
+
+    def groups(self) -> dict[str, tuple[int, tuple[str, ...]]]:
+        """The groups of signals that are measured together: name -> version and signals, in the order of `signals`."""
+        return {group.name: (group.version, tuple(measure.name for measure in group.measures)) for group in GROUPS}
 
     def clauses(self) -> dict[str, str]:
         """The clauses of the chosen packs. Raises StageError for a word unit that the language has no thresholds for,
@@ -98,7 +102,7 @@ class Rules(Map):
         return [*lists, Artifact(f"words by {cutter.version}", Path(segmenters.__file__), version)]
 
     def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        from winnow.filters.rules.columns import measure
+        from winnow.filters.rules.table import measure
 
         return measure(
             cast("pa.LargeStringArray", documents.column("text")),
@@ -110,9 +114,9 @@ class Rules(Map):
         )
 
     def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
-        """The stretches that `filters/rules/spans.py` names, found with the word lists and the word unit of `measure`.
+        """The stretches that the table of measures names, found with the word lists and the word unit of `measure`.
         Raises StageError for a signal that this stage does not measure."""
-        from winnow.filters.rules.spans import spans
+        from winnow.filters.rules.table import spans
 
         if signal not in self.signals():
             raise StageError(f"{self.name}: no signal '{signal}'{hint(signal, self.signals())}")

@@ -2,11 +2,11 @@
 
 Entries come from a language pack and from files in the format of the LDNOOBW lists (`entries.py`), are compiled into one
 trie over a normal form (`alphabet.py`, `table.py`) and looked for by a kernel that walks it from every character at
-which an entry can begin (`match_kernel.py`). The normal form is computed on the way; no copy of the text is made.
+which an entry can begin (`match.py`). The normal form is computed on the way; no copy of the text is made.
 """
 
 from winnow.filters.bad_words.entries import BadWordsError, read
-from winnow.filters.bad_words.match import COLUMNS, MEASURES, bad_words, spans
+from winnow.filters.bad_words.match import GROUP, MEASURES, spans
 from winnow.filters.bad_words.table import BadWords, table
 
-__all__ = ["COLUMNS", "MEASURES", "BadWords", "BadWordsError", "bad_words", "read", "spans", "table"]
+__all__ = ["GROUP", "MEASURES", "BadWords", "BadWordsError", "read", "spans", "table"]

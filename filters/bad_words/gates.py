@@ -7,8 +7,8 @@ evasion is made of (lone jamo, digits, signs, letters of other scripts, characte
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,14 +35,13 @@ _ALL = (1 << 64) - 1
 _SILENT = INITIALS.index("ㅇ")
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(NamedTuple):
     """`group` [TABLE_SIZE]: which gate a code point has as the first character, 0 where no entry begins with it. The
     others [groups]: masks of the classes that may follow, and 1 where an entry may begin inside a word."""
 
     group: npt.NDArray[np.int16]
     second: npt.NDArray[np.uint64]
-    third: npt.NDArray[np.uint64]
+    third: Annotated[npt.NDArray[np.uint64], 2]
     inside: npt.NDArray[np.uint8]
 
 

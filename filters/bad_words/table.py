@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from winnow.filters.bad_words.alphabet import GAP, spelled
 from winnow.filters.bad_words.entries import BadWordsError, entry, exceptions, particles, read
 from winnow.filters.bad_words.gates import Gates, gates
+from winnow.filters.kernel import Bytes, Ints
 
 # Marks of a node. Frozen into the kernel's machine code: change them and the kernels together.
 WHOLE = 1
@@ -23,21 +23,19 @@ EXCEPTION = 4  # an exception's mark lies this many bits above
 SYMBOL_BITS = 21
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+class Map(NamedTuple):
     """An open-addressed map from positive int64 to positive int64; key 0 marks a free slot."""
 
-    keys: npt.NDArray[np.int64]  # [power of two]
-    values: npt.NDArray[np.int64]
+    keys: Ints  # [power of two]
+    values: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class BadWords:
+class BadWords(NamedTuple):
     """Lists that a kernel can read. The key of a child is `node << SYMBOL_BITS | symbol`, the root is node 1."""
 
     children: Map
-    marks: npt.NDArray[np.uint8]  # [nodes]
-    gaps: npt.NDArray[np.int64]  # [nodes]: the child behind a GAP, 0 where none
+    marks: Bytes  # [nodes]
+    gaps: Ints  # [nodes]: the child behind a GAP, 0 where none
     gates: Gates
     rests: Map  # 2 x 32 bits FNV-1a over code points
     longest_rest: int  # characters

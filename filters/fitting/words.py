@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from winnow.filters.languages import LanguagePack
-from winnow.filters.rules.columns import buffers, cut
+from winnow.filters.rules.table import buffers, cut
 
 BATCH = 200
 """Texts cut at a time: bounds memory."""

@@ -79,7 +79,7 @@ def _units(pack: LanguagePack) -> list[tuple[str, UnitRules]]:
 
 
 def _of_clauses(rules: UnitRules) -> list[str]:
-    from winnow.filters.rules.measures import MEASURES
+    from winnow.filters.rules.table import MEASURES
 
     units = {m.name: m.unit for m in MEASURES}
     found = []

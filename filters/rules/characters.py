@@ -6,43 +6,59 @@ per text. Counted over the trimmed text, so the shares do not depend on the word
 
 from __future__ import annotations
 
-import unicodedata
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from winnow.filters.rules.measure import OWN, Measure
-
-if TYPE_CHECKING:
-    from winnow.filters.rules.words import Bytes, Words
+from winnow.filters.kernel import ReadBytes, inline, kernel
+from winnow.filters.passages import Span
+from winnow.filters.rules.classes import (
+    CAPITAL,
+    DAMAGED,
+    DIGIT,
+    LETTER,
+    PRIVATE,
+    PUNCTUATION,
+    SMALL,
+    SPACE,
+    SYMBOL,
+    kind_table,
+)
+from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
+from winnow.filters.rules.words import Words
 
 REDPAJAMA = "RedPajama-v2, arXiv:2411.12372"
 
-# Frozen into the machine code that numba caches for `characters_kernel.py`: change them and that file together.
-DIGIT = 1  # Nd
-SYMBOL = 2  # Sm, Sc, Sk, So: + = $ ^ and emoji
-PUNCTUATION = 4  # P*
-CAPITAL = 8  # Lu
-SMALL = 16  # Ll, Lt: a word with one of these is not all capitals
-DAMAGED = 32  # U+FFFD, controls other than white space, surrogates, private use, noncharacters
+_COUNTED = DIGIT | SYMBOL | PUNCTUATION | DAMAGED | CAPITAL
 
-TABLE_SIZE = 0x20000
-"""Code points from here to PRIVATE are ideographs, tags and variation selectors: none of these kinds."""
 
-PRIVATE = 0xF0000
-"""Code points from here on are private use."""
+@inline
+def _beyond(code: int) -> Any:
+    """The kind of a code point behind the table's last."""
+    return np.uint8(DAMAGED) if code >= PRIVATE or code & 0xFFFE == 0xFFFE else np.uint8(0)
 
-COLUMNS = (
-    "digit_ratio",
-    "symbol_ratio",
-    "punctuation_ratio",
-    "damaged_ratio",
-    "uppercase_ratio",
-    "all_caps_words",
-)
-"""The kernel's columns, in its order."""
+
+def of_kind(cut: Cut, wanted: int) -> list[Span]:
+    """Runs of the characters of a kind."""
+    table = kind_table()
+
+    def kind(at: int) -> bool:
+        code = ord(cut.text[at])
+        return not cut.bits[at] & SPACE and bool((table[code] if code < len(table) else _beyond(code)) & wanted)
+
+    return cut.runs(kind)
+
+
+def shouted_words(cut: Cut) -> list[Span]:
+    """Words with a capital letter and no small one."""
+    table = kind_table()
+
+    def kinds(word: Span) -> int:
+        return int(np.bitwise_or.reduce([table[ord(c)] if ord(c) < len(table) else 0 for c in cut.read(word)]))
+
+    return [word for word in cut.words if kinds(word) & (CAPITAL | SMALL) == CAPITAL]
+
 
 MEASURES = (
     Measure(
@@ -50,63 +66,95 @@ MEASURES = (
         "share",
         REDPAJAMA,
         "decimal digits / characters but white space: high in tables of figures, price lists, logs",
+        partial(of_kind, wanted=DIGIT),
     ),
     Measure(
         "symbol_ratio",
         "share",
         OWN,
         "symbols (Unicode S*: + = | $ ~ ★ → emoji; U+FFFD is damage) / characters but white space: high in adverts, code",
+        partial(of_kind, wanted=SYMBOL),
     ),
-    Measure("punctuation_ratio", "share", OWN, "punctuation (Unicode P*) / characters but white space"),
+    Measure(
+        "punctuation_ratio",
+        "share",
+        OWN,
+        "punctuation (Unicode P*) / characters but white space",
+        partial(of_kind, wanted=PUNCTUATION),
+    ),
     Measure(
         "damaged_ratio",
         "share",
         OWN,
         "U+FFFD, controls, surrogates, private-use and noncharacters / characters but white space: wrong decoding",
+        partial(of_kind, wanted=DAMAGED),
     ),
-    Measure("uppercase_ratio", "share", REDPAJAMA, "capital letters / letters; RedPajama's divides by all characters"),
+    Measure(
+        "uppercase_ratio",
+        "share",
+        REDPAJAMA,
+        "capital letters / letters; RedPajama's divides by all characters",
+        partial(of_kind, wanted=CAPITAL),
+    ),
     Measure(
         "all_caps_words",
         "share",
         REDPAJAMA,
         "words with a capital letter and no small one / words. As RedPajama's",
+        shouted_words,
     ),
 )
+Rows: TypeAlias = Annotated[Records, record(MEASURES)]
 
 
-@cache
-def kind_table() -> Bytes:
-    """The bits of every code point below TABLE_SIZE, from this Python's `unicodedata`."""
-    bits = {
-        **dict.fromkeys(("Nd",), DIGIT),
-        **dict.fromkeys(("Sm", "Sc", "Sk", "So"), SYMBOL),
-        **dict.fromkeys(("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"), PUNCTUATION),
-        **dict.fromkeys(("Lu",), CAPITAL),
-        **dict.fromkeys(("Ll", "Lt"), SMALL),
-        **dict.fromkeys(("Cc", "Cs", "Co"), DAMAGED),
-    }
-    table = np.array([bits.get(unicodedata.category(chr(code)), 0) for code in range(TABLE_SIZE)], np.uint8)
-    table[0xFFFD] = DAMAGED
-    table[0xFDD0:0xFDF0] = DAMAGED
-    table[0xFFFE::0x10000] = DAMAGED
-    table[0xFFFF::0x10000] = DAMAGED
-    table.setflags(write=False)
-    return table
+@kernel
+def fill(words: Words, kinds: ReadBytes, out: Rows) -> None:
+    codes, classes = words.characters, words.classes
+    word_offsets, word_start, word_end = words.word_offsets, words.word_start, words.word_end
+    line_offsets, line_start, line_end = words.line_offsets, words.line_start, words.line_end
+    size = len(kinds)
+    for row in range(len(out)):
+        visible = 0
+        letters = 0
+        digits = 0
+        symbols = 0
+        marks = 0
+        damaged = 0
+        capitals = 0
+        for line in range(line_offsets[row], line_offsets[row + 1]):
+            for bits in classes[line_start[line] : line_end[line]]:
+                visible += (bits & SPACE) == 0
+                letters += (bits & LETTER) != 0
+            for c in range(line_start[line], line_end[line]):
+                code = codes[c]
+                kind = kinds[code] if code < size else _beyond(code)
+                if not kind & _COUNTED:
+                    continue
+                digits += (kind & DIGIT) != 0
+                symbols += (kind & SYMBOL) != 0
+                marks += (kind & PUNCTUATION) != 0
+                damaged += (kind & DAMAGED) != 0 and not classes[c] & SPACE
+                capitals += (kind & CAPITAL) != 0
+        if visible:
+            out[row].digit_ratio = digits / visible
+            out[row].symbol_ratio = symbols / visible
+            out[row].punctuation_ratio = marks / visible
+            out[row].damaged_ratio = damaged / visible
+        if letters:
+            out[row].uppercase_ratio = capitals / letters
+        tokens = word_offsets[row + 1] - word_offsets[row]
+        shouted = 0
+        for w in range(word_offsets[row], word_offsets[row + 1]):
+            kind = np.uint8(0)
+            for c in range(word_start[w], word_end[w]):
+                code = codes[c]
+                if code < size:
+                    kind |= kinds[code]
+                if kind & SMALL:
+                    break
+            shouted += (kind & (CAPITAL | SMALL)) == CAPITAL
+        if tokens:
+            out[row].all_caps_words = shouted / tokens
 
 
-def characters(words: Words) -> npt.NDArray[np.float64]:
-    """[texts, COLUMNS]; 0 where a text has no words."""
-    from winnow.filters.rules.characters_kernel import count
-
-    found: npt.NDArray[np.float64] = count(
-        words.characters,
-        words.classes,
-        kind_table(),
-        words.word_offsets,
-        words.word_start,
-        words.word_end,
-        words.line_offsets,
-        words.line_start,
-        words.line_end,
-    )
-    return found
+GROUP = Group("characters", 1, MEASURES, lambda texts, out: fill(texts.words, kind_table(), out))

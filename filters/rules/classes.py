@@ -1,4 +1,4 @@
-"""What each character is: the class bits of Unicode that the kernels of the rules read, one table for all of them."""
+"""What each character is: the bits of Unicode that the kernels of the rules read, in two tables for all of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-# numba keys its cache by the source file of each kernel and freezes these values into the machine code of every
-# kernel that reads them. Append bits; never renumber one.
+# Class bits. numba keys its cache by the source file of each kernel and freezes these values, and those of the kinds
+# below, into the machine code of every kernel that reads them. Append bits; never renumber one.
 SPACE = 1  # str.isspace
 LETTER = 2  # Unicode categories L*, str.isalpha
 CONTENT = 4  # letters, marks and numbers (L*, M*, N*): what makes a word more than a symbol
@@ -21,6 +21,20 @@ SINGLE = 128  # letters of scripts written without spaces: Han, kana, Bopomofo, 
 
 TABLE_SIZE = 0x34000
 """Code points from here on (tags, variation selectors, private planes) are neither letters nor spaces: class 0."""
+
+# Kinds: what a character counts as where shares of characters are measured.
+DIGIT = 1  # Nd
+SYMBOL = 2  # Sm, Sc, Sk, So: + = $ ^ and emoji
+PUNCTUATION = 4  # P*
+CAPITAL = 8  # Lu
+SMALL = 16  # Ll, Lt: a word with one of these is not all capitals
+DAMAGED = 32  # U+FFFD, controls other than white space, surrogates, private use, noncharacters
+
+KINDS_SIZE = 0x20000
+"""Code points from here to PRIVATE are ideographs, tags and variation selectors: none of these kinds."""
+
+PRIVATE = 0xF0000
+"""Code points from here on are private use."""
 
 _JAMO = ((0x1100, 0x11FF), (0x3131, 0x318E), (0xA960, 0xA97C), (0xD7B0, 0xD7FB))
 # ㆍ and ᆞ, by which laws and offices write the middle dot, ㅡ, a dash, and the fillers, which nobody sees.
@@ -57,5 +71,25 @@ def class_table() -> npt.NDArray[np.uint8]:
     table[list(_NO_JAMO)] &= 0xFF ^ JAMO
     for character in _SENTENCE_END:
         table[ord(character)] |= SENTENCE_END
+    table.setflags(write=False)
+    return table
+
+
+@cache
+def kind_table() -> npt.NDArray[np.uint8]:
+    """The kind of every code point below KINDS_SIZE, from this Python's `unicodedata`."""
+    bits = {
+        **dict.fromkeys(("Nd",), DIGIT),
+        **dict.fromkeys(("Sm", "Sc", "Sk", "So"), SYMBOL),
+        **dict.fromkeys(("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"), PUNCTUATION),
+        **dict.fromkeys(("Lu",), CAPITAL),
+        **dict.fromkeys(("Ll", "Lt"), SMALL),
+        **dict.fromkeys(("Cc", "Cs", "Co"), DAMAGED),
+    }
+    table = np.array([bits.get(unicodedata.category(chr(code)), 0) for code in range(KINDS_SIZE)], np.uint8)
+    table[0xFFFD] = DAMAGED
+    table[0xFDD0:0xFDF0] = DAMAGED
+    table[0xFFFE::0x10000] = DAMAGED
+    table[0xFFFF::0x10000] = DAMAGED
     table.setflags(write=False)
     return table

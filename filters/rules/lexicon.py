@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from winnow.filters.languages import LanguagePack
+from winnow.filters.kernel import Hashes, Ints, inline
 
-# Frozen into the machine code that numba caches for `running_text.py`: change them and that file together.
+# FNV-1a of 64 bits (draft-eastlake-fnv).
 BASIS = 0xCBF29CE484222325
 PRIME = 0x100000001B3
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """An open-addressed map from 64-bit FNV-1a keys (over code points) to small positive integers; 0 marks no entry."""
 
-    keys: npt.NDArray[np.uint64]  # [power of two]
-    values: npt.NDArray[np.int64]
+    keys: Hashes  # [power of two]
+    values: Ints
     longest: int  # characters of the longest entry
     entries: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lexicon:
+class Lexicon(NamedTuple):
     """The lists of one pack. Suffix tables are keyed from the last character backwards."""
 
     stop_words: Table  # value: 1 + position in the list
@@ -36,9 +33,10 @@ class Lexicon:
     sentence_endings: Table
 
 
+@inline
 def fold_code(code: int) -> int:
     """The small letter of a capital of the alphabets in which they lie a fixed step apart (Latin-1, Greek, Cyrillic),
-    any other code point as it is. `running_text_kernel.fold` is this function compiled."""
+    any other code point as it is."""
     if code < 0x80:
         return code + 32 if 0x41 <= code <= 0x5A else code
     if code >= 0x530:
@@ -86,15 +84,31 @@ def _composed(listed: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(entry for entry in plain if entry))
 
 
-def lexicon(pack: LanguagePack) -> Lexicon:
-    """The tables of a pack. Its bad words have their own (`winnow.filters.bad_words`)."""
-    return _lexicon(pack.stop_words, pack.endings, pack.sentence_endings)
-
-
 @cache
-def _lexicon(stop_words: tuple[str, ...], endings: tuple[str, ...], sentence_endings: tuple[str, ...]) -> Lexicon:
+def lexicon(stop_words: tuple[str, ...], endings: tuple[str, ...], sentence_endings: tuple[str, ...]) -> Lexicon:
+    """The tables of a pack's lists. Bad words have their own (`winnow.filters.bad_words`)."""
     return Lexicon(
         stop_words=_table([(word, 1 + i) for i, word in enumerate(_composed(stop_words))]),
         endings=_table([(ending[::-1], 1) for ending in _composed(endings)]),
         sentence_endings=_table([(ending[::-1], 1) for ending in _composed(sentence_endings)]),
     )
+
+
+@inline
+def value(keys: Any, values: Any, h: Any) -> Any:
+    """The value of a key in a table, 0 where it has none."""
+    wanted = h if h != 0 else np.uint64(1)
+    mask = len(keys) - 1
+    slot = np.int64((wanted ^ (wanted >> np.uint64(32))) & np.uint64(mask))
+    while keys[slot] != 0:
+        if keys[slot] == wanted:
+            return values[slot]
+        slot = (slot + 1) & mask
+    return np.int64(0)
+
+
+@inline
+def listed(keys: Any, h: Any) -> Any:
+    """Whether a sorted array holds a key."""
+    at = np.searchsorted(keys, h)
+    return at < len(keys) and keys[at] == h

@@ -5,20 +5,18 @@ The lists are data (`phrases.yaml`). Letters match in either case as in `lexicon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import yaml
 
+from winnow.filters.kernel import Codes, Hashes, Ints, kernel
 from winnow.filters.rules.classes import TABLE_SIZE
 from winnow.filters.rules.lexicon import fold, key
-
-if TYPE_CHECKING:
-    from winnow.filters.rules.words import Ints, Words
+from winnow.filters.rules.words import Words
 
 FILE = Path(__file__).parent / "phrases.yaml"
 
@@ -27,8 +25,7 @@ KINDS = ("javascript", "lorem_ipsum", "policy", "start", "end", "anywhere", "boi
 JAVASCRIPT, LOREM_IPSUM, POLICY, START, END, ANYWHERE, BOILERPLATE, PLACE = range(len(KINDS))
 
 
-@dataclass(frozen=True, slots=True)
-class Phrases:
+class Phrases(NamedTuple):
     """The phrases of a language as an automaton that reads a text once (Aho and Corasick 1975, doi:10.1145/360825.360855).
 
     `symbols` gives each code point its symbol, 0 for one in no phrase, equal ones for both cases of a letter;
@@ -36,16 +33,15 @@ class Phrases:
     """
 
     symbols: npt.NDArray[np.uint16]  # [TABLE_SIZE]
-    moves: npt.NDArray[np.uint16]  # [states, symbols]
-    bounds: npt.NDArray[np.int32]  # [states + 1]
-    ends: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int64]  # [phrases]
-    kinds: npt.NDArray[np.int64]  # [phrases]
-    counters: npt.NDArray[np.uint64]  # sorted `lexicon.key` of words that stand beside a number
+    moves: Annotated[npt.NDArray[np.uint16], 2]  # [states, symbols]
+    bounds: Codes  # [states + 1]
+    ends: Codes
+    lengths: Ints  # [phrases]
+    kinds: Ints  # [phrases]
+    counters: Hashes  # sorted `lexicon.key` of words that stand beside a number
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where phrases stand in a column, sorted by end: [found] each; positions are characters of the column."""
 
     start: Ints
@@ -103,20 +99,29 @@ def folded(text: str) -> str:
     return "".join(map(fold, text))
 
 
+@kernel
 def find(words: Words, table: Phrases) -> Places:
-    """Every place where a phrase stands within a line, overlapping ones too."""
-    from winnow.filters.rules import phrases_kernel
-
-    return Places(
-        *phrases_kernel.find(
-            words.characters,
-            words.line_start,
-            words.line_end,
-            table.symbols,
-            table.moves,
-            table.bounds,
-            table.ends,
-            table.lengths,
-            table.kinds,
-        )
-    )
+    """Every place where a phrase stands within a line, overlapping ones too: one step of the automaton a character."""
+    codes = words.characters
+    symbols, moves, bounds, numbers = table.symbols, table.moves, table.bounds, table.ends
+    room = 64
+    starts = np.empty(room, np.int64)
+    ends = np.empty(room, np.int64)
+    found = np.empty(room, np.int64)
+    count = 0
+    for line in range(len(words.line_start)):
+        state = np.uint16(0)
+        for c in range(words.line_start[line], words.line_end[line]):
+            code = codes[c]
+            state = moves[state, symbols[code]] if code < len(symbols) else np.uint16(0)
+            for at in range(bounds[state], bounds[state + 1]):
+                if count == room:
+                    room *= 2
+                    starts = np.concatenate((starts, np.empty(count, np.int64)))
+                    ends = np.concatenate((ends, np.empty(count, np.int64)))
+                    found = np.concatenate((found, np.empty(count, np.int64)))
+                starts[count] = c + 1 - table.lengths[numbers[at]]
+                ends[count] = c + 1
+                found[count] = table.kinds[numbers[at]]
+                count += 1
+    return Places(starts[:count].copy(), ends[:count].copy(), found[:count].copy())

@@ -14,19 +14,17 @@ are ours. The parts of a URL are those of RFC 3986, section 3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.filters.rules.measure import OWN, Measure
+from winnow.filters.kernel import Bytes, Ints, ReadBytes, ReadInts, inline, kernel
+from winnow.filters.rules.measure import OWN, Group, Measure, Records, record
 
 if TYPE_CHECKING:
-    from winnow.filters.rules.words import Bytes, Ints
-
-COLUMNS = ("url_length", "url_depth", "url_parameters", "url_digits", "crawl_day", "crawl_year")
+    from winnow.filters.rules.table import Texts
 
 MEASURES = (
     Measure("url_length", "count", OWN, "characters of the URL; null without one, as the next three"),
@@ -50,28 +48,120 @@ MEASURES = (
     ),
     Measure("crawl_year", "count", OWN, "year of the document's date, null as crawl_day: crawl_year >= 2020"),
 )
+Rows: TypeAlias = Annotated[Records, record(MEASURES)]
 
 
-def url_shape(urls: pa.Array, dates: pa.Array) -> pa.RecordBatch:
-    """One row per document, one column per measure, with its type. `urls` and `dates` are string or large_string columns
-    of one length, with nulls, sliced or not."""
-    from winnow.filters.rules.url_shape_kernel import days, parts
-
-    counts, shares = parts(*_buffers(urls))
-    when = days(*_buffers(dates))
-    columns = [*(counts[:, i] for i in range(3)), shares, when[:, 0], when[:, 1]]
-    absent = [*[_nulls(urls)] * 4, *[_nulls(dates) | (when[:, 2] == 0)] * 2]
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(column.astype(measure.type.to_pandas_dtype()), mask=missing)
-            for measure, column, missing in zip(MEASURES, columns, absent, strict=True)
-        ],
-        names=list(COLUMNS),
-    )
+@inline
+def _digit(byte: Any) -> Any:
+    return 0x30 <= byte <= 0x39
 
 
-def _nulls(column: pa.Array) -> npt.NDArray[np.bool_]:
-    return cast("npt.NDArray[np.bool_]", pc.is_null(column).to_numpy(zero_copy_only=False))
+@kernel
+def _parts(offsets: ReadInts, data: ReadBytes, out: Rows) -> None:
+    """The fields of the URL, from UTF-8 that is valid or not."""
+    for row in range(len(out)):
+        start = offsets[row]
+        end = offsets[row + 1]
+        length = depth = parameters = 0
+        for i in range(start, end):
+            length += (data[i] & 0xC0) != 0x80
+        at = start
+        while at < end and data[at] != 0x3A and data[at] != 0x2F and data[at] != 0x3F and data[at] != 0x23:
+            at += 1
+        if at + 2 < end and data[at] == 0x3A and data[at + 1] == 0x2F and data[at + 2] == 0x2F:
+            at += 3
+        else:
+            at = start
+        while at < end and data[at] != 0x2F and data[at] != 0x3F and data[at] != 0x23:
+            at += 1
+        segment = 0
+        characters = 0
+        digits = 0
+        while at < end and data[at] != 0x3F and data[at] != 0x23:
+            if data[at] == 0x2F:
+                segment = 0
+            elif (data[at] & 0xC0) != 0x80:
+                depth += segment == 0
+                segment += 1
+                characters += 1
+                digits += _digit(data[at])
+            at += 1
+        out[row].url_digits = digits / characters if characters else 0.0
+        if at < end and data[at] == 0x3F:
+            letters = 0
+            at += 1
+            while at < end and data[at] != 0x23:
+                if data[at] == 0x26:
+                    letters = 0
+                else:
+                    parameters += letters == 0
+                    letters += 1
+                at += 1
+        out[row].url_length = length
+        out[row].url_depth = depth
+        out[row].url_parameters = parameters
+
+
+@inline
+def _number(data: Any, start: Any, digits: Any) -> Any:
+    value = 0
+    for i in range(start, start + digits):
+        if not _digit(data[i]):
+            return -1
+        value = value * 10 + (data[i] - 0x30)
+    return value
+
+
+@kernel
+def _days(offsets: ReadInts, data: ReadBytes, out: Rows) -> None:
+    """The fields of the date, where the row begins with one of the calendar."""
+    for row in range(len(out)):
+        start = offsets[row]
+        length = offsets[row + 1] - start
+        if length >= 10 and data[start + 4] == 0x2D and data[start + 7] == 0x2D:
+            month = _number(data, start + 5, 2)
+            day = _number(data, start + 8, 2)
+            if length > 10 and _digit(data[start + 10]):
+                continue
+        elif length >= 8 and (length in (8, 14) or not _digit(data[start + 8])):
+            month = _number(data, start + 4, 2)
+            day = _number(data, start + 6, 2)
+        else:
+            continue
+        year = _number(data, start, 4)
+        if year < 1 or not 1 <= month <= 12 or day < 1:
+            continue
+        leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
+        longest = 31
+        if month in (4, 6, 9, 11):
+            longest = 30
+        elif month == 2:
+            longest = 28 + leap
+        if day > longest:
+            continue
+        # Days before the year, before the month (March first, so that a leap day comes last), in the month.
+        shifted = year - (month <= 2)
+        before = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
+        in_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+        out[row].crawl_day = before + in_year - 719468
+        out[row].crawl_year = year
+
+
+def fill(texts: Texts, out: Records) -> None:
+    """The fields of what a row does not have are NaN."""
+    out[:] = np.array((np.nan,) * len(MEASURES), out.dtype)
+    if texts.urls is not None:
+        _parts(*_buffers(texts.urls), out)
+        for name in ("url_length", "url_depth", "url_parameters", "url_digits"):
+            out[name][_nulls(texts.urls)] = np.nan
+    if texts.dates is not None:
+        _days(*_buffers(texts.dates), out)
+        for name in ("crawl_day", "crawl_year"):
+            out[name][_nulls(texts.dates)] = np.nan
+
+
+def _nulls(column: pa.Array) -> Any:
+    return pc.is_null(column).to_numpy(zero_copy_only=False)
 
 
 def _buffers(column: pa.Array) -> tuple[Ints, Bytes]:
@@ -84,3 +174,6 @@ def _buffers(column: pa.Array) -> tuple[Ints, Bytes]:
     width = np.int32 if pa.types.is_string(column.type) else np.int64
     held = np.frombuffer(memoryview(offsets), width)[column.offset : column.offset + len(column) + 1]
     return held.astype(np.int64), np.frombuffer(memoryview(data), np.uint8) if data else np.zeros(0, np.uint8)
+
+
+GROUP = Group("url_shape", 1, MEASURES, fill)

@@ -97,7 +97,7 @@ def size(texts: Sequence[str]) -> int:
 def winnow(language: str, most: int, subsample: int, rounds: int) -> Timed:
     """Every measure in the pack's own unit."""
     from winnow.filters.languages import language_pack
-    from winnow.filters.rules.columns import measure
+    from winnow.filters.rules.table import measure
 
     texts = chosen(language, most, subsample)
     pack, batch = language_pack(language), column(texts)
@@ -248,7 +248,7 @@ def memory(language: str, most: int, copies: int) -> tuple[int, int, float, floa
     import pyarrow as pa
 
     from winnow.filters.languages import language_pack
-    from winnow.filters.rules.columns import measure
+    from winnow.filters.rules.table import measure
 
     pack, texts = language_pack(language), corpus(language, most)
     many = pa.concat_arrays([column(texts)] * copies)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import MEASURES
 from winnow.pipelines.engine.accounting import added
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.execute import Threads

@@ -15,7 +15,7 @@ from winnow.filters.fitting.clauses import Clause, Limits
 from winnow.filters.fitting.stop_words import WordCounts, core, stop_words
 from winnow.filters.languages import language_pack, languages
 from winnow.filters.languages.bounds import bound_problem
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import MEASURES
 
 UNITS = {m.name: m.unit for m in MEASURES}
 SIDES = st.sampled_from(["least", "most"])

@@ -27,9 +27,8 @@ from winnow.filters.languages import (
     problems,
 )
 from winnow.filters.languages.bounds import bound_problem
-from winnow.filters.rules.columns import measure
 from winnow.filters.rules.lexicon import key
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import MEASURES, measure
 from winnow.filters.script import RANGES
 
 GOOD = yaml.safe_load(Path(__file__).with_name("good_texts.yaml").read_text("utf-8"))

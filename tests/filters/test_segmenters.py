@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.filters.languages import language_pack
-from winnow.filters.rules.columns import measure
+from winnow.filters.rules.table import measure
 from winnow.filters.segmenters import MissingSegmenter, Segmenter, segmenter
 from winnow.filters.segmenters.pieces import pieces
 

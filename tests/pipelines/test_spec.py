@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from winnow.filters.languages import languages
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import MEASURES
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.yaml_source import SpecError
 from winnow.stages.registry import names

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from winnow.filters.languages import language_pack
-from winnow.filters.rules.columns import measure
+from winnow.filters.rules.table import measure
 
 KO, EN = language_pack("ko"), language_pack("en")
 

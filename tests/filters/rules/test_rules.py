@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from winnow.filters.languages import language_pack
 from winnow.filters.rules import phrases, url_shape
-from winnow.filters.rules.columns import COLUMNS, measure
-from winnow.filters.rules.measures import MEASURES
+from winnow.filters.rules.table import MEASURES, measure
 from winnow.filters.rules.words import decode, split, split_at
 
 KO, EN = language_pack("ko"), language_pack("en")
@@ -193,7 +192,7 @@ def test_words_from_outside_must_be_in_order_apart_and_inside(starts, ends):
 def test_long_columns_are_measured_in_pieces_with_the_same_result(monkeypatch):
     texts = [f"문서 {i}는 이렇게 시작한다. " * (i % 7) for i in range(50)]
     whole = rows(*texts)
-    monkeypatch.setattr("winnow.filters.rules.columns.CHUNK", 64)
+    monkeypatch.setattr("winnow.filters.rules.table.CHUNK", 64)
     assert rows(*texts) == whole
 
 

@@ -22,10 +22,8 @@ from hypothesis import strategies as st
 from winnow.filters.languages import LanguagePack, language_pack
 from winnow.filters.passages import SHOWN, passages, push, strongest
 from winnow.filters.rules import url_shape
-from winnow.filters.rules.columns import measure
-from winnow.filters.rules.measures import MEASURES
-from winnow.filters.rules.spans import spans
-from winnow.filters.rules.word_spans import LONG_WORD
+from winnow.filters.rules.quality import LONG_WORD
+from winnow.filters.rules.table import MEASURES, measure, spans
 from winnow.filters.rules.words import split
 from winnow.pipelines.sample.dice import Dice
 from winnow.pipelines.sample.documents import JUNK

@@ -1,8 +1,8 @@
 """The walk of the trie from one character: every reading of the text at once.
 
 A syllable may go on with a letter that stands alone, `1` may be `i` or `l`: a depth-first search with a small stack
-follows all of them. The end of the longest entry wins; an exception as long as it takes it back. `match_kernel.py` is
-compiled with this file: delete numba's cache after a change here alone.
+follows all of them. The end of the longest entry wins; an exception as long as it takes it back. `match.py` is
+compiled with this file.
 
 What is accepted as evasion, and within which bounds:
 - Korean: letters that stand alone make syllables (`ㅅㅣㅂㅏㄹ`); a vowel drawn out by up to eight (`씨이이발`, `씨바아알`);
@@ -14,11 +14,13 @@ What is accepted as evasion, and within which bounds:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
 from winnow.filters.bad_words.alphabet import END, FINALS, FIRST_VOWEL, INITIALS, LAST_JAMO
 from winnow.filters.bad_words.table import EXCEPTION, PREFIX, SYMBOL_BITS, WHOLE
+from winnow.filters.kernel import inline, subroutine
 from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, LETTER, SINGLE, SPACE
 
 CLOSED = 0  # between characters
@@ -37,8 +39,8 @@ _FINALS = (0, *(ord(letter) for letter in FINALS))
 _WEEPING = (0x3160, 0x315C, 0x3161)  # ㅠㅜㅡ behind a word are no part of it
 
 
-@njit(inline="always")
-def _look_up(keys, values, key):  # type: ignore[no-untyped-def]
+@inline
+def _look_up(keys: Any, values: Any, key: Any) -> Any:
     mask = len(keys) - 1
     at = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & mask
     while keys[at] != 0:
@@ -48,20 +50,20 @@ def _look_up(keys, values, key):  # type: ignore[no-untyped-def]
     return np.int64(0)
 
 
-@njit
-def child(keys, values, node, symbol):  # type: ignore[no-untyped-def]
+@subroutine
+def child(keys: Any, values: Any, node: Any, symbol: Any) -> Any:
     if node == 0:
         return np.int64(0)
     return _look_up(keys, values, (np.int64(node) << SYMBOL_BITS) | np.int64(symbol))
 
 
-@njit(inline="always")
-def katakana(code):  # type: ignore[no-untyped-def]
+@inline
+def katakana(code: Any) -> Any:
     return 0x30A1 <= code <= 0x30FA or code == 0x30FC or 0xFF66 <= code <= 0xFF9D
 
 
-@njit(inline="always")
-def _noise(code, bits, loose):  # type: ignore[no-untyped-def]
+@inline
+def _noise(code: Any, bits: Any, loose: Any) -> Any:
     """A sign or digit that may stand within a Korean word; `loose`: between letters that stand alone."""
     if code == _DASH:
         return True
@@ -76,8 +78,8 @@ def _noise(code, bits, loose):  # type: ignore[no-untyped-def]
     return (not loose and code == 0xB7) or 0x2600 <= code <= 0x27BF or code == 0xFF0E
 
 
-@njit
-def _rest_fits(codes, classes, at, stop, rest_keys, rest_values, longest):  # type: ignore[no-untyped-def]
+@subroutine
+def _rest_fits(codes: Any, classes: Any, at: Any, stop: Any, rest_keys: Any, rest_values: Any, longest: Any) -> Any:
     """Whether the Hangul syllables from `at` on are nothing or particles."""
     end = at
     while end < stop and end - at <= 12 and classes[end] & HANGUL:
@@ -99,8 +101,19 @@ def _rest_fits(codes, classes, at, stop, rest_keys, rest_values, longest):  # ty
     return (reached >> syllables) & 1 == 1
 
 
-@njit
-def _ends(codes, classes, begin, first, at, stop, masked, rest_keys, rest_values, longest):  # type: ignore[no-untyped-def]
+@subroutine
+def _ends(
+    codes: Any,
+    classes: Any,
+    begin: Any,
+    first: Any,
+    at: Any,
+    stop: Any,
+    masked: Any,
+    rest_keys: Any,
+    rest_values: Any,
+    longest: Any,
+) -> Any:
     """Whether an entry without `*` that was read from `first` up to `at` may end there."""
     bits = classes[at - 1]
     after = classes[at] if at < stop else np.uint8(0)
@@ -129,8 +142,8 @@ _DRAWN = 1 << 40
 _MOST_DRAWN = 8
 
 
-@njit(inline="always")
-def _honest(counts):  # type: ignore[no-untyped-def]
+@inline
+def _honest(counts: Any) -> Any:
     """Whether so many look-alikes are believed beside so many plain letters."""
     plain = counts & 255
     unsure = (counts >> 8 & 255) + (counts >> 32 & 255)  # digits, masks
@@ -142,8 +155,8 @@ def _honest(counts):  # type: ignore[no-untyped-def]
     return unsure == 0 or (plain + unsure + likely >= 4 and plain >= unsure)
 
 
-@njit(inline="always")
-def _push(stack, top, node, at, state, last, counts):  # type: ignore[no-untyped-def]
+@inline
+def _push(stack: Any, top: Any, node: Any, at: Any, state: Any, last: Any, counts: Any) -> Any:
     stack[top + 1, 0] = node
     stack[top + 1, 1] = at
     stack[top + 1, 2] = state
@@ -152,8 +165,8 @@ def _push(stack, top, node, at, state, last, counts):  # type: ignore[no-untyped
     return top + 1
 
 
-@njit
-def syllable(keys, values, node, symbol):  # type: ignore[no-untyped-def]
+@subroutine
+def syllable(keys: Any, values: Any, node: Any, symbol: Any) -> Any:
     """The node behind the letters of a Hangul syllable, without its END; 0 where the trie has none."""
     place = symbol - 0xAC00
     vowel = FIRST_VOWEL + place // 28 % 21
@@ -161,25 +174,25 @@ def syllable(keys, values, node, symbol):  # type: ignore[no-untyped-def]
     return child(keys, values, grown, np.int64(_FINALS[place % 28])) if place % 28 else grown
 
 
-@njit
-def walk(  # type: ignore[no-untyped-def]
-    codes,
-    classes,
-    begin,
-    first,
-    stop,
-    inside,
-    symbols,
-    alike,
-    keys,
-    values,
-    marks,
-    gaps,
-    rest_keys,
-    rest_values,
-    longest,
-    stack,
-):
+@subroutine
+def walk(
+    codes: Any,
+    classes: Any,
+    begin: Any,
+    first: Any,
+    stop: Any,
+    inside: Any,
+    symbols: Any,
+    alike: Any,
+    keys: Any,
+    values: Any,
+    marks: Any,
+    gaps: Any,
+    rest_keys: Any,
+    rest_values: Any,
+    longest: Any,
+    stack: Any,
+) -> Any:
     """From `first`: the end of the longest entry, and of the longest exception; 0 where none."""
     hit = np.int64(0)
     veto = np.int64(0)
