@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Annotated, Any, Generic, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -90,6 +90,13 @@ def inline(function: Callable[P, R]) -> Kernel[P, R]:
 def subroutine(function: Callable[P, R]) -> Kernel[P, R]:
     """Marks a function that kernels call."""
     return Kernel(function, "never")
+
+
+def compile_all(module: ModuleType) -> None:
+    """Compiles the kernels of a module, or loads them from disk."""
+    for value in vars(module).values():
+        if isinstance(value, Kernel) and not value.within and value.__module__ == module.__name__:
+            _ = value.compiled
 
 
 def _numba_type(hint: Any, name: str) -> Any:

@@ -6,16 +6,36 @@ leading bits; Gumbel noise added to log-weights turns the largest k into a sampl
 proportion to the weights (Vieira 2014, https://timvieira.github.io/blog/gumbel-max-trick-and-weighted-reservoir-sampling/;
 Kool, van Hoof, Welling 2019, https://arxiv.org/abs/1903.06059). Every figure has the same bits on every machine, so
 the passes of a search (`pipelines/selection/ranks.py`) may run on different ones.
+
+xxh64 as in its specification (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md). The logarithm is fdlibm's
+(`e_log.c`, Sun Microsystems 1993, error below one unit in the last place), written out because it uses nothing but
++ - * / and so gives the same bits on every machine; numpy's and the C library's depend on the processor.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import math
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
+
+from winnow.filters.kernel import READ_ONLY, Hashes, ReadBytes, ReadInts, inline, kernel
+
+_P1 = np.uint64(0x9E3779B185EBCA87)
+_P2 = np.uint64(0xC2B2AE3D27D4EB4F)
+_P3 = np.uint64(0x165667B19E3779F9)
+_P4 = np.uint64(0x85EBCA77C2B2AE63)
+_P5 = np.uint64(0x27D4EB2F165667C5)
+_BYTE = np.uint64(8)
+
+_LN2_HIGH = 6.93147180369123816490e-01
+_LN2_LOW = 1.90821492927058770002e-10
+_ODD = (6.666666666666735130e-01, 2.857142874366239149e-01, 1.818357216161805012e-01, 1.479819860511658591e-01)
+_EVEN = (3.999999999940941908e-01, 2.222219843214978396e-01, 1.531383769920937332e-01)
+_ROOT_HALF = 0.70710678118654752
 
 Ids: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
 
@@ -25,8 +45,6 @@ def hashes(ids: Ids, seed: int, salt: str | None = None) -> npt.NDArray[np.uint6
 
     `ids` is a string or large_string array without nulls, sliced or chunked as may be. Raises ValueError otherwise.
     """
-    from winnow.filters.noise_kernel import xxh64
-
     if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
         raise ValueError(f"document ids are of type {ids.type}, expected string or large_string")
     if ids.null_count:
@@ -59,9 +77,97 @@ def gumbel(ids: Ids, seed: int, salt: str | None = None) -> npt.NDArray[np.float
     u is the middle of one of 2^52 equal cells, (the 52 leading bits + 1/2) / 2^52: never 0 and never 1, which a
     53rd bit would round to. The numbers lie between -3.7 and 36.8.
     """
-    from winnow.filters import noise_kernel
-
     drawn = hashes(ids, seed, salt)
     out = np.empty(drawn.size, np.float64)
-    noise_kernel.gumbel(drawn, out)
+    gumbel_of(drawn, out)
     return out
+
+
+@inline
+def _left(value: Any, bits: Any) -> Any:
+    return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
+
+
+@inline
+def _four(data: Any, at: Any) -> Any:
+    value = np.uint64(data[at])
+    value |= np.uint64(data[at + 1]) << np.uint64(8)
+    value |= np.uint64(data[at + 2]) << np.uint64(16)
+    return value | np.uint64(data[at + 3]) << np.uint64(24)
+
+
+@inline
+def _eight(data: Any, at: Any) -> Any:
+    return _four(data, at) | _four(data, at + 4) << np.uint64(32)
+
+
+@inline
+def _round(lane: Any, word: Any) -> Any:
+    return _left(lane + word * _P2, 31) * _P1
+
+
+@inline
+def _merge(value: Any, lane: Any) -> Any:
+    return (value ^ _round(np.uint64(0), lane)) * _P1 + _P4
+
+
+@kernel
+def xxh64(data: ReadBytes, offsets: ReadInts, seed: np.uint64, out: Hashes) -> None:
+    """out[k] = xxh64 of data[offsets[k]:offsets[k + 1]] with `seed`; uint8, int64, uint64, uint64."""
+    for k in range(out.size):
+        at = offsets[k]
+        end = offsets[k + 1]
+        size = np.uint64(end - at)
+        if end - at >= 32:
+            one = seed + _P1 + _P2
+            two = seed + _P2
+            three = seed
+            four = seed - _P1
+            while at + 32 <= end:
+                one = _round(one, _eight(data, at))
+                two = _round(two, _eight(data, at + 8))
+                three = _round(three, _eight(data, at + 16))
+                four = _round(four, _eight(data, at + 24))
+                at += 32
+            value = _left(one, 1) + _left(two, 7) + _left(three, 12) + _left(four, 18)
+            value = _merge(_merge(_merge(_merge(value, one), two), three), four)
+        else:
+            value = seed + _P5
+        value += size
+        while at + 8 <= end:
+            value = _left(value ^ _round(np.uint64(0), _eight(data, at)), 27) * _P1 + _P4
+            at += 8
+        if at + 4 <= end:
+            value = _left(value ^ _four(data, at) * _P1, 23) * _P2 + _P3
+            at += 4
+        while at < end:
+            value = _left(value ^ np.uint64(data[at]) * _P5, 11) * _P1
+            at += 1
+        value = (value ^ value >> np.uint64(33)) * _P2
+        value = (value ^ value >> np.uint64(29)) * _P3
+        out[k] = value ^ value >> np.uint64(32)
+
+
+@inline
+def _log(x: Any) -> Any:
+    """The natural logarithm of a normal positive number."""
+    fraction, exponent = math.frexp(x)
+    if fraction < _ROOT_HALF:
+        fraction *= 2.0
+        exponent -= 1
+    f = fraction - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    w = z * z
+    even = w * (_EVEN[0] + w * (_EVEN[1] + w * _EVEN[2]))
+    odd = z * (_ODD[0] + w * (_ODD[1] + w * (_ODD[2] + w * _ODD[3])))
+    half = 0.5 * f * f
+    return exponent * _LN2_HIGH - ((half - (s * (half + even + odd) + exponent * _LN2_LOW)) - f)
+
+
+@kernel
+def gumbel_of(hashes: Annotated[npt.NDArray[np.uint64], READ_ONLY], out: npt.NDArray[np.float64]) -> None:
+    """out[k] = -ln(-ln u), u = (top 52 bits of hashes[k] + 1/2) / 2^52."""
+    for k in range(out.size):
+        u = (np.float64(hashes[k] >> np.uint64(12)) + 0.5) * 2.0**-52
+        out[k] = -_log(-_log(u))

@@ -16,6 +16,7 @@ from winnow.classifiers.artifacts import digest
 from winnow.filters.languages import UnknownUnit
 from winnow.filters.rules.table import GROUPS, MEASURES
 from winnow.nearest import hint
+from winnow.stages.base import Group
 from winnow.stages.stage import Artifact, Located, Map, NoClauses, Settings, StageError
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -50,9 +51,11 @@ class Rules(Map):
     def signals(self) -> dict[str, pa.DataType]:
         return {measure.name: measure.type for measure in MEASURES}
 
-    def groups(self) -> dict[str, tuple[int, tuple[str, ...]]]:
-        """The groups of signals that are measured together: name -> version and signals, in the order of `signals`."""
-        return {group.name: (group.version, tuple(measure.name for measure in group.measures)) for group in GROUPS}
+    def groups(self) -> dict[str, Group]:
+        return {
+            group.name: Group(group.version, {measure.name: measure.type for measure in group.measures})
+            for group in GROUPS
+        }
 
     def clauses(self) -> dict[str, str]:
         """The clauses of the chosen packs. Raises StageError for a word unit that the language has no thresholds for,

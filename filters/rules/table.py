@@ -38,7 +38,7 @@ from winnow.filters.segmenters import segmenter
 if TYPE_CHECKING:
     from winnow.filters.languages import LanguagePack
 
-__all__ = ["GROUPS", "MEASURES", "Group", "Measure", "Texts", "buffers", "cut", "measure", "spans"]
+__all__ = ["GROUPS", "MEASURES", "Group", "Measure", "Texts", "buffers", "cut", "measure", "pieces", "spans"]
 
 CHUNK = 1 << 20
 """Bytes of text cut at a time: bounds memory (about 20 bytes per byte of text) and keeps the columns in cache."""
@@ -59,7 +59,6 @@ GROUPS: tuple[Group, ...] = (
     url_shape.GROUP,
 )
 MEASURES: tuple[Measure, ...] = tuple(measure for group in GROUPS for measure in group.measures)
-_GROUP_OF = {measure.name: group.name for group in GROUPS for measure in group.measures}
 
 
 class Texts:
@@ -151,7 +150,7 @@ def measure(
     offsets, data = buffers(texts)
     wanted = [group for group in GROUPS if groups is None or group.name in groups]
     found: list[list[Records]] = [[np.zeros(0, record(group.measures))] for group in wanted]
-    for first, last in _pieces(offsets, CHUNK):
+    for first, last in pieces(offsets):
         parts = (column if column is None else column.slice(first, last - first) for column in (urls, dates))
         piece = Texts(offsets[first : last + 1], data, pack, unit or pack.word_unit, more_bad_words, *parts)
         for records, group in zip(found, wanted, strict=True):
@@ -204,11 +203,11 @@ def cut(offsets: Ints, data: Bytes, pack: LanguagePack, unit: str) -> Words:
     return split_at(offsets, data, *found.cut(texts))
 
 
-def _pieces(offsets: Ints, size: int) -> Iterator[tuple[int, int]]:
-    """The first and last bounds of runs of texts of about `size` bytes; a longer text is a run of its own."""
+def pieces(offsets: Ints) -> Iterator[tuple[int, int]]:
+    """The first and last bounds of runs of texts of about CHUNK bytes; a longer text is a run of its own."""
     first = 0
     while first < len(offsets) - 1:
-        last = int(np.searchsorted(offsets, offsets[first] + size, "right")) - 1
+        last = int(np.searchsorted(offsets, offsets[first] + CHUNK, "right")) - 1
         last = min(max(last, first + 1), len(offsets) - 1)
         yield first, last
         first = last

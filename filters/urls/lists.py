@@ -25,6 +25,8 @@ from typing import IO, cast
 
 import numpy as np
 
+from winnow.filters.kernel import Bytes, IntRows, Ints, ReadBytes, kernel
+from winnow.filters.noise import xxh64
 from winnow.filters.urls.address import cut, decoded, folded, named
 from winnow.filters.urls.address import host as host_of
 from winnow.filters.urls.hashes import Hashes, hash_of, table
@@ -37,6 +39,7 @@ THEMES = ("adult", "gambling", "piracy", "spam")
 
 CHUNK = 8 * 2**20
 SHORT = 2**17  # bytes: below, the loop takes longer to load than the lines to read
+_DOT, _HASH, _HYPHEN, _UNDERSCORE = 46, 35, 45, 95
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _WORD = re.compile(r"[^\W_]+")
 _HOSTS_FILE = re.compile(r"localhost|localhost\.localdomain|local|broadcasthost|ip6-[a-z]+|0\.0\.0\.0", re.IGNORECASE)
@@ -105,9 +108,6 @@ def names(file: ListFile) -> Hashes:
 
 def _plain(chunk: bytes, file: ListFile, before: int) -> tuple[Hashes, list[tuple[int, bytes]], int]:
     """Hashes of the plain names, the other lines with their numbers, and how many lines there are."""
-    from winnow.filters.noise_kernel import xxh64
-    from winnow.filters.urls.lines_kernel import plain_names
-
     data = np.frombuffer(chunk, np.uint8)
     most = chunk.count(b"\n")
     texts, parents = np.empty(data.size, np.uint8), np.empty(data.size, np.uint8)
@@ -295,3 +295,75 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise ListError(f"list '{path}' cannot be read: {error}") from error
     if rest:
         yield rest.removeprefix(b"\xef\xbb\xbf") + b"\n"
+
+
+@kernel
+def plain_names(
+    data: ReadBytes,
+    names: Bytes,
+    name_offsets: Ints,
+    parents: Bytes,
+    parent_offsets: Ints,
+    plain: Ints,
+    starts: IntRows,
+    ends: Ints,
+) -> tuple[int, int, int]:
+    """Sorts the lines of `data` (uint8, ends with a newline) into plain names and others.
+
+    A plain name consists of two or more labels of ASCII letters, digits, hyphens and underscores, the last not of
+    digits alone. It is written in lower case to `names`, and what follows its first dot to `parents`, one after the
+    other, with where they end in `*_offsets` [1 + plain]; `plain` gets its line. Of the others that are neither blank
+    nor a comment, `starts` and `ends` get their first and last byte, and the line. Returns how many there are of both
+    and of lines: (plain, others, lines).
+    """
+    count, others, line = 0, 0, 0
+    used, parent_used = 0, 0
+    name_offsets[0] = 0
+    parent_offsets[0] = 0
+    start = 0
+    for at in range(data.size):
+        if data[at] != 10:
+            continue
+        begin, end = start, at
+        start = at + 1
+        while begin < end and (data[begin] == 32 or data[begin] == 9):
+            begin += 1
+        while end > begin and (data[end - 1] == 32 or data[end - 1] == 9 or data[end - 1] == 13):
+            end -= 1
+        line += 1
+        if begin == end or data[begin] == _HASH:
+            continue
+        first_dot, last_dot = -1, begin - 1
+        good, digits = end - begin <= 253, True
+        for i in range(begin, end):
+            byte = data[i]
+            if 65 <= byte <= 90:
+                byte += np.uint8(32)
+            if byte == _DOT:
+                if i == last_dot + 1:
+                    good = False
+                    break
+                if first_dot < 0:
+                    first_dot = i
+                last_dot = i
+                digits = True
+            elif 97 <= byte <= 122 or byte in (_HYPHEN, _UNDERSCORE):
+                digits = False
+            elif not 48 <= byte <= 57:
+                good = False
+                break
+            names[used + i - begin] = byte
+        if not good or first_dot < 0 or last_dot == end - 1 or digits:
+            starts[others, 0], starts[others, 1] = begin, line
+            ends[others] = end
+            others += 1
+            continue
+        for i in range(first_dot + 1, end):
+            parents[parent_used] = names[used + i - begin]
+            parent_used += 1
+        used += end - begin
+        name_offsets[count + 1] = used
+        parent_offsets[count + 1] = parent_used
+        plain[count] = line
+        count += 1
+    return count, others, line

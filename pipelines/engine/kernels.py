@@ -22,31 +22,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import winnow
+from winnow.filters.kernel import compile_all
 from winnow.stages.stage import StageError
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.progress import Progress
 
 KERNELS = (
-    "winnow.filters.bad_words.match_kernel",
+    "winnow.filters.bad_words.match",
     "winnow.filters.personal.screen",
-    "winnow.filters.rules.words_kernel",
-    "winnow.filters.rules.running_text_kernel",
-    "winnow.filters.rules.density_kernel",
-    "winnow.filters.rules.repetition_kernel",
+    "winnow.filters.rules.words",
+    "winnow.filters.rules.running_text",
+    "winnow.filters.rules.density",
+    "winnow.filters.rules.repetition",
     "winnow.filters.dedup.minhash",
-    "winnow.filters.noise_kernel",
-    "winnow.filters.rules.url_shape_kernel",
-    "winnow.filters.rules.diversity_kernel",
-    "winnow.filters.rules.c4_kernel",
-    "winnow.filters.rules.prose_kernel",
-    "winnow.filters.rules.korean_kernel",
-    "winnow.filters.script_kernel",
-    "winnow.filters.rules.web_lines_kernel",
-    "winnow.filters.rules.phrases_kernel",
-    "winnow.filters.rules.quality_kernel",
-    "winnow.filters.urls.lines_kernel",
-    "winnow.filters.rules.characters_kernel",
+    "winnow.filters.noise",
+    "winnow.filters.rules.url_shape",
+    "winnow.filters.rules.diversity",
+    "winnow.filters.rules.c4",
+    "winnow.filters.rules.prose",
+    "winnow.filters.rules.korean",
+    "winnow.filters.script",
+    "winnow.filters.rules.web_lines",
+    "winnow.filters.rules.phrases",
+    "winnow.filters.rules.quality",
+    "winnow.filters.urls.lists",
+    "winnow.filters.rules.characters",
     "winnow.filters.dedup.clusters",
 )
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two
@@ -101,8 +102,9 @@ def serve() -> None:
 
 
 def load(name: str) -> None:
-    """Imports a module of kernels and calls those that are compiled for what they are called with."""
+    """Imports a module of kernels and compiles them; calls those that are compiled for what they are called with."""
     module = import_module(name)
+    compile_all(module)
     if name in _CALLS:
         _CALLS[name](module)
 
@@ -124,7 +126,7 @@ def _mark() -> Path:
     root = Path(winnow.__file__).parent
     processor = f"{llvmlite.binding.get_host_cpu_name()} {llvmlite.binding.get_host_cpu_features().flatten()}"
     state = hashlib.sha256(f"{numba.__version__} {sys.version} {processor}".encode())
-    for name in (__name__, *KERNELS):
+    for name in (__name__, "winnow.filters.kernel", *KERNELS):
         state.update((root / f"{name.partition('.')[2].replace('.', '/')}.py").read_bytes())
     return folder / f"kernels-{state.hexdigest()[:16]}.compiled"
 

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from winnow.filters.bad_words import bad_words, read, table
+from winnow.filters.bad_words import GROUP, read, table
 from winnow.filters.languages import language_pack
+from winnow.filters.rules.table import Texts
 from winnow.filters.rules.words import split
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -86,7 +87,8 @@ def main() -> None:
         data = np.frombuffer("".join(held).encode(), np.uint8)
         offsets = np.concatenate([[0], np.cumsum([len(text.encode()) for text in held])]).astype(np.int64)
         size = len(data) / 1e6
-        words = split(offsets, data, False)
+        column = Texts(offsets, data, language_pack(language), "whitespace")
+        column.words = split(offsets, data, False)
         documents = [Document(text=text, id=str(at)) for at, text in enumerate(slow)]
         cutting = size / seconds(lambda offsets=offsets, data=data: split(offsets, data, False))
         print(f"{language}: {size:.1f} MB, cutting words {cutting:.0f} MB/s")
@@ -94,8 +96,9 @@ def main() -> None:
         pack = language_pack(language).bad_words
         for name, held_table in (("pack", table(pack)), ("list", table((), (path,))), ("both", table(pack, (path,)))):
             if held_table.entries:
-                rate = size / seconds(lambda words=words, held_table=held_table: bad_words(words, held_table))
-                hits = int((bad_words(words, held_table)[:, 0] > 0).sum())
+                column.bad_words = held_table
+                rate = size / seconds(lambda column=column: column.records(GROUP))
+                hits = int((column.records(GROUP)["bad_words"] > 0).sum())
                 print(f"  {name} ({held_table.entries} entries): {rate:.0f} MB/s, {hits} of {len(held)} documents")
                 if name == "list":
                     ours = rate

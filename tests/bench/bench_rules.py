@@ -178,55 +178,44 @@ def nothing() -> Iterator[None]:
     yield
 
 
-@contextmanager
-def stopwatch(module: Any, name: str, label: str, spent: Counter[str]) -> Iterator[None]:
-    """Adds the processor seconds of every call of `module.name` to `spent[label]`."""
-    inner = getattr(module, name)
-
-    def timed(*given: Any, **named: Any) -> Any:
-        start = time.process_time_ns()
-        try:
-            return inner(*given, **named)
-        finally:
-            spent[label] += (time.process_time_ns() - start) / 1e9
-
-    setattr(module, name, timed)
-    try:
-        yield
-    finally:
-        setattr(module, name, inner)
-
-
 def groups(language: str, unit: str, most: int, subsample: int) -> tuple[int, dict[str, float]] | str:
-    """Bytes, and processor seconds of splitting, of every group of measures that `rules.py` puts together, of what is
-    left of `measure`, and in all; the reason where the unit's segmenter is not installed. Best of three runs."""
-    from contextlib import ExitStack
-
+    """Bytes, and processor seconds of splitting, of what groups share, of every group of measures of the text, of what
+    is left of `measure`, and in all; the reason where the unit's segmenter is not installed. Best of three runs."""
     from winnow.filters.languages import language_pack
-    from winnow.filters.rules import columns as rules
+    from winnow.filters.rules import table
     from winnow.filters.segmenters import MissingSegmenter
 
     texts = chosen(language, most, subsample)
     pack, batch = language_pack(language), column(texts)
     try:
-        rules.measure(batch.slice(0, 1), pack, unit)
+        table.measure(batch.slice(0, 1), pack, unit)
     except MissingSegmenter as error:
         return str(error)
-    parts = [(rules, "cut", "splitting"), (rules.phrases, "find", "phrases")]
-    for name, module in vars(rules).items():
-        if module is not rules.url_shape and hasattr(module, "COLUMNS") and callable(getattr(module, name, None)):
-            parts.append((module, name, name))
+    offsets, data = table.buffers(batch)
     best: dict[str, float] = {}
     for _ in range(3 if unit in ("whitespace", "character") else 1):
+        start = time.process_time()
+        table.measure(batch, pack, unit)
+        whole = time.process_time() - start
         spent: Counter[str] = Counter()
-        with ExitStack() as stack:
-            for module, function, label in parts:
-                stack.enter_context(stopwatch(module, function, label, spent))
-            start = time.process_time()
-            rules.measure(batch, pack, unit)
-            whole = time.process_time() - start
+        for first, last in table.pieces(offsets):
+            piece = table.Texts(offsets[first : last + 1], data, pack, unit)
+            parts: list[tuple[str, Callable[[], object]]] = [
+                ("splitting", lambda piece=piece: piece.words),
+                ("phrases", lambda piece=piece: piece.places),
+                ("running_text", lambda piece=piece: piece.running),
+            ]
+            parts += [
+                (group.name, lambda piece=piece, group=group: piece.records(group))
+                for group in table.GROUPS
+                if group.name != "url_shape"
+            ]
+            for label, work in parts:
+                start = time.process_time_ns()
+                work()
+                spent[label] += (time.process_time_ns() - start) / 1e9
         if not best or whole < best["all"]:
-            best = {**spent, "the rest": whole - sum(spent.values()), "all": whole}
+            best = {**spent, "the rest": max(whole - sum(spent.values()), 1e-9), "all": whole}
     return size(texts), best
 
 
@@ -234,13 +223,19 @@ def addresses(rows: int) -> float:
     """Rows per processor second of the measures of URL and date."""
     import pyarrow as pa
 
-    from winnow.filters.rules.url_shape import url_shape
+    from winnow.filters.languages import language_pack
+    from winnow.filters.rules.table import measure
 
     with gzip.open(CRAWL, "rt", encoding="utf-8") as lines:
         urls = [json.loads(line)["uri"] for line in lines]
     given = pa.array((urls * (1 + rows // len(urls)))[:rows]), pa.array(["2024-02-29T10:20:30Z"] * rows)
-    url_shape(*(one.slice(0, 1) for one in given))
-    return rows / seconds(lambda: url_shape(*given), 3)
+    texts, pack = pa.array([""] * rows, pa.large_string()), language_pack("ko")
+
+    def shape() -> object:
+        return measure(texts, pack, urls=given[0], dates=given[1], groups=["url_shape"])
+
+    shape()
+    return rows / seconds(shape, 3)
 
 
 def memory(language: str, most: int, copies: int) -> tuple[int, int, float, float, float]:

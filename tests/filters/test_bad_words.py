@@ -11,11 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.bad_words import COLUMNS, MEASURES, BadWords, BadWordsError, bad_words, read, spans, table
+from winnow.filters.bad_words import GROUP, BadWords, BadWordsError, read, spans, table
 from winnow.filters.bad_words.alphabet import symbol, symbols
 from winnow.filters.bad_words.entries import exceptions, particles
 from winnow.filters.languages import language_pack
-from winnow.filters.rules.words import Words, split
+from winnow.filters.rules.table import Texts
 
 KOREAN = (
     *(
@@ -53,14 +53,13 @@ KO = table(KOREAN)
 EN = table(ENGLISH)
 
 
-def cut(texts: list[bytes], by_character: bool = False) -> Words:
-    offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-    return split(offsets, np.frombuffer(b"".join(texts), np.uint8), by_character)
-
-
-def counts(texts: list[str], held: BadWords, by_character: bool = False) -> list[list[float]]:
-    found: list[list[float]] = bad_words(cut([text.encode() for text in texts], by_character), held).tolist()
-    return found
+def counts(texts: list[str] | list[bytes], held: BadWords, by_character: bool = False) -> list[tuple[float, float]]:
+    given = [text.encode() if isinstance(text, str) else text for text in texts]
+    offsets = np.concatenate([[0], np.cumsum([len(text) for text in given])]).astype(np.int64)
+    unit = "character" if by_character else "whitespace"
+    column = Texts(offsets, np.frombuffer(b"".join(given), np.uint8), language_pack("ko"), unit)
+    column.bad_words = held
+    return [(float(count), float(share)) for count, share in column.records(GROUP).tolist()]
 
 
 def read_out(text: str, held: BadWords) -> list[str]:
@@ -245,7 +244,7 @@ def test_scripts_without_spaces_match_anywhere_in_either_unit() -> None:
     assert read_out("「性」", held) == ["性"]
     assert read_out("セックスレス、セックスの", held) == ["セックス"]
     assert read_out("このおっぱいが", held) == ["おっぱい"]
-    assert counts(["你这个王八蛋"], held, True) == [[1, 1 / 6]]
+    assert counts(["你这个王八蛋"], held, True) == [(1, 1 / 6)]
 
 
 def test_conjoining_letters_are_read_like_syllables() -> None:
@@ -269,14 +268,13 @@ def test_entries_in_capitals_and_decomposed_are_normalised() -> None:
 
 
 def test_a_word_counts_once_and_the_share_is_of_words_with_letters() -> None:
-    assert counts(["씨발병신아 좋은 - 날", "좋은 날", ""], KO) == [[1, 1 / 3], [0, 0], [0, 0]]
-    assert counts(["shit-fuck"], EN) == [[2, 1]]
+    assert counts(["씨발병신아 좋은 - 날", "좋은 날", ""], KO) == [(1, 1 / 3), (0, 0), (0, 0)]
+    assert counts(["shit-fuck"], EN) == [(2, 1)]
 
 
 def test_without_entries_nothing_is_found() -> None:
-    assert counts(["씨발 fuck", "보지"], table(())) == [[0, 0], [0, 0]]
-    assert counts(["씨발 fuck"], table(("!날씨*",))) == [[0, 0]]
-    assert [m.name for m in MEASURES] == list(COLUMNS)
+    assert counts(["씨발 fuck", "보지"], table(())) == [(0, 0), (0, 0)]
+    assert counts(["씨발 fuck"], table(("!날씨*",))) == [(0, 0)]
 
 
 def test_a_table_is_compiled_once() -> None:
@@ -465,9 +463,9 @@ def test_spans_are_what_was_counted(text: str) -> None:
     ],
 )
 def test_hard_texts_do_not_fail(text: bytes) -> None:
-    found = bad_words(cut([text, "씨발".encode(), text]), BOTH)
-    assert found[1].tolist() == [1, 1]
-    assert found[0].tolist() == found[2].tolist()
+    found = counts([text, "씨발".encode(), text], BOTH)
+    assert found[1] == (1, 1)
+    assert found[0] == found[2]
 
 
 def test_ten_megabytes_in_one_line() -> None:

@@ -46,7 +46,9 @@ def test_measures_what_it_declares():
     batch = rules.measure(documents(["안녕하세요. 반갑습니다.", ""]))
     assert dict(zip(batch.schema.names, batch.schema.types, strict=True)) == rules.signals()
     assert batch.num_rows == 2
-    assert {name for name in batch.schema.names if batch[name].null_count} == set(url_shape.COLUMNS)
+    assert {name for name in batch.schema.names if batch[name].null_count} == {
+        measure.name for measure in url_shape.MEASURES
+    }
 
 
 def test_a_sliced_batch_gives_the_rows_of_the_slice():

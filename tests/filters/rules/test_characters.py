@@ -8,15 +8,18 @@ import unicodedata
 import numpy as np
 import pytest
 
-from winnow.filters.rules.characters import COLUMNS, PRIVATE, TABLE_SIZE, characters, kind_table
-from winnow.filters.rules.words import split
+from winnow.filters.languages import language_pack
+from winnow.filters.rules import characters
+from winnow.filters.rules.classes import KINDS_SIZE, PRIVATE, kind_table
+from winnow.filters.rules.table import Texts
 
 
 def rows(*texts):
     held = [text if isinstance(text, bytes) else text.encode() for text in texts]
     offsets = np.concatenate([[0], np.cumsum([len(text) for text in held])]).astype(np.int64)
-    found = characters(split(offsets, np.frombuffer(b"".join(held), np.uint8), False))
-    return [dict(zip(COLUMNS, row, strict=True)) for row in found]
+    column = Texts(offsets, np.frombuffer(b"".join(held), np.uint8), language_pack("ko"), "whitespace")
+    found = column.records(characters.GROUP)
+    return [dict(zip(found.dtype.names, row, strict=True)) for row in found.tolist()]
 
 
 def damaged(c):
@@ -61,7 +64,7 @@ def test_equals_the_categories_on_real_pages(crawl_truth):
 
 
 def test_nothing_past_the_table_has_a_kind_but_private_use():
-    for code in range(TABLE_SIZE, PRIVATE):
+    for code in range(KINDS_SIZE, PRIVATE):
         assert unicodedata.category(chr(code)) in ("Lo", "Cn", "Cf", "Mn"), hex(code)  # Cn: the noncharacters too
     assert not kind_table().flags.writeable
 

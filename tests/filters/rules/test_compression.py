@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import zstandard
 
-from winnow.filters.rules.compression import LEVEL, compression
+from winnow.filters.languages import language_pack
+from winnow.filters.rules.diversity import COMPRESSION_GROUP, LEVEL
+from winnow.filters.rules.table import Texts
 
 
 def ratios(*texts):
     offsets = np.concatenate([[0], np.cumsum([len(text.encode()) for text in texts])]).astype(np.int64)
-    return compression(offsets, np.frombuffer("".join(texts).encode(), np.uint8))[:, 0]
+    column = Texts(offsets, np.frombuffer("".join(texts).encode(), np.uint8), language_pack("ko"), "whitespace")
+    return column.records(COMPRESSION_GROUP)["compression_ratio"]
 
 
 PROSE = (

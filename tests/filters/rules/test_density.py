@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.rules.density import COLUMNS, density
-from winnow.filters.rules.words import split
+from winnow.filters.languages import language_pack
+from winnow.filters.rules import density
+from winnow.filters.rules.table import Texts
 
 ITEM = re.compile(
     r"[-*•·ㆍ‣⁃◦▪▫■□●○◆◇▶►▷※①-⓿❶-➓㈀-㈛㈠-㈩㉠-㉻㊀-㊉]|\([0-9]{1,3}\)|[0-9]{1,3}[.)](?![0-9])"
@@ -27,14 +28,15 @@ LINK = re.compile(
 
 def rows(*texts):
     offsets = np.concatenate([[0], np.cumsum([len(text.encode()) for text in texts])]).astype(np.int64)
-    found = density(split(offsets, np.frombuffer("".join(texts).encode(), np.uint8), False))
-    return [dict(zip(COLUMNS, row, strict=True)) for row in found]
+    column = Texts(offsets, np.frombuffer("".join(texts).encode(), np.uint8), language_pack("ko"), "whitespace")
+    found = column.records(density.GROUP)
+    return [dict(zip(found.dtype.names, row, strict=True)) for row in found.tolist()]
 
 
 def reference(text):
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines:
-        return dict.fromkeys(COLUMNS, 0.0)
+        return dict.fromkeys((measure.name for measure in density.MEASURES), 0.0)
     categories = [{unicodedata.category(c)[0] for c in line} for line in lines]
     visible = sum(not c.isspace() for line in lines for c in line)
     linked = sum(len(found["target"] or found["url"] or "") for line in lines for found in LINK.finditer(line))

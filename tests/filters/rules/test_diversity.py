@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.rules.diversity import COLUMNS, diversity
-from winnow.filters.rules.words import split
+from winnow.filters.languages import language_pack
+from winnow.filters.rules import diversity
+from winnow.filters.rules.table import Texts
 
 
 def rows(*texts):
     offsets = np.concatenate([[0], np.cumsum([len(text.encode()) for text in texts])]).astype(np.int64)
-    found = diversity(split(offsets, np.frombuffer("".join(texts).encode(), np.uint8), False))
-    return [dict(zip(COLUMNS, row, strict=True)) for row in found]
+    column = Texts(offsets, np.frombuffer("".join(texts).encode(), np.uint8), language_pack("ko"), "whitespace")
+    found = column.records(diversity.GROUP)
+    return [dict(zip(found.dtype.names, row, strict=True)) for row in found.tolist()]
 
 
 def core(word):
@@ -45,7 +47,7 @@ def factors(words):
 def reference(text):
     words = [core(word) for word in text.split() if any(c.isalpha() for c in word)]
     if not words:
-        return dict.fromkeys(COLUMNS, 0.0)
+        return dict.fromkeys((measure.name for measure in diversity.MEASURES), 0.0)
     counts = Counter(words).values()
     return {
         "mtld": (len(words) / factors(words) + len(words) / factors(words[::-1])) / 2,

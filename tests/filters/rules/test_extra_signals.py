@@ -7,16 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.rules import characters, compression, density, diversity
-from winnow.filters.rules.words import split, split_at
+from winnow.filters.languages import language_pack
+from winnow.filters.rules import characters, density, diversity
+from winnow.filters.rules.table import Texts
+from winnow.filters.rules.words import split_at
 
-GROUPS = {
-    "compression": (compression, lambda offsets, data, words: compression.compression(offsets, data)),
-    "diversity": (diversity, lambda offsets, data, words: diversity.diversity(words)),
-    "characters": (characters, lambda offsets, data, words: characters.characters(words)),
-    "density": (density, lambda offsets, data, words: density.density(words)),
-}
-MEASURES = [measure for module, _ in GROUPS.values() for measure in module.MEASURES]
+GROUPS = (diversity.COMPRESSION_GROUP, diversity.GROUP, characters.GROUP, density.GROUP)
+MEASURES = [measure for group in GROUPS for measure in group.measures]
 
 
 def column(texts):
@@ -26,8 +23,12 @@ def column(texts):
 
 
 def measured(offsets, data, by_character=False):
-    words = split(offsets, data, by_character)
-    return np.hstack([fn(offsets, data, words) for _, fn in GROUPS.values()])
+    texts = Texts(offsets, data, language_pack("ko"), "character" if by_character else "whitespace")
+    return np.hstack([values(texts, group) for group in GROUPS])
+
+
+def values(texts, group):
+    return np.array(texts.records(group).tolist()).reshape(-1, len(group.measures))
 
 
 ODD = st.one_of(
@@ -101,16 +102,8 @@ def test_hostile_texts(text, by_character):
 def test_words_from_outside_may_leave_characters_out():
     offsets, data = column(["1. 말 http://a.kr".encode()])
     places = [np.array(values, np.int64) for values in ([3], [4], [0, 1])]
-    words = split_at(offsets, data, *places)
-    assert density.density(words)[0].tolist() == density.density(split(offsets, data, False))[0].tolist()
-    assert (
-        characters.characters(words)[0, :5].tolist()
-        == characters.characters(split(offsets, data, False))[0, :5].tolist()
-    )
-    assert diversity.diversity(words)[0, 2] == 1
-
-
-def test_columns_are_the_measures_in_order():
-    for module, _ in GROUPS.values():
-        assert tuple(measure.name for measure in module.MEASURES) == module.COLUMNS
-    assert len({measure.name for measure in MEASURES}) == len(MEASURES)
+    texts, parted = (Texts(offsets, data, language_pack("ko"), "whitespace") for _ in range(2))
+    parted.words = split_at(offsets, data, *places)
+    assert np.array_equal(values(parted, density.GROUP), values(texts, density.GROUP))
+    assert np.array_equal(values(parted, characters.GROUP)[:, :5], values(texts, characters.GROUP)[:, :5])
+    assert parted.records(diversity.GROUP)["single_use_words"] == [1]

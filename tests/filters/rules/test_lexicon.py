@@ -5,35 +5,26 @@ from __future__ import annotations
 import sys
 import unicodedata
 
+import pyarrow as pa
 import pytest
 
 from winnow.filters.languages import LanguagePack, language_pack
-from winnow.filters.rules.lexicon import fold, fold_code, key, lexicon
-from winnow.filters.rules.running_text import COLUMNS, running_text
-from winnow.filters.rules.running_text_kernel import fold as kernel_fold
-from winnow.filters.rules.words import Words, split
-
-
-def cut(text: str) -> Words:
-    import numpy as np
-
-    data = np.frombuffer(text.encode(), np.uint8)
-    return split(np.array([0, len(data)], np.int64), data, False)
+from winnow.filters.rules.lexicon import Lexicon, fold, fold_code, key
+from winnow.filters.rules.lexicon import lexicon as tables
+from winnow.filters.rules.table import measure
 
 
 def pack(**changes: tuple[str, ...]) -> LanguagePack:
     return language_pack("en").model_copy(update=changes)
 
 
-def stop_words(text: str, listed: tuple[str, ...]) -> float:
-    found = running_text(cut(text), lexicon(pack(stop_words=listed)))
-    values = found[0] if isinstance(found, tuple) else found
-    return float(values[0, COLUMNS.index("stop_words")])
+def lexicon(pack: LanguagePack) -> Lexicon:
+    return tables(pack.stop_words, pack.endings, pack.sentence_endings)
 
 
-def test_the_kernel_folds_every_code_point_as_the_lists_do() -> None:
-    compiled = kernel_fold.py_func
-    assert [code for code in range(sys.maxunicode + 1) if compiled(code) != fold_code(code)] == []
+def stop_words(text: str, listed: tuple[str, ...]) -> int:
+    found = measure(pa.array([text], pa.large_string()), pack(stop_words=listed), groups=["running_text"])
+    return int(found["stop_words"][0].as_py())
 
 
 def test_a_folded_capital_is_its_small_letter() -> None:

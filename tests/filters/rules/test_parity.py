@@ -21,7 +21,7 @@ import pyarrow as pa
 import pytest
 
 from winnow.filters.languages import language_pack
-from winnow.filters.rules import columns as rules
+from winnow.filters.rules import table as rules
 
 pytest.importorskip("datatrove")
 pytest.importorskip("spacy")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from winnow.filters.languages import language_pack
 from winnow.filters.rules import phrases, url_shape
-from winnow.filters.rules.table import MEASURES, measure
+from winnow.filters.rules.table import GROUPS, MEASURES, measure
 from winnow.filters.rules.words import decode, split, split_at
 
 KO, EN = language_pack("ko"), language_pack("en")
@@ -94,7 +94,7 @@ ANY_TEXT = st.one_of(
 def sound(row):
     for m in MEASURES:
         value = row[m.name]
-        if m.name in url_shape.COLUMNS:
+        if m in url_shape.MEASURES:
             assert value is None
             continue
         assert np.isfinite(value) and value >= 0, m.name
@@ -196,9 +196,24 @@ def test_long_columns_are_measured_in_pieces_with_the_same_result(monkeypatch):
     assert rows(*texts) == whole
 
 
-def test_table_and_kernels_name_the_same_measures():
-    assert sorted(COLUMNS) == sorted(m.name for m in MEASURES)
-    assert len(set(COLUMNS)) == len(COLUMNS)
+def test_a_group_is_measured_alone_as_with_the_others():
+    texts = pa.array(
+        ["그는 말했다. “그렇다.”\n아니다 ㅋㅋ\n02-123-4567 #맛집", "", "[글](http://a.kr) 글"], pa.large_string()
+    )
+    whole = measure(texts, KO)
+    assert whole.schema.names == [m.name for m in MEASURES] and len({m.name for m in MEASURES}) == len(MEASURES)
+    for group in GROUPS:
+        alone = measure(texts, KO, groups=[group.name])
+        assert alone.schema.names == [m.name for m in group.measures]
+        for m in group.measures:
+            assert alone[m.name].equals(whole[m.name]) and alone[m.name].type == m.type, m.name
+
+
+def test_columns_are_known_by_name_in_whatever_order(monkeypatch):
+    text = "안 내 말 씀\n그는 말했다. 그렇다.\n메뉴\n홈\nㅋㅋㅋㅋ <b>글</b> #맛집 글"
+    (row,) = rows(text)
+    monkeypatch.setattr("winnow.filters.rules.table.GROUPS", GROUPS[::-1])
+    assert rows(text) == [row]
 
 
 def test_texts_without_words_are_zero():

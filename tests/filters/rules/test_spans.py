@@ -30,7 +30,14 @@ from winnow.pipelines.sample.documents import JUNK
 from winnow.pipelines.sample.texts import FOLDER, lines
 
 NAMES = [m.name for m in MEASURES]
-NOWHERE = {"char_count", "line_count", "word_count", "newline_ratio", "compression_ratio", *url_shape.COLUMNS}
+NOWHERE = {
+    "char_count",
+    "line_count",
+    "word_count",
+    "newline_ratio",
+    "compression_ratio",
+    *(m.name for m in url_shape.MEASURES),
+}
 SEEN = {"mean_word_length", "c4_sentences", "page_words", "link_density", "mtld", "word_entropy"}
 """Measures that stretches show without giving the value."""
 

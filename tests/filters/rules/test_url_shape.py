@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.filters.rules.url_shape import COLUMNS, MEASURES, url_shape
+from winnow.filters.languages import language_pack
+from winnow.filters.rules.table import measure
+from winnow.filters.rules.url_shape import MEASURES
 from winnow.pipelines.selection.language import compile_clauses
+
+COLUMNS = [measure.name for measure in MEASURES]
+
+
+def url_shape(urls, dates):
+    texts = pa.array([""] * len(urls), pa.large_string())
+    return measure(texts, language_pack("en"), urls=urls, dates=dates, groups=["url_shape"])
 
 
 def rows(urls, dates=None):
@@ -51,7 +60,7 @@ def test_equals_urllib_on_the_urls_of_a_crawl(crawl_truth):
 def test_types_nulls_and_slices():
     batch = url_shape(pa.array(["http://a.kr/b/1", None, ""]), pa.array([None, "2024-02-29T01:02:03Z", ""]))
     assert batch.schema.types == [measure.type for measure in MEASURES]
-    assert batch.schema.names == list(COLUMNS)
+    assert batch.schema.names == COLUMNS
     first, second, third = batch.to_pylist()
     assert (first["url_depth"], first["crawl_day"], first["crawl_year"]) == (2, None, None)
     assert [second[name] for name in COLUMNS[:4]] == [None] * 4
