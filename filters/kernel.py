@@ -9,6 +9,7 @@ A kernel's annotations are its signature, so that it is compiled once, for the t
 
 `npt.NDArray[...]` is a contiguous array of one dimension, `Annotated` with `READ_ONLY`, a number of dimensions or a
 dtype of records what that says; a NamedTuple is passed as one; `int`, `float`, `bool` and numpy's scalars are scalars.
+A kernel with an argument that is `Any` is compiled anew for every combination of types that it is called with.
 The functions that kernels call are kernels too, or marked `inline` or `subroutine`: they have no signature, are
 compiled with each kernel that calls them, and are plain functions to Python.
 numba keeps the machine code of kernels on disk; it renews it when the kernel's own file changes. Values and functions
@@ -67,10 +68,14 @@ class Kernel(Generic[P, R]):
             return njit(inline=self.within)(plain)
         return njit(self.signature(), cache=True, nogil=True)(plain)
 
-    def signature(self) -> tuple[Any, ...]:
-        """numba's types of the arguments. Raises TypeError for an annotation that has none."""
+    def signature(self) -> tuple[Any, ...] | None:
+        """numba's types of the arguments; None where one may be anything. Raises TypeError for an annotation that has no
+        type of numba's."""
         hints = get_type_hints(self.function, include_extras=True)
-        return tuple(_numba_type(hint, name) for name, hint in hints.items() if name != "return")
+        arguments = {name: hint for name, hint in hints.items() if name != "return"}
+        if Any in arguments.values():
+            return None
+        return tuple(_numba_type(hint, name) for name, hint in arguments.items())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         called: Callable[P, R] = self.function if self.within else self.compiled

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from winnow.filters.kernel import inline, kernel
 
 Rows = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -41,7 +42,7 @@ def equal_key_edges(keys: npt.NDArray[np.uint64], rows: Rows) -> tuple[Rows, Row
     return rows[members[later - 1]], rows[members[later]]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inline
 def _root(parent: Any, row: Any) -> Any:
     while parent[row] != row:
         parent[row] = parent[parent[row]]
@@ -49,7 +50,7 @@ def _root(parent: Any, row: Any) -> Any:
     return row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unite(parent: Any, a: Any, b: Any) -> None:
     for i in range(a.size):
         one = _root(parent, a[i])
@@ -60,7 +61,7 @@ def _unite(parent: Any, a: Any, b: Any) -> None:
             parent[one] = two
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _label(parent: Any, alone: Any) -> Any:
     """Replaces every parent by its cluster's number, in place: parents come before their children."""
     crowded = np.zeros(parent.size, np.bool_)

@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
+
+from winnow.filters.kernel import inline, kernel, subroutine
 
 Words = npt.NDArray[np.uint64]
 Lengths = npt.NDArray[np.int32]
@@ -125,14 +126,14 @@ def coefficients(scheme: Scheme) -> tuple[Words, Words]:
     return drawn[: scheme.functions].copy(), drawn[scheme.functions :].copy()
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inline
 def _mix(value: Any) -> Any:
     value = (value ^ (value >> _33)) * _MIX_1
     value = (value ^ (value >> _33)) * _MIX_2
     return value ^ (value >> _33)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inline
 def _decode(data: Any, at: Any) -> Any:
     """The code point of valid UTF-8 at `at`, and where the next one starts."""
     first = np.uint32(data[at])
@@ -149,7 +150,7 @@ def _decode(data: Any, at: Any) -> Any:
     return high | (third << np.uint32(6)) | fourth, at + 4
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inline
 def _folded(point: Any, table: Any) -> Any:
     if point < np.uint32(LIMIT):
         return table[point]
@@ -158,7 +159,7 @@ def _folded(point: Any, table: Any) -> Any:
     return point
 
 
-@njit(cache=True, nogil=True)
+@subroutine
 def _digits(data: Any, at: Any, end: Any, table: Any) -> Any:
     """Where the run of digits that starts at `at` ends."""
     while at < end:
@@ -169,7 +170,7 @@ def _digits(data: Any, at: Any, end: Any, table: Any) -> Any:
     return at
 
 
-@njit(cache=True, nogil=True)
+@subroutine
 def _number(data: Any, at: Any, end: Any, table: Any) -> Any:
     """Where the number whose first digit ends at `at` ends: digits, and once a decimal separator with more digits."""
     at = _digits(data, at, end, table)
@@ -184,7 +185,7 @@ def _number(data: Any, at: Any, end: Any, table: Any) -> Any:
     return at
 
 
-@njit(cache=True, nogil=True)
+@subroutine
 def _lower(values: Any, a: Any, b: Any, block: Any, used: Any) -> None:
     """values[i] = min(values[i], h_i(x) for the first `used` x of the block)."""
     at = 0
@@ -205,7 +206,7 @@ def _lower(values: Any, a: Any, b: Any, block: Any, used: Any) -> None:
         at += 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inline
 def _shingle(ring: Any, units: Any) -> Any:
     """The 32-bit hash of the last `min(units, ring.size)` units, oldest first."""
     size = ring.size
@@ -215,7 +216,7 @@ def _shingle(ring: Any, units: Any) -> Any:
     return np.uint32(value >> _32)
 
 
-@njit(cache=True, nogil=True)
+@subroutine
 def _sign(
     data: Any,
     at: Any,
@@ -272,7 +273,7 @@ def _sign(
     return units
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keys(
     data: Any, offsets: Any, table: Any, a: Any, b: Any, ngram: Any, characters: Any, keys: Any, chars: Any
 ) -> Any:

@@ -7,12 +7,11 @@ are left, which `search` then decodes and matches.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-from numba import njit, types
+from typing import Any
 
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int64]
+import numpy as np
+
+from winnow.filters.kernel import Bytes, IntRows, Ints, ReadBytes, ReadInts, kernel, subroutine
 
 AT = 1  # an at sign between letters or digits (with `written`, also one in words)
 NUMBER = 2  # at least 9 digits, no more than 3 separators between two of them; 7 after a capital letter
@@ -24,9 +23,6 @@ AROUND = 72
 """Characters in front of and behind a candidate that the kinds may look at for words."""
 
 _FIELDS = 5
-_SIGNATURE = types.int64[:, ::1](
-    types.Array(types.int64, 1, "C", readonly=True), types.Array(types.uint8, 1, "C", readonly=True), types.boolean
-)
 
 
 def windows(offsets: Ints, data: Bytes, written: bool = False) -> Ints:
@@ -36,12 +32,11 @@ def windows(offsets: Ints, data: Bytes, written: bool = False) -> Ints:
     Text `i` is `data[offsets[i]:offsets[i + 1]]`, UTF-8. Windows are in order and apart, no candidate is cut by the edge of
     one, and none crosses a text's bounds. Text that is not UTF-8 is read without failing.
     """
-    found: Ints = _windows(offsets, data, written)
-    return found
+    return _windows(offsets, data, written)
 
 
-@njit(types.int64(types.Array(types.uint8, 1, "C", readonly=True), types.int64, types.int64), cache=True, nogil=True)
-def _digit(data, at, end):  # type: ignore[no-untyped-def]
+@subroutine
+def _digit(data: Any, at: Any, end: Any) -> Any:
     """Bytes of the digit at `at`, ASCII or full-width; 0 where there is none."""
     if 48 <= data[at] <= 57:
         return 1
@@ -50,8 +45,8 @@ def _digit(data, at, end):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(types.int64(types.Array(types.uint8, 1, "C", readonly=True), types.int64, types.int64), cache=True, nogil=True)
-def _separator(data, at, end):  # type: ignore[no-untyped-def]
+@subroutine
+def _separator(data: Any, at: Any, end: Any) -> Any:
     """Bytes of the separator at `at`; 0 where there is none."""
     c = data[at]
     if c == 32 or c == 45 or c == 46 or c == 40 or c == 41 or c == 47 or c == 95 or c == 9 or c == 43 or c == 60:
@@ -71,18 +66,18 @@ def _separator(data, at, end):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(types.boolean(types.uint8), cache=True, nogil=True)
-def _word(c):  # type: ignore[no-untyped-def]
+@subroutine
+def _word(c: Any) -> Any:
     return 48 <= c <= 57 or 65 <= c <= 90 or 97 <= c <= 122
 
 
-@njit(types.boolean(types.uint8), cache=True, nogil=True)
-def _hexadecimal(c):  # type: ignore[no-untyped-def]
+@subroutine
+def _hexadecimal(c: Any) -> Any:
     return 48 <= c <= 57 or 65 <= c <= 70 or 97 <= c <= 102
 
 
-@njit(types.boolean(types.Array(types.uint8, 1, "C", readonly=True), types.int64, types.int64), cache=True, nogil=True)
-def _street(data, begin, at):  # type: ignore[no-untyped-def]
+@subroutine
+def _street(data: Any, begin: Any, at: Any) -> Any:
     """Whether the number at `at` can be that of a building or a lot."""
     k = at
     while k > begin and data[k - 1] == 32 and at - k < 2:
@@ -105,8 +100,8 @@ def _street(data, begin, at):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(_SIGNATURE, cache=True, nogil=True)
-def _windows(offsets, data, written):  # type: ignore[no-untyped-def]
+@kernel
+def _windows(offsets: ReadInts, data: ReadBytes, written: bool) -> IntRows:
     out = np.empty((256, _FIELDS), np.int64)
     size = 0
     for row in range(len(offsets) - 1):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from winnow.filters.kernel import Bytes, Ints
 from winnow.filters.personal import addresses, emails, ips, phones, screen
 from winnow.filters.personal.found import KINDS, Found, apart, folded
 from winnow.filters.personal.identity_numbers import (
@@ -93,7 +94,7 @@ def _in_window(text: str, bits: int, wanted: Wanted) -> Iterator[Found]:
         yield from (hit for hit in addresses.find(text) if hit.kind in kinds)
 
 
-def _buffers(texts: pa.Array) -> tuple[screen.Ints, screen.Bytes]:
+def _buffers(texts: pa.Array) -> tuple[Ints, Bytes]:
     """Offsets and bytes of a large_string array, sliced ones too; nothing is copied."""
     if not len(texts):
         return np.zeros(1, np.int64), np.zeros(0, np.uint8)

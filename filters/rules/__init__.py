@@ -1,5 +1,4 @@
-"""Rules over text: the words of a document cut once, and every measure that reads them, one idea to a file.
+"""Rules over text: the words of a document cut once, and every measure that reads them, a group of measures to a file.
 
-`words` cuts, `columns` measures a column of texts, `measures` is the table of all signals, `spans` shows what a value comes from.
-A kernel (`*_kernel`) is the compiled loop of the file that it is named after.
+`table` puts the groups together and measures columns of texts; `measure` says what a measure and a group are.
 """
