@@ -197,7 +197,7 @@ def remember(
     stage: Annotated[str | None, typer.Option(help="The minhash stage, where the run has several.")] = None,
 ) -> None:
     """Write what a run keeps as a duplicate index, which later runs deduplicate against: `known:` of a minhash stage."""
-    from winnow.pipelines.results.remember import remember as write
+    from winnow.pipelines.results.dedup_index import write_index as write
 
     made = write(run, out, stage)
     before = "nothing to do: it is there already: " if made.did_nothing else ""

@@ -63,14 +63,12 @@ def why(
 ) -> None:
     """Say what was decided about a document: every stage and clause with value and threshold, its duplicates, its copies
     and where they lie, and the models. Where several are meant, list them."""
-    from winnow.pipelines.results.candidates import candidates, chosen
-    from winnow.pipelines.results.decision import reading
-    from winnow.pipelines.results.find import CANDIDATES, TEXT_HITS, find
+    from winnow.pipelines.results.find import CANDIDATES, TEXT_HITS, candidates, chosen, find
     from winnow.pipelines.results.table import open_last
     from winnow.pipelines.results.terminal import show_candidates, show_why
     from winnow.pipelines.results.why import explained
 
-    opened = reading(open_last(run))
+    opened = open_last(run).tolerant()
     _unfinished(opened, as_json)
     most = None if all_ else TEXT_HITS if as_json and number is None else CANDIDATES
     found = find(opened, document, most)
@@ -78,8 +76,8 @@ def why(
         found = chosen(found, number)
     if as_json:
         as_lines(explained(opened, found))
-    elif len(found.records) > 1 and not all_:
-        show_candidates(candidates(opened, found, document), found, run, document, console())
+    elif len(found.places) > 1 and not all_:
+        show_candidates(list(candidates(opened, found, document)), found, run, document, console())
     else:
         show_why(explained(opened, found), console(), chars)
 

@@ -183,6 +183,5 @@ def _texts(done: Run) -> Iterator[str]:
     """The selected texts, one partition in memory at a time."""
     import polars as pl
 
-    for frame in done.partitions():
-        kept = frame.filter(pl.col("selection.multiplicity") > 0)
-        yield from kept.select("text").collect().get_column("text")
+    for frame in done.read(["text"], pl.col("multiplicity") > 0):
+        yield from frame.get_column("text")

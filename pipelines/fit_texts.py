@@ -137,9 +137,8 @@ def of_run(run: Run, code: str, model: str) -> Iterator[Keyed]:
         settings = node.stage.settings
         if isinstance(node.stage, LangidStage) and (settings.model, settings.chars) == (model, LangidSettings().chars):
             asked = name
-    for frame in run.partitions():
-        chosen = frame if asked is None else frame.filter(pl.col(f"{asked}.label") == code)
-        for key, text in chosen.select("id", "text").collect().iter_rows():
+    for frame in run.read(["id", "text"], None if asked is None else pl.col(f"{asked}.label") == code):
+        for key, text in frame.iter_rows():
             if text and not text.isspace():
                 yield key, unicodedata.normalize("NFC", text)
 

@@ -29,9 +29,9 @@ def carry_out(arguments: Sequence[str] | None = None) -> None:
         console.print("nothing to do: everything is there already")
     inspect.funnel(done, console)
     if chosen.remember:
-        from winnow.pipelines.results.remember import remember
+        from winnow.pipelines.results.dedup_index import write_index
 
-        remember(done, chosen.remember)
+        write_index(done, chosen.remember)
 
 
 def _parser() -> argparse.ArgumentParser:

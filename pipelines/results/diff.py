@@ -6,20 +6,17 @@ provisional, has not decided is neither lost nor gained: it is counted apart.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from winnow.filters.noise import hashes
-from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.results.decision import Decision, decisions, of_record, reading, whole
-from winnow.pipelines.results.find import records
-from winnow.pipelines.results.pairs import PENDING_SUFFIX, Labels, aligned, pairs
+from winnow.pipelines.results.shown import DECISION, Decision, decision
+from winnow.pipelines.results.side_by_side import side_by_side
+from winnow.pipelines.results.sums import Sums
 from winnow.pipelines.results.table import Run, RunError
-from winnow.pipelines.selection.verdict import KEPT
+from winnow.pipelines.selection.verdict import FAILED, KEPT, PENDING
 
 EXAMPLES = 3
 """Documents shown per clause."""
@@ -37,9 +34,6 @@ class Count:
     documents: int = 0
     tokens: int = 0
     uncounted: int = 0
-
-    def __add__(self, other: Count) -> Count:
-        return Count(self.documents + other.documents, self.tokens + other.tokens, self.uncounted + other.uncounted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +108,6 @@ class Difference:
     settings: tuple[Change, ...]
 
 
-@dataclass(slots=True)
-class _Tally:
-    """State: everything counted so far."""
-
-    counts: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
-    copies: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    pending: dict[str, dict[str, int]] = field(default_factory=lambda: {"a": {}, "b": {}})
-    undecided: dict[str, Count] = field(default_factory=lambda: defaultdict(Count))
-    by: dict[tuple[str, str], Count] = field(default_factory=lambda: defaultdict(Count))
-    groups: dict[tuple[str, str], dict[str, Count]] = field(
-        default_factory=lambda: defaultdict(lambda: defaultdict(Count))
-    )
-    best: dict[tuple[str, str], list[tuple[int, int, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
-
-
 def diff(
     a: Run, b: Run, examples: int = EXAMPLES, seed: int | None = None, names: tuple[str, str] | None = None
 ) -> Difference:
@@ -137,223 +116,201 @@ def diff(
 
     Raises RunError where the two have no record in common.
     """
-    names = names or (reference(a), reference(b))
-    a, b = reading(a), reading(b)
-    seed = a.plan.pipeline.seed if seed is None else seed
-    labels_a, labels_b = Labels(), Labels()
-    tally = _Tally()
-    met = 0
-    for frame in pairs(a, b, labels_a, labels_b):
-        met += frame.select((pl.col("a_part").is_not_null() & pl.col("b_part").is_not_null()).sum()).item()
-        _add_pending(tally, frame, labels_a, labels_b)
-        _add(tally, _judged(frame, labels_a, labels_b), a, b, labels_a, labels_b, examples, seed)
+    names = names or (a.reference, b.reference)
+    a, b = a.tolerant(), b.tolerant()
+    seed = a.pipeline.seed if seed is None else seed
+    sums = Sums(["kind", "by", "name"], ["documents", "tokens", "uncounted", "copies"])
+    best, met = pl.DataFrame(), 0
+    for left, right in side_by_side([a, b]):
+        pair = pl.concat(
+            [left.select(pl.all().name.prefix("a_")), right.select(pl.all().name.prefix("b_"))], how="horizontal"
+        )
+        met += pair.select((pl.col("a_partition").is_not_null() & pl.col("b_partition").is_not_null()).sum()).item()
+        rows = _judged(pair)
+        for part in _counted(pair, rows):
+            sums.add(part)
+        best = _best([best, _changed(rows, seed)], examples)
     if not met:
         raise RunError(
             f"{names[0]} and {names[1]} have no record in common: they read different inputs, or their sources name "
             "documents differently; expected two runs over (mostly) the same documents"
         )
-    shown = {
-        way: tuple(
-            Reason(label, tally.by[way, label], tuple(_examples(tally.best[way, label], way, a, b)))
-            for label in _ranked({label: c for (w, label), c in tally.by.items() if w == way})
+    counts = {(kind, by, name): (Count(*n), copies) for kind, by, name, *n, copies in sums.ranked().iter_rows()}
+
+    def of(kind: str, by: str) -> dict[str, Count]:
+        found = {name: count for (k, b_, name), (count, _) in counts.items() if (k, b_) == (kind, by)}
+        return dict(sorted(found.items(), key=lambda item: (-item[1].documents, item[0])))
+
+    def total(kind: str) -> Count:
+        return of(kind, "").get("", Count())
+
+    def side(run: Run, letter: str, name: str) -> Side:
+        waiting = {stage: count.documents for stage, count in of(f"pending {letter}", "stage").items()}
+        pending = {stage: waiting[stage] for stage in run.pipeline.nodes if stage in waiting}
+        copies = counts.get((f"kept {letter}", "", ""), (Count(), 0))[1]
+        return Side(name, total(f"kept {letter}"), copies, pending, str(run.accounting["digest"]))
+
+    def groups(by: str) -> tuple[Group, ...]:
+        lost, gained, more, less = (of(kind, by) for kind in ("lost", "gained", "more", "less"))
+        out = [
+            Group(n, lost.get(n, Count()), gained.get(n, Count()), sum(x[n].tokens for x in (more, less) if n in x))
+            for n in dict.fromkeys([*lost, *gained, *more, *less])
+        ]
+        return tuple(sorted(out, key=lambda g: (-(g.lost.documents + g.gained.documents), -abs(g.repeated), g.name)))
+
+    def reasons(kind: str, run: Run, against: Run) -> tuple[Reason, ...]:
+        mine = best.filter(pl.col("kind") == kind)
+        return tuple(
+            Reason(reason, count, tuple(_examples(run, against, mine.filter(pl.col("reason") == reason))))
+            for reason, count in of(kind, "reason").items()
         )
-        for way in ("lost", "gained")
-    }
-    counts = tally.counts
+
+    undecided = {f"{x}: {stage}": n for x in "ab" for stage, n in of(f"undecided in {x}", "stage").items()}
     return Difference(
-        a=_side(a, "a", names[0], tally),
-        b=_side(b, "b", names[1], tally),
-        by_id=not aligned(a, b),
-        both=counts["both"].documents,
-        lost=counts["lost"],
-        gained=counts["gained"],
-        more=counts["more"],
-        less=counts["less"],
-        undecided=dict(sorted(tally.undecided.items())),
-        domains=_groups(tally, "domain"),
-        hosts=_groups(tally, "host"),
-        lost_by=shown["lost"],
-        gained_by=shown["gained"],
+        a=side(a, "a", names[0]),
+        b=side(b, "b", names[1]),
+        by_id=not a.same_rows(b),
+        both=total("both").documents,
+        lost=total("lost"),
+        gained=total("gained"),
+        more=total("more"),
+        less=total("less"),
+        undecided=dict(sorted(undecided.items())),
+        domains=groups("domain"),
+        hosts=groups("host"),
+        lost_by=reasons("lost", a, b),
+        gained_by=reasons("gained", b, a),
         clauses=tuple(_changes(_clauses(a), _clauses(b))),
         settings=tuple(_changes(_settings(a), _settings(b))),
     )
 
 
-def reference(run: Run) -> str:
-    """How one names a selection: its folder, or `folder@name`."""
-    return run.folder if run.name is None else f"{run.folder}@{run.name}"
-
-
-def _judged(frame: pl.DataFrame, labels_a: Labels, labels_b: Labels) -> pl.DataFrame:
-    """The rows that either side keeps, with `kind`, and tokens with repetitions `a_all`, `b_all` (null: not counted)."""
-    kept_a, kept_b = (pl.col(f"{side}_copies").fill_null(0) > 0 for side in "ab")
-    open_a = pl.col("a_why").is_in(labels_a.pending()).fill_null(False)
-    open_b = pl.col("b_why").is_in(labels_b.pending()).fill_null(False)
+def _judged(pair: pl.DataFrame) -> pl.DataFrame:
+    """The rows that either side keeps, with `kind`; `amount`: the tokens that it is about, with repetitions, null where they
+    are not counted; `domain` and `host` by the side that keeps it, `reason` by the other one, and its `stage`."""
+    kept_a, kept_b = (pl.col(f"{side}_multiplicity").fill_null(0) > 0 for side in "ab")
+    open_a, open_b = ((pl.col(f"{side}_status") == PENDING).fill_null(False) for side in "ab")
+    copies = pl.col("b_multiplicity").cast(pl.Int64) - pl.col("a_multiplicity").cast(pl.Int64)
     delta = pl.col("b_all") - pl.col("a_all")
-    copies = pl.col("b_copies") - pl.col("a_copies")
-    kind = (
-        pl.when(kept_a & open_b)
-        .then(pl.lit("undecided in b"))
-        .when(kept_b & open_a)
-        .then(pl.lit("undecided in a"))
-        .when(kept_a & ~kept_b)
-        .then(pl.lit("lost"))
-        .when(kept_b & ~kept_a)
-        .then(pl.lit("gained"))
-        .when((delta > 0) | ((delta.fill_null(0) == 0) & (copies > 0)))
-        .then(pl.lit("more"))
-        .when((delta < 0) | ((delta.fill_null(0) == 0) & (copies < 0)))
-        .then(pl.lit("less"))
-        .otherwise(pl.lit("same"))
+    more = (delta > 0) | ((delta.fill_null(0) == 0) & (copies > 0))
+    less = (delta < 0) | ((delta.fill_null(0) == 0) & (copies < 0))
+    kind = pl.lit("same")
+    for condition, name in (
+        (less, "less"),
+        (more, "more"),
+        (kept_b & ~kept_a, "gained"),
+        (kept_a & ~kept_b, "lost"),
+        (kept_b & open_a, "undecided in a"),
+        (kept_a & open_b, "undecided in b"),
+    ):
+        kind = pl.when(condition).then(pl.lit(name)).otherwise(kind)
+    of_a = pl.col("kind").is_in(["lost", "undecided in b"])
+    repeated = pl.col("kind").is_in(["more", "less", "same"])
+
+    def chosen(a: pl.Expr, b: pl.Expr) -> pl.Expr:
+        return pl.when(of_a).then(a).otherwise(b)
+
+    rows = pair.filter(kept_a | kept_b).with_columns(
+        (pl.col(f"{side}_multiplicity").cast(pl.Int64) * pl.col(f"{side}_tokens")).alias(f"{side}_all") for side in "ab"
     )
-    kept = frame.filter(kept_a | kept_b).with_columns(
-        *((pl.col(f"{side}_copies") * pl.col(f"{side}_tokens")).alias(f"{side}_all") for side in "ab")
+    return rows.with_columns(kind.alias("kind")).with_columns(
+        pl.when(repeated).then(delta).otherwise(chosen(pl.col("a_all"), pl.col("b_all"))).alias("amount"),
+        chosen(pl.col("a_domain"), pl.col("b_domain")).alias("domain"),
+        chosen(host(pl.col("a_url")), host(pl.col("b_url"))).alias("host"),
+        chosen(_label("b"), _label("a")).alias("reason"),
+        chosen(pl.col("b_stage"), pl.col("a_stage")).alias("stage"),
     )
-    return kept.with_columns(kind.alias("kind"), delta.alias("delta"))
 
 
-def _add(
-    tally: _Tally, rows: pl.DataFrame, a: Run, b: Run, labels_a: Labels, labels_b: Labels, examples: int, seed: int
-) -> None:
+def _counted(pair: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """What there is to sum up: documents, tokens, documents without a token count and copies, by kind, and by reason, domain ..."""
+
+    def counts(
+        of: pl.DataFrame, kind: pl.Expr, by: str, name: pl.Expr, amount: pl.Expr, copies: pl.Expr | None = None
+    ) -> pl.DataFrame:
+        found = of.with_columns(  # and not `select`, which gives one row where all are constants
+            kind.alias("kind"),
+            pl.lit(by).alias("by"),
+            name.cast(pl.String).alias("name"),
+            pl.lit(1).alias("documents"),
+            amount.fill_null(0).alias("tokens"),
+            amount.is_null().alias("uncounted"),
+            (pl.lit(0) if copies is None else copies).alias("copies"),
+        )
+        return found.select("kind", "by", "name", "documents", "tokens", "uncounted", "copies")
+
+    kind, amount, none, zero = pl.col("kind"), pl.col("amount"), pl.lit(""), pl.lit(0)
     for side in "ab":
-        mine = rows.filter(pl.col(f"{side}_copies") > 0)
-        tally.counts[side] += _count(mine, f"{side}_all")
-        tally.copies[side] += int(mine.get_column(f"{side}_copies").sum())
-    tally.counts["both"] += Count(rows.filter((pl.col("a_copies") > 0) & (pl.col("b_copies") > 0)).height)
-    for side, other, labels in (("a", "b", labels_a), ("b", "a", labels_b)):
-        for (why,), mine in rows.filter(pl.col("kind") == f"undecided in {side}").group_by(f"{side}_why"):
-            tally.undecided[f"{side}: {labels.names[why].removesuffix(PENDING_SUFFIX)}"] += _count(mine, f"{other}_all")
-    for way, side, other, labels in (("lost", "a", "b", labels_b), ("gained", "b", "a", labels_a)):
-        mine = rows.filter(pl.col("kind") == way)
-        tally.counts[way] += _count(mine, f"{side}_all")
-        for (why,), part in mine.group_by(f"{other}_why"):
-            tally.by[way, _label(labels, why)] += _count(part, f"{side}_all")
-        _add_named(tally, mine, way, a if way == "lost" else b, side, other, labels, examples, seed)
-    for way in ("more", "less"):
-        mine = rows.filter(pl.col("kind") == way)
-        tally.counts[way] += _count(mine, "delta")
-        _add_named(tally, mine, way, b, "b", "b", labels_b, 0, seed)
+        copies = pl.col(f"{side}_multiplicity")
+        yield counts(rows.filter(copies > 0), pl.lit(f"kept {side}"), "", none, pl.col(f"{side}_all"), copies)
+        waiting = pair.filter(pl.col(f"{side}_status") == PENDING)
+        yield counts(waiting, pl.lit(f"pending {side}"), "stage", pl.col(f"{side}_stage"), zero)
+    both = rows.filter((pl.col("a_multiplicity") > 0) & (pl.col("b_multiplicity") > 0))
+    yield counts(both, pl.lit("both"), "", none, zero)
+    changed = rows.filter(kind != "same")
+    yield counts(changed, kind, "", none, amount)
+    undecided = kind.str.starts_with("undecided")
+    yield counts(changed.filter(undecided), kind, "stage", pl.col("stage"), amount)
+    moved = changed.filter(~undecided)
+    for by in ("reason", "domain", "host"):
+        yield counts(moved.filter(pl.col(by).is_not_null()), kind, by, pl.col(by), amount)
 
 
-def _add_named(
-    tally: _Tally,
-    rows: pl.DataFrame,
-    way: str,
-    run: Run,
-    side: str,
-    other: str,
-    labels: Labels,
-    examples: int,
-    seed: int,
-) -> None:
-    """Domains and examples, for which URLs and ids are read, one partition at a time."""
-    amount = "delta" if way in ("more", "less") else f"{side}_all"
-    for (index,), mine in rows.group_by(f"{side}_part"):
-        named = whole(run, run.plan.partitions[index]).documents(["id", "url"])[
-            mine.get_column(f"{side}_row").to_list()
-        ]
-        mine = mine.with_columns(named.get_column("id"), host(named.get_column("url")).alias("host"))
-        if (signal := domain_signal(run)) is not None:
-            labels_of = whole(run, run.plan.partitions[index]).frame([signal]).to_series()
-            mine = mine.with_columns(
-                labels_of[mine.get_column(f"{side}_row").to_list()].cast(pl.String).alias("domain")
-            )
-        for kind in ("domain", "host"):
-            for (name,), part in mine.group_by(kind) if kind in mine.columns else ():
-                tally.groups[kind, str(name)][way] += _count(part, amount)
-        if not examples:
-            continue
-        mine = mine.with_columns(pl.Series("key", hashes(mine.get_column("id").to_arrow(), seed)))
-        for (why,), part in mine.group_by(f"{other}_why"):
-            label = _label(labels, why)
-            for row in part.sort("key").head(examples).iter_rows(named=True):
-                place = row[f"{side}_part"], row[f"{side}_row"]
-                against = (-1, -1) if row[f"{other}_part"] is None else (row[f"{other}_part"], row[f"{other}_number"])
-                tally.best[way, label].append((row["key"], *place, *against))
-            tally.best[way, label].sort()
-            del tally.best[way, label][examples:]
+def _label(side: str) -> pl.Expr:
+    """What became of a record on a side: the clause that drops it, or the stage with what happened there."""
+    stage, status = pl.col(f"{side}_stage"), pl.col(f"{side}_status")
+    word = pl.when(status == FAILED).then(pl.lit(" (failed)")).otherwise(pl.lit(" (pending)"))
+    said = pl.when(status == KEPT).then(pl.lit("kept")).otherwise(pl.coalesce(pl.col(f"{side}_clause"), stage + word))
+    return pl.when(status.is_null()).then(pl.lit(ABSENT)).otherwise(said)
 
 
-def _label(labels: Labels, why: Any) -> str:
-    return ABSENT if why is None else labels.names[int(why)]
+def host(url: pl.Expr) -> pl.Expr:
+    """The host of a URL, in lower case and without `www.`."""
+    name = url.str.extract(r"^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)").str.to_lowercase()
+    return name.str.replace(r"^www\.", "").fill_null(NO_URL)
 
 
-def _count(rows: pl.DataFrame, column: str) -> Count:
-    values = rows.get_column(column)
-    return Count(len(rows), int(values.sum() or 0), values.null_count())
+def _best(frames: Sequence[pl.DataFrame], most: int) -> pl.DataFrame:
+    """The examples of smallest hash of each kind and reason."""
+    found = pl.concat([frame for frame in frames if frame.width])
+    return found.sort("key", "partition", "number").group_by("kind", "reason", maintain_order=True).head(most)
 
 
-def domain_signal(run: Run) -> str | None:
-    """The label that says which domain a document is of: the one that a mixture mixes, or the stage `domain`'s."""
-    nodes = run.plan.pipeline.nodes
-    for node in nodes.values():
-        if node.stage.kind == "mixture":
-            return str(node.stage.settings.by)
-    return "domain.label" if "domain" in nodes and "label" in nodes["domain"].stage.signals() else None
+def _changed(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
+    """Documents that are lost or gained: kind, reason, hash of the id, where they are, and where on the other side."""
+    out = []
+    for kind, side, other in (("lost", "a", "b"), ("gained", "b", "a")):
+        mine = rows.filter(pl.col("kind") == kind)
+        ids = mine.get_column(f"{side}_id").fill_null("").to_arrow()
+        names = {f"{side}_partition": "partition", f"{side}_number": "number"}
+        names |= {f"{other}_partition": "there", f"{other}_number": "number_there"}
+        found = mine.select("kind", "reason", *(pl.col(old).alias(new) for old, new in names.items()))
+        out.append(found.with_columns(pl.Series("key", hashes(ids, seed))))
+    return pl.concat(out)
 
 
-def _groups(tally: _Tally, kind: str) -> tuple[Group, ...]:
-    """Those of most documents first."""
-    out = [
-        Group(name, found["lost"], found["gained"], (found["more"] + found["less"]).tokens)
-        for (of, name), found in tally.groups.items()
-        if of == kind
-    ]
-    return tuple(sorted(out, key=lambda g: (-(g.lost.documents + g.gained.documents), -abs(g.repeated), g.name)))
-
-
-def host(urls: pl.Series) -> pl.Series:
-    """The host of each URL, in lower case and without `www.`."""
-    names = urls.cast(pl.String).str.extract(r"^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)").str.to_lowercase()
-    return names.str.replace(r"^www\.", "").fill_null(NO_URL)
-
-
-def _examples(best: list[tuple[int, int, int, int, int]], way: str, a: Run, b: Run) -> Iterator[Example]:
-    run, against = (a, b) if way == "lost" else (b, a)
-    for _, part, row, other_part, number in best:
-        view = whole(run, run.plan.partitions[part])
-        identity, url = view.documents(["id", "url"]).row(row)
-        terminal = run.plan.pipeline.terminal()
-        tokens = view.frame([f"{terminal.name}.tokens"]).to_series()[row] if terminal else None
-        decision = _decision(against, against.plan.partitions[other_part], number) if other_part >= 0 else None
-        yield Example(identity, url, tokens, decision)
-
-
-def _decision(run: Run, partition: Partition, number: int) -> Decision:
-    record = records(run, partition).row(number, named=True)
-    if record["status"] != KEPT:
-        return of_record(record)
-    return decisions(run, whole(run, partition), [record["row"]])[0]
-
-
-def _side(run: Run, side: str, name: str, tally: _Tally) -> Side:
-    pending = {stage: tally.pending[side][stage] for stage in run.plan.pipeline.nodes if stage in tally.pending[side]}
-    return Side(name, tally.counts[side], tally.copies[side], pending, str(run.accounting["digest"]))
-
-
-def _add_pending(tally: _Tally, frame: pl.DataFrame, labels_a: Labels, labels_b: Labels) -> None:
-    for side, labels in (("a", labels_a), ("b", labels_b)):
-        for number in labels.pending():
-            stage = labels.names[number].removesuffix(PENDING_SUFFIX)
-            rows = int((frame.get_column(f"{side}_why") == number).sum())
-            tally.pending[side][stage] = tally.pending[side].get(stage, 0) + rows
-
-
-def _ranked(counts: Mapping[str, Count]) -> list[str]:
-    return sorted(counts, key=lambda label: (-counts[label].documents, label))
+def _examples(run: Run, against: Run, chosen: pl.DataFrame) -> Iterator[Example]:
+    names = ["id", "url", *filter(None, [run.tokens()])]
+    found = run.rows(chosen.select("partition", "number").rows(), names)
+    there = chosen.select("there", "number_there").rows()
+    met = [place for place in there if place[0] is not None]
+    decided = iter(against.rows(met, DECISION).iter_rows(named=True))
+    for (identity, url, *tokens), place in zip(found.rows(), there, strict=True):
+        made = decision(next(decided)) if place[0] is not None else None
+        yield Example(identity, url, tokens[0] if tokens else None, made)
 
 
 def _clauses(run: Run) -> dict[str, str]:
     """Every clause and repetition of a declaration as it is written."""
-    nodes = run.plan.pipeline.nodes.values()
+    nodes = run.pipeline.nodes.values()
     out = {c.name: c.text for node in nodes for c in node.clauses}
     return out | {f"{n.name}.repeat": n.repeat.text for n in nodes if n.repeat is not None}
 
 
 def _settings(run: Run) -> dict[str, str]:
     """Every stage, with each of its settings, and what decides beside them."""
-    out: dict[str, str] = {"language": run.plan.pipeline.language, "seed": str(run.plan.pipeline.seed)}
-    for number, (name, node) in enumerate(run.plan.pipeline.nodes.items()):
+    out: dict[str, str] = {"language": run.pipeline.language, "seed": str(run.pipeline.seed)}
+    for number, (name, node) in enumerate(run.pipeline.nodes.items()):
         over = "every stage before it" if len(node.over) == number > 1 else ", ".join(node.over) or "the source"
         out[name] = f"use: {node.stage.kind}, over: {over}"
         settings = node.stage.settings.model_dump(mode="json")

@@ -1,5 +1,5 @@
 """Find documents by id, URL or a fragment of their text, among all records of a run, those included that never became
-documents.
+documents; and list the candidates where several may be meant.
 
 Exact ids and URLs come first, then URLs as people write them, then beginnings of ids, then texts. Records are read one
 partition at a time, texts one batch at a time.
@@ -10,16 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 import polars as pl
 
-from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.store import BATCH_ROWS
-from winnow.pipelines.engine.texts import Reader
+from winnow.pipelines.results.shown import DECISION, Decision, HighlightedText, content, decision, seen_at
 from winnow.pipelines.results.table import Run, RunError
-from winnow.pipelines.selection.verdict import KEPT
 
 TEXT_HITS = 5
 """Texts that are explained before the scan for a fragment stops."""
@@ -27,34 +24,31 @@ TEXT_HITS = 5
 CANDIDATES = 20
 """Texts that are listed before it stops."""
 
+BEFORE, AROUND = 30, 120
+"""Characters of a candidate shown before what was looked for, and in all."""
+
 ID_PREFIX = re.compile(r"[0-9a-f]{8,31}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One record of the input and what became of it before there was a document; see `ingest.RECORD_SCHEMA`."""
+class Found:
+    """Records in corpus order, by partition and number, and by what they were found. `complete` is False where the scan
+    stopped early."""
 
-    partition: Partition
-    row: int  # position among the partition's documents, -1 where it became none
-    id: str
-    url: str | None
-    date: str | None
-    status: int
-    stage: str | None
-    clause: str | None
-    value: str | None
-    threshold: str | None
-    page_bytes: int | None
-    text_bytes: int | None
+    places: tuple[tuple[int, int], ...]
+    by: str
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Records in corpus order, and by what they were found. `complete` is False where the scan stopped early."""
+class Candidate:
+    """A record. `text`: where it holds what was looked for, else its beginning; empty where it has none."""
 
-    records: tuple[Record, ...]
-    by: str
-    complete: bool = True
+    id: str
+    url: str | None
+    source: str
+    decision: Decision
+    text: HighlightedText
 
 
 def find(run: Run, wanted: str, most: int | None = TEXT_HITS) -> Found:
@@ -66,8 +60,7 @@ def find(run: Run, wanted: str, most: int | None = TEXT_HITS) -> Found:
     wanted = wanted.strip()
     if not wanted:
         raise RunError("an empty text was asked for; expected a URL, an id or a fragment of a text")
-    exact = (pl.col("url") == wanted) | (pl.col("id") == wanted)
-    ways = [("its URL or id", exact)]
+    ways = [("its URL or id", (pl.col("url") == wanted) | (pl.col("id") == wanted))]
     if not re.search(r"\s", wanted):
         plain = pl.col("url").str.to_lowercase().str.replace(r"^([a-z][a-z0-9+.-]*://)?(www\.)?", "")
         plain = plain.str.replace(r"#.*$", "").str.replace(r"/+$", "")
@@ -75,25 +68,35 @@ def find(run: Run, wanted: str, most: int | None = TEXT_HITS) -> Found:
     if ID_PREFIX.match(wanted):
         ways.append(("the beginning of its id", pl.col("id").str.starts_with(wanted)))
     for by, condition in ways:
-        if found := tuple(_matching(run, condition)):
-            return Found(found, by)
-    edits = run.plan.pipeline.edits()
-    texts = tuple(_with_text(run, wanted, edits, most)) or (tuple(_with_text(run, wanted, (), most)) if edits else ())
+        if places := [row for f in run.read(["partition", "number"], condition, of="records") for row in f.rows()]:
+            return Found(tuple(places), by)
+    edits = run.pipeline.edits()
+    texts = _with_text(run, wanted, edits, most) or (_with_text(run, wanted, (), most) if edits else [])
     if not texts:
         documents = sum(run.plan.ingested(p)["documents"] for p in run.plan.partitions)
-        freed = "; the text of documents that are not selected was given up" if _freed(run) else ""
+        purged = "; the text of documents that are not selected was given up" if run.purged() else ""
         raise RunError(
-            f"{run.folder}: no record has the URL or id '{wanted}', and none of {documents:,} texts holds it{freed}; "
+            f"{run.folder}: no record has the URL or id '{wanted}', and none of {documents:,} texts holds it{purged}; "
             "expected a URL, an id or a fragment of a text"
         )
-    return Found(texts, "a fragment of its text", complete=most is None or len(texts) < most)
+    return Found(tuple(texts), "a fragment of its text", complete=most is None or len(texts) < most)
 
 
-def records(run: Run, partition: Partition) -> pl.DataFrame:
-    """Every record of a partition, with `row`: its position among the documents, -1 where it became none."""
-    table = pl.DataFrame(run.plan.store.read(run.plan.records(partition)))
-    became = pl.col("status") == KEPT
-    return table.with_columns(pl.when(became).then(became.cum_sum().cast(pl.Int64) - 1).otherwise(-1).alias("row"))
+def chosen(found: Found, number: int) -> Found:
+    """One of the records that were found. Raises RunError."""
+    if number > len(found.places):
+        raise RunError(f"--number {number}: {len(found.places)} are listed; expected one of those, or --all")
+    return replace(found, places=(found.places[number - 1],), complete=True)
+
+
+def candidates(run: Run, found: Found, wanted: str) -> Iterator[Candidate]:
+    """The records that were found, in their order, each in two lines, so that one of them can be chosen."""
+    pattern = re.compile(_spaced(wanted))
+    for row in run.rows(found.places, ["partition", "row", "id", "url", "source", *DECISION]).iter_rows(named=True):
+        decided, text = decision(row), ""
+        if row["row"] >= 0:
+            text = content(run.part(row["partition"]), row["row"], seen_at(run, decided.stage))[1]
+        yield Candidate(row["id"], row["url"], row["source"], decided, _around(text, pattern))
 
 
 def _spellings(wanted: str) -> list[str]:
@@ -103,46 +106,30 @@ def _spellings(wanted: str) -> list[str]:
     return sorted(spelling.lower() for spelling in spellings)
 
 
-def _matching(run: Run, condition: pl.Expr) -> Iterator[Record]:
-    for partition in run.plan.partitions:
-        names = pl.DataFrame(run.plan.store.read(run.plan.records(partition), ["id", "url"]))
-        if names.select(condition.any()).item():
-            hits = records(run, partition).filter(condition)
-            yield from (Record(partition=partition, **row) for row in hits.iter_rows(named=True))
-
-
-def _with_text(run: Run, fragment: str, editors: Sequence[str], most: int | None) -> Iterator[Record]:
+def _with_text(run: Run, fragment: str, editors: Sequence[str], most: int | None) -> list[tuple[int, int]]:
     """The first documents whose title or text, with the edits of these stages, holds a fragment, however its words are
     spaced."""
-    pattern = spaced(fragment)
-    hits = 0
-    for partition in run.plan.partitions:
-        if not run.plan.ingested(partition)["documents"]:
-            continue
-        reader = Reader(run.plan, partition, ["title", "text"], editors)
-        rows: list[int] = []
-        for number in range(reader.batches):
-            batch = pl.DataFrame(reader.batch(number))
-            holds = batch.select(
-                (pl.col("text").str.contains(pattern) | pl.col("title").str.contains(pattern).fill_null(False)).alias(
-                    "hit"
-                )
-            )
-            rows += [number * BATCH_ROWS + row for row in holds.get_column("hit").arg_true().to_list()]
-            if most is not None and hits + len(rows) >= most:
-                break
-        if rows:
-            found = records(run, partition).filter(pl.col("row").is_in(rows if most is None else rows[: most - hits]))
-            hits += len(found)
-            yield from (Record(partition=partition, **row) for row in found.iter_rows(named=True))
-        if most is not None and hits >= most:
-            return
+    pattern = _spaced(fragment)
+    holds = pl.col("text").str.contains(pattern) | pl.col("title").str.contains(pattern).fill_null(False)
+    found: list[tuple[int, int]] = []
+    for part in run.parts(["text"]):
+        for first, batch in part.batches(editors, ["title", "text"]):
+            rows = first + batch.select(holds.alias("hit")).get_column("hit").arg_true().to_numpy()
+            found += part.documents(["partition", "number"], rows).rows() if len(rows) else []
+            if most is not None and len(found) >= most:
+                return found[:most]
+    return found
 
 
-def spaced(fragment: str) -> str:
+def _spaced(fragment: str) -> str:
     """The pattern of a fragment, however its words are spaced."""
     return r"\s+".join(re.escape(word) for word in unicodedata.normalize("NFC", fragment).split())
 
 
-def _freed(run: Run) -> bool:
-    return any("freed" in (run.plan.store.record(run.plan.documents(p)) or {}) for p in run.plan.partitions)
+def _around(text: str, pattern: re.Pattern[str]) -> HighlightedText:
+    hit = pattern.search(text)
+    start = max(0, hit.start() - BEFORE) if hit else 0
+    line = re.sub(r"\s", " ", text[start : start + AROUND])  # one for one, so that the mark stays
+    if hit is None:
+        return HighlightedText(line)
+    return HighlightedText(line, ((hit.start() - start, min(hit.end() - start, len(line))),))

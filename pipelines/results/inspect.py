@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from winnow.pipelines.console import PLAIN, visible
-from winnow.pipelines.engine.handoff import read_manifest
-from winnow.pipelines.engine.unfinished import accounts
 from winnow.pipelines.results.report.wording import sharing
 from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.verdict import FAILED
@@ -20,7 +18,7 @@ from winnow.pipelines.selection.verdict import FAILED
 
 def funnel(run: Run, console: Console) -> None:
     """Rows in, kept, dropped by clause and failed at every stage, then the totals and where the shards are."""
-    accounting, pipeline = run.accounting, run.plan.pipeline
+    accounting, pipeline = run.accounting, run.pipeline
     _stages(run, console)
     for name, report in accounting.get("reports", {}).items():
         print_report(name, report, console)
@@ -39,7 +37,7 @@ def funnel(run: Run, console: Console) -> None:
         text += f", {accounting['tokens']:,} tokens"
     console.print(f"{text}; selection {accounting['digest']}", **PLAIN)
     if run.shards:
-        manifest = read_manifest(run.plan.store, run.plan.shards)
+        manifest = run.manifest()
         assert manifest is not None, "where there are shards there is their manifest"
         console.print(f"shards: {run.shards}  (digest {manifest.digest[:16]})", **PLAIN)
     if run.unmeasured:
@@ -51,7 +49,7 @@ def funnel(run: Run, console: Console) -> None:
 def so_far(run: Run, reference: str, console: Console) -> None:
     """Of a run that did not finish: that it did not, what its stages decided so far, and what failed."""
     console.print(run.unfinished, **PLAIN)
-    accounting = accounts(run)
+    accounting = run.accounts()
     _stages(replace(run, accounting=accounting), console)
     print_damage(accounting, console)
     failures(run, console)
@@ -60,7 +58,7 @@ def so_far(run: Run, reference: str, console: Console) -> None:
 
 
 def _stages(run: Run, console: Console) -> None:
-    accounting, pipeline = run.accounting, run.plan.pipeline
+    accounting, pipeline = run.accounting, run.pipeline
     table = Table(
         "stage", "over", "in", "kept", "dropped by", "failed", title=f"{pipeline.name}: what was kept, and why not"
     )
@@ -135,10 +133,10 @@ def print_report(name: str, report: dict[str, Any], console: Console) -> None:
 
 def failures(run: Run, console: Console, most: int = 20) -> None:
     """The first failed records and documents, with their causes."""
+    failed = pl.col("status") == FAILED
     shown = 0
-    for partition in run.plan.partitions:
-        records = pl.DataFrame(run.plan.store.read(run.plan.records(partition)))
-        for row in records.filter(pl.col("status") == FAILED).iter_rows(named=True):
+    for records in run.read(["stage", "url", "id", "value"], failed & (pl.col("row") < 0), of="records"):
+        for row in records.iter_rows(named=True):
             shown += 1
             if shown <= most:
                 console.print(visible(f"failed at {row['stage']}: {row['url'] or row['id']}: {row['value']}"), **PLAIN)

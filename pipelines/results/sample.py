@@ -1,33 +1,34 @@
 """`winnow sample`: some documents of a run, chosen so that the same question always shows the same ones.
 
 The sample holds the records of smallest xxh64(id, seed), whatever the partitions and workers; `near` instead those
-whose signal is closest to a number. Columns pass by one partition at a time, texts are read for the sample alone.
+whose signal is closest to a number. Columns pass by some partitions at a time, texts are read for the sample alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
 from winnow.filters.noise import hashes
 from winnow.nearest import expected, nearest
-from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.view import View
-from winnow.pipelines.results.changes import content, seen_at
-from winnow.pipelines.results.decision import Decision, decisions, of_record, reading, whole
-from winnow.pipelines.results.find import records
-from winnow.pipelines.results.marked import Marked, marked
+from winnow.pipelines.results.shown import (
+    DECISION,
+    Decision,
+    HighlightedText,
+    content,
+    decision,
+    highlighted,
+    seen_at,
+)
 from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
-from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, reasons
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, MULTIPLICITY, PENDING
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 SAMPLE = 20
@@ -36,7 +37,15 @@ SAMPLE = 20
 WHERE = "--where"
 """The stage name under which `where` conditions are compiled: none that a declaration can use."""
 
-Mask = npt.NDArray[np.bool_]
+HIT = {
+    "distance": pl.Float64,
+    "key": pl.UInt64,
+    "id": pl.String,
+    "partition": pl.UInt32,
+    "number": pl.Int64,
+    "near": pl.Float64,
+}
+"""A record that may be shown: how far its signal is from the number asked for, the hash of its id, where it is, the signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class Sampled:
     text_bytes: int | None
     decision: Decision
     near: float | None
-    text: Marked
+    text: HighlightedText
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +88,14 @@ class Question:
 
     def words(self) -> str:
         """For people."""
-        told = [w for w, on in (("kept", self.kept), ("failed", self.failed), ("pending", self.pending)) if on]
-        told += [f"dropped by {self.dropped_by}"] if self.dropped_by else []
-        told += [f"not kept at {self.stage}"] if self.stage and not (self.failed or self.pending) else []
-        told += [f"at {self.stage}"] if self.stage and (self.failed or self.pending) else []
-        told += [f"from {self.source}"] if self.source else []
-        told += [f"where {self.where}"] if self.where else []
-        told += [f"{self.near[0]} nearest to {self.near[1]:g}"] if self.near else []
-        return ", ".join(told)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    order: tuple[float, int, str]  # distance, hash, id
-    partition: Partition
-    number: int  # among the partition's records
-    row: int  # among its documents, -1 where it is none
-    near: float | None
+        words = [w for w, on in (("kept", self.kept), ("failed", self.failed), ("pending", self.pending)) if on]
+        words += [f"dropped by {self.dropped_by}"] if self.dropped_by else []
+        words += [f"not kept at {self.stage}"] if self.stage and not (self.failed or self.pending) else []
+        words += [f"at {self.stage}"] if self.stage and (self.failed or self.pending) else []
+        words += [f"from {self.source}"] if self.source else []
+        words += [f"where {self.where}"] if self.where else []
+        words += [f"{self.near[0]} nearest to {self.near[1]:g}"] if self.near else []
+        return ", ".join(words)
 
 
 def sample(run: Run, question: Question | None = None, n: int = SAMPLE, seed: int | None = None) -> Sample:
@@ -104,19 +104,26 @@ def sample(run: Run, question: Question | None = None, n: int = SAMPLE, seed: in
 
     Raises RunError for a clause, stage, signal or source that the run does not have, with the nearest that it has.
     """
-    run = reading(run)
+    run = run.tolerant()
     question = _checked(run, question or Question())
-    clauses = _clauses(run, question)
-    where = _where(run, question.where)
-    seed = run.plan.pipeline.seed if seed is None else seed
-    best: list[_Hit] = []
-    population = 0
-    for partition in run.plan.partitions:
-        if question.source not in (None, partition.source):
-            continue
-        for hits, count in _partition(run, partition, question, clauses, where, seed, n):
-            population += count
-            best = sorted([*best, *hits], key=lambda hit: hit.order)[:n]
+    condition = _condition(question, _clauses(run, question), _where(run, question.where))
+    seed = run.pipeline.seed if seed is None else seed
+    near, target = question.near or ("@near", 0.0)
+    columns = ["partition", "number", "id", *([near] if question.near else [])]
+    bare = {name: name.removeprefix(f"{WHERE}.") for name in condition.meta.root_names()}
+    best, population = pl.DataFrame(schema=HIT), 0
+    for found in run.read(columns, condition, of="records", named=bare):
+        population += len(found)
+        value = found.get_column(near).cast(pl.Float64) if question.near else pl.Series([None], dtype=pl.Float64)
+        hits = found.select(
+            "partition",
+            "number",
+            pl.col("id").fill_null(""),
+            near=value if question.near else pl.lit(None, pl.Float64),
+            distance=(value - target).abs() if question.near else pl.lit(0.0),
+            key=pl.Series(hashes(found.get_column("id").fill_null("").to_arrow(), seed)),
+        )
+        best = pl.concat([best, hits.select(list(HIT)).cast(HIT)]).sort(list(HIT)[:5]).head(n)
     return Sample(question.words(), population, tuple(_read(run, best, question)))
 
 
@@ -134,7 +141,7 @@ def parse_near(text: str) -> tuple[str, float]:
 
 def _checked(run: Run, question: Question) -> Question:
     """The question with full names, or one sentence about what is wrong with it."""
-    pipeline = run.plan.pipeline
+    pipeline = run.pipeline
     chosen = [o for o in ("kept", "failed", "pending", "dropped_by") if getattr(question, o)]
     if len(chosen) > 1:
         options = ", ".join(f"--{o.replace('_', '-')}" for o in chosen)
@@ -153,7 +160,7 @@ def _checked(run: Run, question: Question) -> Question:
 
 def _signal(run: Run, name: str) -> str:
     """A numeric signal by its dotted name, or by its bare one where only one stage has it."""
-    known = _signals(run)
+    known = run.signals()
     fitting = [s for s in known if s.partition(".")[2] == name]
     full = name if name in known or len(fitting) != 1 else fitting[0]
     if full not in known:
@@ -164,16 +171,12 @@ def _signal(run: Run, name: str) -> str:
     return full
 
 
-def _signals(run: Run) -> dict[str, pa.DataType]:
-    return {f"{n.name}.{s}": t for n in run.plan.pipeline.nodes.values() for s, t in n.stage.signals().items()}
-
-
 def _clauses(run: Run, question: Question) -> frozenset[str] | None:
     """The clauses that `dropped_by` means; None where it is not asked."""
     wanted = question.dropped_by
     if wanted is None:
         return None
-    pipeline = run.plan.pipeline
+    pipeline = run.pipeline
     clauses = {c.name: c for node in pipeline.nodes.values() for c in node.clauses}
     names = [*clauses, *(f"{n.name}.{MULTIPLICITY}" for n in pipeline.measured() if n.repeats)]
     dropped = [c for account in run.accounting["stages"].values() for c in account["dropped"]]
@@ -194,14 +197,13 @@ def _clauses(run: Run, question: Question) -> frozenset[str] | None:
 
 
 def _where(run: Run, text: str | None) -> list[Clause]:
-    """The compiled condition: dotted names are signals, bare ones columns of the documents."""
+    """The compiled condition: dotted names are signals, bare ones columns of the documents, under the stage name WHERE."""
     if text is None:
         return []
-    own = {f"{WHERE}.{f.name}": f.type for f in DOCUMENT_SCHEMA} | {f"{WHERE}.text_bytes": pa.int64()}
-    own |= {f"{WHERE}.multiplicity": pa.int64()}
-    own = {name: pa.string() if pa.types.is_large_string(t) else t for name, t in own.items()}
+    own = {field.name: field.type for field in DOCUMENT_SCHEMA} | {"text_bytes": pa.int64(), "multiplicity": pa.int64()}
+    own = {f"{WHERE}.{name}": pa.string() if pa.types.is_large_string(t) else t for name, t in own.items()}
     try:
-        clauses = compile_clauses(WHERE, text, _signals(run) | own)
+        clauses = compile_clauses(WHERE, text, run.signals() | own)
     except ClauseError as error:
         raise RunError(str(error).replace(f"{WHERE}.keep: ", f"{WHERE}: ")) from None
     for clause in clauses:
@@ -213,128 +215,47 @@ def _where(run: Run, text: str | None) -> list[Clause]:
     return clauses
 
 
-def _partition(
-    run: Run,
-    partition: Partition,
-    question: Question,
-    clauses: frozenset[str] | None,
-    where: Sequence[Clause],
-    seed: int,
-    n: int,
-) -> Iterable[tuple[list[_Hit], int]]:
-    """The best hits of a partition and how many there are: among its documents, then among what never became one."""
-    if not (question.kept or question.pending or question.near or where):
-        table = records(run, partition).with_row_index("number").filter(pl.col("status") != KEPT)
-        lost = table.filter(_refused(question, clauses))
-        yield _best(partition, lost, seed, n), len(lost)
-    view = whole(run, partition)
-    if view.rows:
-        mask = _wanted(run, view, question, clauses)
-        for clause in where:
-            rows = np.flatnonzero(mask)
-            mask[rows] = _condition(view, clause)[rows]
-        values = None
-        if question.near is not None:
-            values = view.frame([question.near[0]]).to_series().cast(pl.Float64).fill_null(math.nan).to_numpy()
-            mask &= ~np.isnan(values)
-        rows = np.flatnonzero(mask)
-        table = view.documents(["id"])[rows].with_columns(pl.Series("row", rows), pl.Series("number", rows))
-        if values is not None and question.near is not None:
-            table = table.with_columns(pl.Series("near", values[rows]))
-            yield _best(partition, table, seed, n, question.near[1]), len(rows)
-        else:
-            yield _best(partition, table, seed, n), len(rows)
-
-
-def _refused(question: Question, clauses: frozenset[str] | None) -> pl.Expr:
-    """Which records that never became documents are meant."""
-    condition = pl.lit(True)
-    if question.failed:
-        condition &= pl.col("status") == FAILED
-    if clauses is not None:
-        condition &= pl.col("clause").is_in(list(clauses))
-    if question.stage is not None:
-        condition &= pl.col("stage") == question.stage
-    return condition.fill_null(False)
-
-
-def _wanted(run: Run, view: View, question: Question, clauses: frozenset[str] | None) -> Mask:
-    """Which documents are meant, but for `where` and `near`."""
-    decided = view.decided()
-    status = decided.get_column("status").to_numpy()
-    mask = np.ones(view.rows, bool)
+def _condition(question: Question, clauses: frozenset[str] | None, where: Sequence[Clause]) -> pl.Expr:
+    """Which records are meant. Only documents have signals, are kept or wait for a stage."""
+    conditions = [clause.expr() for clause in where]
+    if question.kept or question.pending or question.near or where:
+        conditions.append(pl.col("row") >= 0)
     if question.kept:
-        mask &= decided.get_column("multiplicity").to_numpy() > 0
-    for on, code in ((question.failed, FAILED), (question.pending, PENDING)):
-        if on:
-            mask &= status == code
-    named = reasons(run.plan.pipeline)
+        conditions.append(pl.col("multiplicity") > 0)
+    for on, status in ((question.failed, FAILED), (question.pending, PENDING), (clauses is not None, DROPPED)):
+        conditions += [pl.col("status") == status] if on else []
     if clauses is not None:
-        numbers = [number for number, why in enumerate(named) if why.clause in clauses]
-        mask &= (status == DROPPED) & np.isin(decided.get_column("reason").to_numpy(), numbers)
+        conditions.append(pl.col("clause").is_in(list(clauses)))
     if question.stage is not None:
-        numbers = [number for number, why in enumerate(named) if why.stage == question.stage]
-        mask &= np.isin(decided.get_column("reason").to_numpy(), numbers)
-    return mask
+        conditions.append(pl.col("stage") == question.stage)
+    if question.source is not None:
+        conditions.append(pl.col("source") == question.source)
+    if question.near is not None:
+        conditions.append(pl.col(question.near[0]).cast(pl.Float64).fill_null(math.nan).is_not_nan())
+    return pl.all_horizontal(conditions)
 
 
-def _condition(view: View, clause: Clause) -> Mask:
-    bare = [s.removeprefix(f"{WHERE}.") for s in clause.signals if s.startswith(f"{WHERE}.")]
-    frame = view.frame([s for s in clause.signals if not s.startswith(f"{WHERE}.")])
-    for name in bare:
-        column = (view.decided() if name == "multiplicity" else view.documents([name])).get_column(name)
-        frame = frame.with_columns(column.alias(f"{WHERE}.{name}"))
-    held = frame.select(clause.expr().alias("held")).get_column("held").to_numpy()
-    return held if len(held) == view.rows else np.full(view.rows, bool(held[0]))
-
-
-def _best(partition: Partition, table: pl.DataFrame, seed: int, n: int, target: float | None = None) -> list[_Hit]:
-    """The n smallest by distance, hash and id."""
-    ids = table.get_column("id").fill_null("")
-    distance = pl.lit(0.0) if target is None else (pl.col("near") - target).abs()
-    ordered = table.with_columns(
-        distance.alias("distance"), pl.Series("key", hashes(ids.to_arrow(), seed)), ids.alias("id")
-    )
-    out = []
-    for row in ordered.sort("distance", "key", "id", "number").head(n).iter_rows(named=True):
-        order = (row["distance"], row["key"], row["id"])
-        out.append(_Hit(order, partition, row["number"], row["row"], row.get("near")))
-    return out
-
-
-def _read(run: Run, hits: Sequence[_Hit], question: Question) -> list[Sampled]:
+def _read(run: Run, chosen: pl.DataFrame, question: Question) -> Iterator[Sampled]:
     """Texts and reasons of the chosen records, in their order."""
-    grouped: dict[str, list[int]] = defaultdict(list)
-    for at, hit in enumerate(hits):
-        grouped[hit.partition.key].append(at)
-    out: dict[int, Sampled] = {}
-    signals = {c.name: c.signals for node in run.plan.pipeline.nodes.values() for c in node.clauses}
-    for places in grouped.values():
-        partition = hits[places[0]].partition
-        everything = records(run, partition)
-        view = whole(run, partition)
-        documents = [at for at in places if hits[at].row >= 0]
-        decided = dict(zip(documents, decisions(run, view, [hits[at].row for at in documents]), strict=True))
-        names = everything.with_row_index("number").filter(pl.col("status") == KEPT).get_column("number")
-        for at in places:
-            hit = hits[at]
-            number = int(names[hit.row]) if hit.row >= 0 else hit.number
-            record = everything.row(number, named=True)
-            decision = decided[at] if at in decided else of_record(record)
-            source, title, text = partition.source, None, ""
-            if hit.row >= 0:
-                stage = question.near[0].partition(".")[0] if question.near else decision.stage
-                source, title, text = content(run, partition, hit.row, seen_at(run, stage))
-            wanted = [question.near[0]] if question.near else list(signals.get(decision.clause or "", ()))
-            out[at] = Sampled(
-                record["id"],
-                record["url"],
-                record["date"],
-                source,
-                title,
-                record["text_bytes"],
-                decision,
-                hit.near,
-                marked(run, text, wanted if text else ()),
-            )
-    return [out[at] for at in range(len(hits))]
+    signals = {c.name: c.signals for node in run.pipeline.nodes.values() for c in node.clauses}
+    near = question.near[0] if question.near else None
+    columns = ["partition", "row", "id", "url", "date", "source", "text_bytes", *DECISION]
+    records = run.rows(chosen.select("partition", "number").rows(), columns)
+    part = cache(run.part)
+    for record, value in zip(records.iter_rows(named=True), chosen.get_column("near"), strict=True):
+        decided, title, text = decision(record), None, ""
+        if record["row"] >= 0:
+            stage = near.partition(".")[0] if near else decided.stage
+            title, text = content(part(record["partition"]), record["row"], seen_at(run, stage))
+        wanted = [near] if near else list(signals.get(decided.clause or "", ()))
+        yield Sampled(
+            record["id"],
+            record["url"],
+            record["date"],
+            record["source"],
+            title,
+            record["text_bytes"],
+            decided,
+            value,
+            highlighted(run, text, wanted if text else ()),
+        )

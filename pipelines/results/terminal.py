@@ -11,14 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from winnow.pipelines.console import visible
-from winnow.pipelines.results.candidates import Candidate
-from winnow.pipelines.results.changes import TextChange
-from winnow.pipelines.results.cluster import Cluster
+from winnow.pipelines.results.clusters import Cluster
 from winnow.pipelines.results.diff import Change, Count, Difference, Group, Reason
-from winnow.pipelines.results.find import Found
-from winnow.pipelines.results.marked import Marked, excerpt, rendered
+from winnow.pipelines.results.find import Candidate, Found
 from winnow.pipelines.results.sample import Sample, Sampled
-from winnow.pipelines.results.why import ClauseCheck, Explanation, StageCheck
+from winnow.pipelines.results.shown import HighlightedText, excerpt, rendered
+from winnow.pipelines.results.why import ClauseCheck, Explanation, StageCheck, TextChange
 
 VERDICTS = {True: ("ok", "green"), False: ("no", "bold red"), None: ("-", "dim")}
 
@@ -263,7 +261,7 @@ def _sampled(record: Sampled, console: Console, chars: int) -> None:
     console.print()
 
 
-def _text(text: Marked, console: Console, chars: int) -> None:
+def _text(text: HighlightedText, console: Console, chars: int) -> None:
     if not text.text or chars < 0:
         return
     shown, before, after = excerpt(text, chars)

@@ -6,26 +6,60 @@ dropped the document; then its duplicates, its mixture group and copies, where i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from winnow.filters.edits import edits
 from winnow.filters.noise import hashes
-from winnow.pipelines.engine.graph import Node
-from winnow.pipelines.engine.view import ERROR, MEASURED, View
-from winnow.pipelines.results.changes import TextChange, changes, content, seen_at
-from winnow.pipelines.results.cluster import Cluster, cluster_of, clustering, clusters
-from winnow.pipelines.results.decision import WORDS, Decision, decisions, of_record, reading, whole
-from winnow.pipelines.results.find import Found, Record, find
-from winnow.pipelines.results.locate import Place, places
-from winnow.pipelines.results.marked import NO_TEXT, Marked, marked
-from winnow.pipelines.results.table import Run
+from winnow.pipelines.results.clusters import Cluster, clusters_of
+from winnow.pipelines.results.find import Found, find
+from winnow.pipelines.results.shown import (
+    DECISION,
+    NO_TEXT,
+    Decision,
+    HighlightedText,
+    content,
+    decision,
+    highlighted,
+    seen_at,
+)
+from winnow.pipelines.results.table import Node, Rows, Run
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
-from winnow.pipelines.selection.statistic_result import StatisticResult
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
-from winnow.stages.stage import Measured, Screen
+from winnow.stages.stage import EDITED, RETITLED
+
+RECORD = ("partition", "row", "id", "url", "date", "source", "page_bytes", "text_bytes", "status", *DECISION)
+
+WORDS = {UNSEEN: "not reached", KEPT: "passed", DROPPED: "dropped", FAILED: "failed", PENDING: "pending"}
+"""The status of a document at a stage."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One copy of a document. `row` counts the shard's documents from 0, `offset` its tokens; `tokens` is its length."""
+
+    shard: str
+    row: int
+    offset: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextChange:
+    """One edit. `start`: where in the text that the stage was given; of a title, None."""
+
+    stage: str
+    rule: str
+    before: str
+    after: str
+    start: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +88,9 @@ class ClauseCheck:
 
 @dataclass(frozen=True, slots=True)
 class StageCheck:
-    """A stage on this document. `status`: passed, dropped, failed, pending, not reached, or not for texts (it looks at pages); `measured`: its signals are
-    known, which they may be of a stage that it does not reach (sibling branches, an earlier selection)."""
+    """A stage on this document. `status`: passed, dropped, failed, pending, not reached, or not for texts (it looks at
+    pages); `measured`: its signals are known, which they may be of a stage that it does not reach (sibling branches, an
+    earlier selection)."""
 
     stage: str
     kind: str
@@ -106,7 +141,7 @@ class Explanation:
     notes: tuple[str, ...]
     row: int = -1  # among the partition's documents
     title: str | None = None
-    text: Marked = NO_TEXT
+    text: HighlightedText = NO_TEXT
     text_bytes: int | None = None
     changes: tuple[TextChange, ...] = ()
     clusters: tuple[Cluster, ...] = ()
@@ -121,232 +156,209 @@ def explain(run: Run, wanted: str) -> list[Explanation]:
 
     Raises RunError where there is none, StoreError for a damaged part.
     """
-    run = reading(run)
+    run = run.tolerant()
     return explained(run, find(run, wanted))
 
 
 def explained(run: Run, found: Found) -> list[Explanation]:
     """The same for records that are found already; clusters and shards are looked through once for all of them."""
-    run = reading(run)
-    views = {p.key: whole(run, p) for p in {r.partition.key: r.partition for r in found.records if r.row >= 0}.values()}
-    decided: dict[int, Decision] = {}
-    for key, view in views.items():
-        mine = [at for at, r in enumerate(found.records) if r.partition.key == key and r.row >= 0]
-        decided |= dict(zip(mine, decisions(run, view, [found.records[at].row for at in mine]), strict=True))
-    written = places(run, {found.records[at].id for at, d in decided.items() if d.multiplicity > 0})
-    grouped = _clusters(run, views, found)
-    models = _models(run)
+    run = run.tolerant()
+    records = run.rows(found.places, RECORD).to_dicts()
+    written = run.places({record["id"] for record in records if record["multiplicity"]})
+    part = cache(run.part)
+    clusters = clusters_of(run, records, part)
+    models = tuple(
+        Model(name, fact["kind"], fact["version"], fact["artifacts"], fact["settings"])
+        for name, fact in run.facts().items()
+    )
+    note = () if found.complete else (f"the scan stopped after {len(records)} texts; others may hold it too",)
+    common = {"found_by": found.by, "models": models}
     out = []
-    for at, record in enumerate(found.records):
-        note = () if found.complete else (f"the scan stopped after {len(found.records)} texts; others may hold it too",)
-        if at in decided:
-            one = View(run.plan, record.partition, record.row, 1, views[record.partition.key].loaded)
-            out.append(_document(run, record, one, decided[at], found.by, grouped.get(at, ()), written, models, note))
+    for record, grouped in zip(records, clusters, strict=True):
+        common |= {name: record[name] for name in ("id", "url", "date", "source", "page_bytes")}
+        common |= {"partition": run.plan.partitions[record["partition"]].key, "decision": decision(record)}
+        if record["row"] < 0:
+            notes = (*note, "it never became a document: of its signals only the value that dropped it is stored")
+            out.append(Explanation(stages=tuple(_page_stages(run, record)), notes=notes, **common))
         else:
-            out.append(_page(run, record, found.by, models, note))
+            places = [Place(*place) for _, *place in written.filter(pl.col("id") == record["id"]).rows()]
+            out.append(_document(run, record, part(record["partition"]), common, grouped, places, note))
     return out
 
 
 def _document(
     run: Run,
-    record: Record,
-    view: View,
-    decision: Decision,
-    by: str,
-    grouped: Sequence[Cluster],
-    written: dict[str, list[Place]],
-    models: tuple[Model, ...],
+    record: Row,
+    part: Rows,
+    common: dict[str, Any],
+    clusters: list[Cluster],
+    places: list[Place],
     notes: tuple[str, ...],
 ) -> Explanation:
-    pipeline = run.plan.pipeline
-    stages = [_passed_source(run, record)] + [_stage(run, view, node, decision) for node in pipeline.nodes.values()]
-    source, title, text = content(run, record.partition, record.row, seen_at(run, decision.stage))
+    pipeline, decided = run.pipeline, decision(record)
     repeating = [node for node in pipeline.measured() if node.repeats]
-    kept = decision.status == "kept" or decision.clause in {f"{n.name}.{MULTIPLICITY}" for n in repeating}
-    factors = view.multiplicity(repeating) if kept and repeating else None
+    columns = [*run.signals(), "@copies", *(f"@copies {node.name}" for node in repeating)]
+    for node in (n for n in pipeline.nodes.values() if _meets(run, record, n)):
+        columns += [f"{what} {node.name}" for what in ("@status", "@first", "@measured", "@error")]
+        columns += [f"@holds {clause.name}" for clause in node.clauses]
+    row = part.documents(columns, np.array([record["row"]]))
+    values = row.row(0, named=True)
+    stages = [_passed_source(run, record)] + [
+        _stage(run, record, part, row, node, decided) for node in pipeline.nodes.values()
+    ]
+    title, text = content(part, record["row"], seen_at(run, decided.stage))
+    kept = decided.status == "kept" or decided.clause in {f"{n.name}.{MULTIPLICITY}" for n in repeating}
+    wanted = values["@copies"] if kept else None
     draw = None
-    if factors is not None:
-        draw = int(hashes(pl.Series([record.id]).to_arrow().cast("string"), pipeline.seed)[0]) / 2**64
-    shards = tuple(written.get(record.id, ())) if decision.multiplicity else ()
-    if decision.multiplicity and run.shards is None and pipeline.terminal():
+    if wanted is not None:
+        draw = int(hashes(pl.Series([record["id"]]).to_arrow().cast("string"), pipeline.seed)[0]) / 2**64
+    shards = tuple(places) if decided.multiplicity else ()
+    if decided.multiplicity and run.shards is None and pipeline.terminal():
         notes += ("this selection has no shards yet",)
-    if len(shards) > decision.multiplicity:
+    if len(shards) > decided.multiplicity:
         notes += ("another document has the same id: the places are of both",)
-    if not text and record.text_bytes:
-        given_up = not content(run, record.partition, record.row, ())[2]
-        words = "was given up, as 'rejected: metadata' asks" if given_up else "is empty after the changes below"
-        notes += (f"its text ({record.text_bytes:,} bytes) {words}",)
-    dropping = next((c for n in pipeline.nodes.values() for c in n.clauses if c.name == decision.clause), None)
+    if not text and record["text_bytes"]:
+        purged = not content(part, record["row"], ())[1]
+        words = "was given up, as 'rejected: metadata' asks" if purged else "is empty after the changes below"
+        notes += (f"its text ({record['text_bytes']:,} bytes) {words}",)
+    dropping = next((c for n in pipeline.nodes.values() for c in n.clauses if c.name == decided.clause), None)
     return Explanation(
-        id=record.id,
-        url=record.url,
-        date=record.date,
-        source=source,
-        partition=record.partition.key,
-        found_by=by,
-        decision=decision,
+        **common,
         stages=tuple(stages),
-        models=models,
-        page_bytes=record.page_bytes,
         notes=notes,
-        row=record.row,
+        row=record["row"],
         title=title,
-        text=marked(run, text, dropping.signals if dropping and text else ()),
-        text_bytes=record.text_bytes,
-        changes=changes(run, view),
-        clusters=tuple(grouped),
-        repetitions=tuple(_repetition(view, node) for node in repeating) if kept else (),
-        wanted=None if factors is None else float(factors[0]),
+        text=highlighted(run, text, dropping.signals if dropping and text else ()),
+        text_bytes=record["text_bytes"],
+        changes=_changes(part, record, pipeline.edits()),
+        clusters=tuple(clusters),
+        repetitions=tuple(_repetition(values, node) for node in repeating) if kept else (),
+        wanted=wanted,
         draw=draw,
         places=shards,
     )
 
 
-def _page(run: Run, record: Record, by: str, models: tuple[Model, ...], notes: tuple[str, ...]) -> Explanation:
-    """A record that never became a document: the stages before the one that refused it passed it."""
-    pipeline, decision = run.plan.pipeline, of_record(asdict(record))
-    source = pipeline.sources[record.partition.source]
-    names = [source.name, *(n.name for n in pipeline.raw())]
-    at = names.index(record.stage) if record.stage in names else 0
-    error = record.value if record.status == FAILED else None
+def _page_stages(run: Run, record: Row) -> list[StageCheck]:
+    """Of a record that never became a document: the stages before the one that refused it passed it."""
+    source = run.pipeline.sources[record["source"]]
+    names = [source.name, *(n.name for n in run.pipeline.raw())]
+    at = names.index(record["stage"]) if record["stage"] in names else 0
+    error = record["value"] if record["status"] == FAILED else None
     stages = [_passed_source(run, record)]
     if at == 0:
-        own = (
-            ()
-            if record.clause is None
-            else (ClauseCheck(record.clause, record.clause, record.value, record.threshold or "", (), False, True),)
-        )
-        stages = [StageCheck(source.name, source.kind, (), WORDS[record.status], True, error, own, {})]
-    for node in pipeline.nodes.values():
+        own: tuple[ClauseCheck, ...] = ()
+        if record["clause"] is not None:
+            name, threshold = record["clause"], record["threshold"] or ""
+            own = (ClauseCheck(name, name, record["value"], threshold, (), False, True),)
+        stages = [StageCheck(source.name, source.kind, (), WORDS[record["status"]], True, error, own, {})]
+    for node in run.pipeline.nodes.values():
         place = names.index(node.name) if node.name in names else len(names)
         here = place == at
-        dropping = next((n for n, c in enumerate(node.clauses) if here and c.name == record.clause), len(node.clauses))
+        clauses = [clause.name for clause in node.clauses]
+        dropping = clauses.index(record["clause"]) if here and record["clause"] in clauses else len(clauses)
         checks = []
         for number, clause in enumerate(node.clauses):
             decides = here and number == dropping
-            before = place < at or (here and record.status == DROPPED and number < dropping)
+            before = place < at or (here and record["status"] == DROPPED and number < dropping)
             holds = False if decides else True if before else None
-            value = record.value if decides else None
+            value = record["value"] if decides else None
             checks.append(
                 ClauseCheck(clause.name, clause.text, value, clause.threshold, clause.signals, holds, decides)
             )
-        status = "passed" if place < at else WORDS[record.status] if here else WORDS[UNSEEN]
-        stages.append(
-            StageCheck(node.name, node.stage.kind, node.over, status, False, error if here else None, tuple(checks), {})
-        )
-    notes += ("it never became a document: of its signals only the value that dropped it is stored",)
-    return Explanation(
-        id=record.id,
-        url=record.url,
-        date=record.date,
-        source=source.name,
-        partition=record.partition.key,
-        found_by=by,
-        decision=decision,
-        stages=tuple(stages),
-        models=models,
-        page_bytes=record.page_bytes,
-        notes=notes,
-    )
+        status = "passed" if place < at else WORDS[record["status"] if here else UNSEEN]
+        failed = error if here else None
+        stages.append(StageCheck(node.name, node.stage.kind, node.over, status, False, failed, tuple(checks), {}))
+    return stages
 
 
-def _passed_source(run: Run, record: Record) -> StageCheck:
-    source = run.plan.pipeline.sources[record.partition.source]
+def _passed_source(run: Run, record: Row) -> StageCheck:
+    source = run.pipeline.sources[record["source"]]
     return StageCheck(source.name, source.kind, (), "passed", True, None, (), {})
 
 
-def _stage(run: Run, view: View, node: Node, decision: Decision) -> StageCheck:
-    source = run.plan.pipeline.sources[view.partition.source]
-    by_address = isinstance(node.stage, Screen) and node.stage.by_address
-    if source.gives == "texts" and not isinstance(node.stage, Measured) and not by_address:
-        return StageCheck(node.name, node.stage.kind, node.over, "not for texts", False, None, (), {})
-    status, first = view.verdict(node)
-    table = view.table(node.name).to_pylist()[0]
-    measured = bool(table[MEASURED]) and table[ERROR] is None
-    word = "passed" if status[0] == KEPT else WORDS[int(status[0])]
-    known = measured and status[0] != PENDING and view.has_statistics(node)
+def _meets(run: Run, record: Row, node: Node) -> bool:
+    """Whether a stage meets documents of the record's source: one that looks at pages never meets those given as texts."""
+    gives = run.pipeline.sources[record["source"]].gives
+    return gives == "pages" or not node.raw or node.stage.sees == "addresses"
+
+
+def _stage(run: Run, record: Row, part: Rows, row: pl.DataFrame, node: Node, decided: Decision) -> StageCheck:
+    name, kind = node.name, node.stage.kind
+    if not _meets(run, record, node):
+        return StageCheck(name, kind, node.over, "not for texts", False, None, (), {})
+    values = row.row(0, named=True)
+    status, error = values[f"@status {name}"], values[f"@error {name}"]
+    measured = bool(values[f"@measured {name}"]) and error is None
+    word = WORDS[status]
     checks = []
     for number, clause in enumerate(node.clauses):
-        frame = view.frame(clause.signals)
-        unsaid = status[0] == UNSEEN and None in frame.row(0)  # it reads a stage that never met the document
-        holds = bool(view.holds(node)[number][0]) if known and not unsaid else None
-        value = frame.select(clause.value().alias("v")).get_column("v")[0] if known and clause.signals else None
+        holds = values[f"@holds {clause.name}"]
+        known = measured and status != PENDING and holds is not None
+        unsaid = status == UNSEEN and any(
+            values[s] is None for s in clause.signals
+        )  # a stage that never met the document
+        value = row.select(clause.value().alias("")).item() if known and clause.signals else None
         if known and value is None and len(clause.signals) == 1:
             value = "null"
         if known and clause.draws:
-            value = ", ".join([*filter(None, [value]), *_drawn(view, clause)])
-        resolved = _resolved(run, view, node, clause) if known else ()
-        decides = int(first[0]) == number
-        checks.append(
-            ClauseCheck(clause.name, clause.text, value, clause.threshold, clause.signals, holds, decides, resolved)
-        )
-    if decision.clause == f"{node.name}.{MULTIPLICITY}":
-        word = "dropped"
+            value = ", ".join([*filter(None, [value]), *_drawn(part, record, clause)])
+        resolved = _resolved(run, row, node, clause) if known else ()
         checks.append(
             ClauseCheck(
-                decision.clause, "copies >= 1", decision.value, decision.threshold or "", (), False, decides=True
+                clause.name,
+                clause.text,
+                value,
+                clause.threshold,
+                clause.signals,
+                holds if known and not unsaid else None,
+                values[f"@first {name}"] == number,
+                resolved,
             )
         )
-    signals = {name: value for name, value in table.items() if name in node.stage.signals()} if measured else {}
-    return StageCheck(node.name, node.stage.kind, node.over, word, measured, table[ERROR], tuple(checks), signals)
+    if decided.clause == f"{name}.{MULTIPLICITY}":
+        word, threshold = "dropped", decided.threshold or ""
+        checks.append(ClauseCheck(decided.clause, "copies >= 1", decided.value, threshold, (), False, decides=True))
+    signals = {bare: values[f"{name}.{bare}"] for bare in node.stage.signals()} if measured else {}
+    return StageCheck(name, kind, node.over, word, measured, error, tuple(checks), signals)
 
 
-def _drawn(view: View, clause: Clause) -> list[str]:
+def _drawn(part: Rows, record: Row, clause: Clause) -> list[str]:
     """The random numbers that a clause drew for the document."""
-    row = view.inputs([clause], computed=False).row(0, named=True)
-    columns = {noise: f"{noise} {clause.name}" for noise in (UNIFORM, GUMBEL)}
-    return [f"{noise.removeprefix('@')} {row[column]:.6f}" for noise, column in columns.items() if column in row]
+    text = " ".join([clause.sql, *(s.key for s in clause.statistics)])
+    columns = [f"{noise} {clause.name}" for noise in (UNIFORM, GUMBEL) if noise in text]
+    drawn = part.documents(columns, np.array([record["row"]])).row(0)
+    return [f"{name.partition(' ')[0][1:]} {number:.6f}" for name, number in zip(columns, drawn, strict=True)]
 
 
-def _resolved(run: Run, view: View, node: Node, clause: Clause) -> tuple[Resolved, ...]:
+def _resolved(run: Run, row: pl.DataFrame, node: Node, clause: Clause) -> tuple[Resolved, ...]:
     """The statistics of a clause for the document's group."""
-    if not clause.statistics:
-        return ()
-    saved = run.plan.store.read_json(run.plan.statistics(node.name))
     out = []
     for statistic in clause.statistics:
-        group = None
-        if statistic.by is not None:
-            group = view.frame([statistic.by]).get_column(statistic.by).cast(pl.String)[0]
-        told = StatisticResult.restore(saved[statistic.column])
-        number, meaning = next(((n, m) for g, n, m in told.groups() if g == group), (None, "its group has none"))
+        group = None if statistic.by is None else row.get_column(statistic.by).cast(pl.String)[0]
+        groups = run.statistics(node.name)[statistic.column].groups()
+        number, meaning = next(((n, m) for g, n, m in groups if g == group), (None, "its group has none"))
         out.append(Resolved(statistic.text, group, number, meaning))
     return tuple(out)
 
 
-def _repetition(view: View, node: Node) -> Repetition:
-    factors = view.multiplicity([node])
-    group = view.table(node.name).column("group")[0].as_py() if "group" in node.stage.signals() else None
+def _repetition(values: Row, node: Node) -> Repetition:
+    factor = values[f"@copies {node.name}"]
+    group = values[f"{node.name}.group"] if "group" in node.stage.signals() else None
     text = node.repeat.text if node.repeat is not None else None
-    return Repetition(node.name, group, 1.0 if factors is None else float(factors[0]), text)
+    return Repetition(node.name, group, 1.0 if factor is None else factor, text)
 
 
-def _clusters(run: Run, views: dict[str, View], found: Found) -> dict[int, tuple[Cluster, ...]]:
-    """The clusters of each record, by its place in `found`."""
-    out: dict[int, tuple[Cluster, ...]] = {}
-    for node in clustering(run):
-        names = [name for name in ("cluster", "copies", "known") if name in node.stage.signals()]
-        mine: dict[int, tuple[str, int, bool]] = {}
-        for at, record in enumerate(found.records):
-            if record.row >= 0:
-                frame = views[record.partition.key].frame([f"{node.name}.{name}" for name in names])
-                cluster, copies, *earlier = frame.row(record.row)
-                if cluster is not None:
-                    mine[at] = (cluster, copies, any(earlier))
-        members = clusters(run, node.name, {cluster: copies - known for cluster, copies, known in mine.values()})
-        for at, (cluster, copies, known) in mine.items():
-            document = found.records[at].id
-            shown = cluster_of(node, cluster, copies, document, members.get(cluster, []), known)
-            out[at] = (*out.get(at, ()), shown)
-    return out
-
-
-def _models(run: Run) -> tuple[Model, ...]:
-    """Kind, version, settings and artifacts of every stage, as the selection was recorded with."""
-    saved = run.plan.store.read_json("run.json" if run.name is None else f"selections/{run.name}.json") or {}
-    facts = run.plan.facts or saved.get("facts", {})
-    return tuple(
-        Model(name, facts[name]["kind"], facts[name]["version"], facts[name]["artifacts"], facts[name]["settings"])
-        for name in run.plan.pipeline.nodes
-        if name in facts
-    )
+def _changes(part: Rows, record: Row, editors: Sequence[str]) -> tuple[TextChange, ...]:
+    """Every edit of a document, in the order of the stages and of the text."""
+    out: list[TextChange] = []
+    for at, editor in enumerate(editors):
+        made = part.changes(editor, record["row"])
+        if not made[EDITED] and made.get(RETITLED) is None:
+            continue
+        title, text = content(part, record["row"], editors[:at])
+        found = edits(made[EDITED]) if text else []
+        out += [TextChange(editor, e.rule, text[e.start : e.end], e.text, e.start) for e in found]
+        if made.get(RETITLED) is not None:
+            out.append(TextChange(editor, "title", title or "", made[RETITLED], None))
+    return tuple(out)

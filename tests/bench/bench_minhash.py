@@ -212,7 +212,7 @@ def snapshots() -> None:
     """A second snapshot, 30% of it copies of the first: against an index of what the first kept, and both in one run."""
     import winnow
     from winnow.pipelines.engine.progress import Progress
-    from winnow.pipelines.results.remember import remember
+    from winnow.pipelines.results.dedup_index import write_index
     from winnow.pipelines.results.table import Run
 
     rows = 100_000
@@ -237,7 +237,7 @@ def snapshots() -> None:
         alone, _ = run(folder, "first", ["a"])
         tracemalloc.start()
         start = time.process_time()
-        made = remember(alone, folder / "index")
+        made = write_index(alone, folder / "index")
         taken, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         stored = sum(path.stat().st_size for path in (folder / "index").iterdir())

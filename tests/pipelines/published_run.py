@@ -100,7 +100,7 @@ def read(folder: Path, prefix: str) -> pl.DataFrame:
 
 
 def expected(run: Run) -> pl.DataFrame:
-    reason = [f"selection.{name}" for name in ("status", "stage", "clause", "value", "threshold")]
+    reason = [f"selection.{name}" for name in ("status", "stage", "clause", "value", "threshold", "shard", "offset")]
     return run.documents().drop(reason).collect()
 
 

@@ -20,7 +20,7 @@ import pytest
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.engine.tasks import Kind
-from winnow.pipelines.results.remember import remember
+from winnow.pipelines.results.dedup_index import write_index
 from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
 from winnow.stages.duplicate_index import read_index
@@ -82,13 +82,13 @@ def test_a_later_run_drops_what_an_earlier_one_kept(tmp_path: Path) -> None:
 
 
 def test_clauses_tell_known_copies_from_others(tmp_path: Path) -> None:
-    remember(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
+    write_index(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
     b = go(snapshot(tmp_path, "b", B, known=[str(tmp_path / "known")], keep="not known and representative"))
     assert b.accounting["stages"]["dedup"]["dropped"] == {"dedup.known": 3, "dedup.representative": 1}
 
 
 def test_why_says_that_the_duplicate_is_of_an_earlier_run(tmp_path: Path) -> None:
-    remember(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
+    write_index(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
     b = go(snapshot(tmp_path, "b", B, known=str(tmp_path / "known" / "a")))
     (told,) = explain(b, "https://b.example/b1")
     (cluster,) = told.clusters
@@ -112,7 +112,7 @@ def test_why_says_that_the_duplicate_is_of_an_earlier_run(tmp_path: Path) -> Non
 
 def test_a_document_read_again_is_known_by_its_own_id(tmp_path: Path) -> None:
     a = go(snapshot(tmp_path, "a", A))
-    remember(a, tmp_path / "known" / "a")
+    write_index(a, tmp_path / "known" / "a")
     b = go(snapshot(tmp_path, "b", [*A, [("new", text(9))]], known=str(tmp_path / "known" / "a")))
     assert kept(b) == {identity("new"), identity("empty")}  # a text without words has no duplicates
     (told,) = explain(b, identity("a1"))
@@ -122,11 +122,13 @@ def test_a_document_read_again_is_known_by_its_own_id(tmp_path: Path) -> None:
 
 
 def test_neither_partitions_nor_places_nor_the_order_of_indexes_matter(tmp_path: Path) -> None:
-    first = remember(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
+    first = write_index(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
     flat = [row for rows in A for row in reversed(rows)]
-    again = remember(go(snapshot(tmp_path, "again", [flat[:1], flat[3:], flat[1:3]])), tmp_path / "moved" / "elsewhere")
+    again = write_index(
+        go(snapshot(tmp_path, "again", [flat[:1], flat[3:], flat[1:3]])), tmp_path / "moved" / "elsewhere"
+    )
     assert again.manifest.files == first.manifest.files and again.manifest.digest == first.manifest.digest
-    remember(go(snapshot(tmp_path, "c", [[("c6", text(6)), ("c1", text(1))]])), tmp_path / "known" / "c")
+    write_index(go(snapshot(tmp_path, "c", [[("c6", text(6)), ("c1", text(1))]])), tmp_path / "known" / "c")
     places = [
         [f"{tmp_path}/known/a", f"{tmp_path}/known/c"],
         [f"{tmp_path}/known/c", f"{tmp_path}/known/a", f"{tmp_path}/moved/elsewhere"],
@@ -149,7 +151,7 @@ def test_another_index_compares_again_and_measures_nothing_anew(tmp_path: Path) 
     declaration = snapshot(tmp_path, "b", B, known=f"{tmp_path}/known/*")
     before = go(declaration)
     assert not any(row["known"] for row in table(before).values()) and len(kept(before)) == 5
-    remember(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
+    write_index(go(snapshot(tmp_path, "a", A)), tmp_path / "known" / "a")
     assert go(declaration).accounting["kept"] == 3
     now, then = open_run(before.folder).plan, before.plan
     assert now.task(Kind.MEASURE, "dedup").fingerprint == then.task(Kind.MEASURE, "dedup").fingerprint
@@ -177,7 +179,7 @@ def test_without_known_nothing_is_other_than_it_was(tmp_path: Path) -> None:
 def test_what_is_not_there_or_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
     place = tmp_path / "known" / "a"
     a = go(snapshot(tmp_path, "a", A))
-    remember(a, place)
+    write_index(a, place)
     missing = snapshot(tmp_path, "b", B, known=f"{tmp_path}/knwon/a")
     with pytest.raises(StageError, match=r"dedup: known '.*/knwon/a' is not there: expected a duplicate index"):
         go(missing)
@@ -198,20 +200,20 @@ def test_what_is_not_there_or_does_not_fit_is_one_sentence(tmp_path: Path) -> No
 
 def test_remembering_twice_does_nothing_and_another_content_is_refused(tmp_path: Path) -> None:
     a, b = go(snapshot(tmp_path, "a", A)), go(snapshot(tmp_path, "b", B))
-    first = remember(a, tmp_path / "known" / "a")
+    first = write_index(a, tmp_path / "known" / "a")
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "known" / "a").iterdir()}
     assert not first.did_nothing and len(stamps) == 2 + 2 * 14
-    assert remember(str(tmp_path / "a.run"), tmp_path / "known" / "a").did_nothing
+    assert write_index(str(tmp_path / "a.run"), tmp_path / "known" / "a").did_nothing
     same = go(snapshot(tmp_path, "same", A[::-1]))  # other files, the same documents
-    assert remember(same, tmp_path / "known" / "a").did_nothing
+    assert write_index(same, tmp_path / "known" / "a").did_nothing
     with pytest.raises(RunError, match=r"holds another duplicate index, of 5 documents of .*a\.run, and .* keeps 5"):
-        remember(b, tmp_path / "known" / "a")
+        write_index(b, tmp_path / "known" / "a")
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "known" / "a").iterdir()} == stamps
     assert [p.name for p in (tmp_path / "known").iterdir()] == ["a"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
     with pytest.raises(RunError, match="is there and is no duplicate index"):
-        remember(a, tmp_path / "mine")
+        write_index(a, tmp_path / "mine")
     assert command("remember", tmp_path / "nowhere", "--out", tmp_path / "x").returncode == 1
 
 
@@ -222,28 +224,28 @@ def test_a_run_without_keys_or_with_several_is_refused(tmp_path: Path) -> None:
     several.write_text(json.dumps(tree), "utf-8")
     run = go(several)
     with pytest.raises(RunError, match="it has dedup, loose; name one with --stage"):
-        remember(run, tmp_path / "x")
-    made = remember(run, tmp_path / "loose", "loose")
+        write_index(run, tmp_path / "x")
+    made = write_index(run, tmp_path / "loose", "loose")
     assert made.manifest.scheme["bands"] == 20 and len(made.manifest.files) == 41
     with pytest.raises(RunError, match="no stage 'dedub' of kind 'minhash'; it has dedup, loose"):
-        remember(run, tmp_path / "x", "dedub")
+        write_index(run, tmp_path / "x", "dedub")
     tree["stages"] = {"rules": {"use": "rules", "packs": ["gopher"], "keep": True, "guard": "rows >= 0"}}
     several.write_text(json.dumps(tree), "utf-8")
     with pytest.raises(RunError, match="expected one stage of kind 'minhash'; it has none"):
-        remember(go(several, folder=str(tmp_path / "none")), tmp_path / "x")
+        write_index(go(several, folder=str(tmp_path / "none")), tmp_path / "x")
 
 
 def test_a_record_kept_twice_is_one_document(tmp_path: Path) -> None:
     twice = [[("a", text(1)), ("b", text(2))], [("a", text(1))]]
-    made = remember(go(snapshot(tmp_path, "a", twice, keep=True)), tmp_path / "known")
-    once = remember(go(snapshot(tmp_path, "b", twice)), tmp_path / "once")
+    made = write_index(go(snapshot(tmp_path, "a", twice, keep=True)), tmp_path / "known")
+    once = write_index(go(snapshot(tmp_path, "b", twice)), tmp_path / "once")
     assert made.manifest.documents == 2 and made.manifest.digest == once.manifest.digest
 
 
 def test_a_selection_is_remembered_as_it_is(tmp_path: Path) -> None:
     a = go(snapshot(tmp_path, "a", A))
     reselect(a, ["stages.dedup.keep=copies < 2"], name="single", progress=QUIET)
-    made = remember(f"{a.folder}@single", tmp_path / "single")
+    made = write_index(f"{a.folder}@single", tmp_path / "single")
     assert made.manifest.documents == 4 and made.manifest.made_from["run"].endswith("a.run@single")
     index = read_index(made.url)
     assert index is not None
@@ -255,7 +257,7 @@ def test_a_selection_is_remembered_as_it_is(tmp_path: Path) -> None:
 def test_killed_in_the_middle_it_is_written_whole_the_next_time(tmp_path: Path) -> None:
     rows = [(f"a{n}", text(n, 12)) for n in range(4_000)]
     a = go(snapshot(tmp_path, "a", [rows[:2_000], rows[2_000:]]))
-    expected = remember(a, tmp_path / "undisturbed").manifest
+    expected = write_index(a, tmp_path / "undisturbed").manifest
     place, hidden = tmp_path / "known" / "a", tmp_path / "known" / ".a.remembering"
     line = [sys.executable, "-m", "winnow.pipelines.cli", "remember", a.folder, "--out", str(place)]
     landed = 0
@@ -293,11 +295,11 @@ def test_indexes_on_object_storage(tmp_path: Path, s3: None) -> None:
     none = go(snapshot(tmp_path, "b", B, known="s3://winnow-known/ko/*"))
     assert none.accounting["kept"] == 5
     a = go(snapshot(tmp_path, "a", A))
-    local = remember(a, tmp_path / "known" / "a")
-    made = remember(a, "s3://winnow-known/ko/a")
-    assert made.manifest == local.manifest and remember(a, "s3://winnow-known/ko/a").did_nothing
+    local = write_index(a, tmp_path / "known" / "a")
+    made = write_index(a, "s3://winnow-known/ko/a")
+    assert made.manifest == local.manifest and write_index(a, "s3://winnow-known/ko/a").did_nothing
     with pytest.raises(RunError, match="holds another duplicate index"):
-        remember(none, "s3://winnow-known/ko/a")
+        write_index(none, "s3://winnow-known/ko/a")
     fs.pipe_file("winnow-known/ko/half/ids", b"0" * 16)  # killed before its manifest
     one = table(go(snapshot(tmp_path, "b1", B, known="s3://winnow-known/ko/*")))
     two = table(go(snapshot(tmp_path, "b2", B, known=str(tmp_path / "known" / "a"))))
@@ -309,5 +311,5 @@ def test_indexes_on_object_storage(tmp_path: Path, s3: None) -> None:
     far = snapshot(tmp_path, "b5", B, known="s3://winnow-known/ko/a")
     run = go(far, folder="s3://winnow-known/runs/b")
     assert table(run) == two
-    again = remember(run, "s3://winnow-known/ko/b")
+    again = write_index(run, "s3://winnow-known/ko/b")
     assert again.manifest.documents == 3

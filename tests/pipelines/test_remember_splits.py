@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.filters.languages import language_pack
-from winnow.pipelines.results.remember import remember
+from winnow.pipelines.results.dedup_index import write_index
 from winnow.stages.duplicate_index import read_index
 from winnow.stages.minhash import MinHash
 from winnow.stages.stage import DOCUMENT_SCHEMA
@@ -138,7 +138,7 @@ def test_any_split_keeps_what_is_new_and_nothing_else(
         if name == "b":
             joint = truth.clusters([*before, *mine])
             assert found == {truth.stays(cluster) for cluster in joint if not cluster & before}
-        remember(run, folder / "known" / name)
+        write_index(run, folder / "known" / name)
         before |= found
     indexes = [read_index(str(folder / "known" / name)) for name in "abc"]
     assert sum(g.documents for g in indexes if g) == len(before)

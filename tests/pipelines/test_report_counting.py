@@ -1,4 +1,4 @@
-"""What a report counts with: sketches, threshold curves, bounded tallies; and the layout of its graph."""
+"""What a report counts with: histograms, threshold curves, bounded tallies; and the layout of its graph."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.pipelines.results.report.axis import axis_of
 from winnow.pipelines.results.report.dag import places
 from winnow.pipelines.results.report.figures import Amount, Signal, Step
-from winnow.pipelines.results.report.sketch import Sketch
-from winnow.pipelines.results.report.tally import Tally
-from winnow.pipelines.results.report.threshold import Counter, grid
+from winnow.pipelines.results.report.histogram import Counter, axis_of
+from winnow.pipelines.results.report.threshold import Notches, grid
+from winnow.pipelines.results.sums import Sums
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.tuples(floats, st.booleans()), max_size=60), st.integers(0, 60))
-def test_sketches_count_every_value_in_its_bin(rows: list[tuple[float, bool]], cut: int) -> None:
+def test_every_value_is_counted_in_its_bin(rows: list[tuple[float, bool]], cut: int) -> None:
     values, kept = np.array([v for v, _ in rows], np.float32), np.array([k for _, k in rows], bool)
-    whole, parts = Sketch(), Sketch()
+    whole, parts = Counter(), Counter()
     whole.add(values, kept)
     parts.add(values[:cut], kept[:cut])
     parts.histogram()
@@ -49,7 +48,7 @@ def test_every_notch_is_counted_as_the_selection_would(op: str, number: float, a
     assert number in notches and (np.diff(notches) > 0).all()
     chosen = notches[np.array(at, int) % len(notches)] if at else np.zeros(0)
     values = chosen if integer else chosen.astype(np.float32)
-    counter = Counter(op, number, integer)
+    counter = Notches(op, number, integer)
     counter.add(values, values[:1])
     curve = counter.curve("c", "s", 1.0, True)
     frame = pl.DataFrame({"x": values})
@@ -60,17 +59,17 @@ def test_every_notch_is_counted_as_the_selection_would(op: str, number: float, a
 
 
 @given(st.lists(st.text("abcdefgh", max_size=1), max_size=80), st.integers(1, 4))
-def test_a_tally_in_bounded_memory_is_wrong_by_no_more_than_it_says(names: list[str], most: int) -> None:
-    tally = Tally("key", ["n"], most)
+def test_a_sums_in_bounded_memory_is_wrong_by_no_more_than_it_says(names: list[str], most: int) -> None:
+    sums = Sums(["key"], ["n"], most)
     for start in range(0, len(names), 7):
-        tally.add(pl.DataFrame({"key": names[start : start + 7]}, {"key": pl.String}).with_columns(n=pl.lit(True)))
-        tally.ranked()
-    found = dict(tally.ranked().iter_rows())
+        sums.add(pl.DataFrame({"key": names[start : start + 7]}, {"key": pl.String}).with_columns(n=pl.lit(True)))
+        sums.ranked()
+    found = dict(sums.ranked().iter_rows())
     assert len(found) <= most
     for name, count in found.items():
-        assert count <= names.count(name) <= count + tally.error
+        assert count <= names.count(name) <= count + sums.error
     for name in set(names) - set(found):
-        assert names.count(name) <= tally.error
+        assert names.count(name) <= sums.error
 
 
 def step(name: str, *over: str) -> Step:
@@ -103,13 +102,13 @@ def test_no_edge_of_the_graph_runs_through_another_step(over: list[set[int]]) ->
 @given(st.integers(-3000, 3_000_000), st.integers(0, 400), st.booleans(), st.lists(st.floats(-10, 5000), max_size=2))
 def test_an_axis_has_bins_for_all_its_values(low: int, span: int, integer: bool, numbers: list[float]) -> None:
     """A year, the same for all documents, among them."""
-    sketch = Sketch()
+    histogram = Counter()
     values = np.array([low, low, low + span], np.float32)
-    sketch.add(values, np.ones(3, bool))
+    histogram.add(values, np.ones(3, bool))
     bounds = tuple(("c", ">=", number) for number in numbers)
-    axis = axis_of(Signal("s.x", "s", integer, sketch.histogram(), bounds, ()))
+    axis = axis_of(Signal("s.x", "s", integer, histogram.histogram(), bounds, ()))
     assert axis.low < axis.high and (np.diff(axis.edges) > 0).all() and len(axis.edges) >= 2
-    assert sketch.histogram().rebinned(axis.edges)[0].sum() == 3
+    assert histogram.histogram().rebinned(axis.edges)[0].sum() == 3
     assert ((axis.position(values.astype(float)) >= 0) & (axis.position(values.astype(float)) <= 1)).all()
 
 

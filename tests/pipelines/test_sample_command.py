@@ -17,8 +17,8 @@ import winnow
 from winnow.pipelines.console import visible
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.results.marked import Marked, excerpt, marked, rendered
 from winnow.pipelines.results.sample import Question, parse_near, sample
+from winnow.pipelines.results.shown import HighlightedText, excerpt, highlighted, rendered
 from winnow.pipelines.results.table import Run
 
 from .in_process import command
@@ -115,7 +115,7 @@ def test_what_triggered_a_clause_is_marked(recipe: Path) -> None:
     run = go(recipe, "stages.rules.keep=hash_ratio <= 0.1")
     (record,) = sample(run, Question(dropped_by="rules.hash_ratio")).records
     assert [record.text.text[a:b] for a, b in record.text.spans] == ["#", "#", "#"]
-    assert marked(run, "a # b", ["rules.hash_ratio"]).spans == ((2, 3),)
+    assert highlighted(run, "a # b", ["rules.hash_ratio"]).spans == ((2, 3),)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=300)
 def test_an_excerpt_is_a_stretch_with_its_marks(text: str, cuts: list[int], chars: int) -> None:
     edges = sorted({min(c, len(text)) for c in cuts})
     spans = tuple((a, b) for a, b in zip(edges[::2], edges[1::2], strict=False) if a < b)
-    shown, before, after = excerpt(Marked(text, spans), chars)
+    shown, before, after = excerpt(HighlightedText(text, spans), chars)
     assert text[before : len(text) - after] == shown.text
     assert not chars or len(shown.text) <= max(chars, 0)
     if spans and chars:
@@ -180,4 +180,4 @@ def test_nothing_that_moves_a_terminal_is_printed(text: str) -> None:
     shown = visible(text)
     assert len(shown) == len(text)
     assert not any(c != "\n" and c != "\t" and (ord(c) < 32 or 127 <= ord(c) < 160) for c in shown)
-    assert rendered(Marked(text), Console(color_system=None)).plain.replace("�", "") == shown.replace("�", "")
+    assert rendered(HighlightedText(text), Console(color_system=None)).plain.replace("�", "") == shown.replace("�", "")

@@ -41,12 +41,9 @@ def again(run: winnow.Run, *assignments: str, name: str | None = None) -> Resele
 
 def seen_by(run: winnow.Run, stage: str) -> pl.DataFrame:
     """The documents that a stage sees, with what it decided."""
-    node = run.plan.pipeline.nodes[stage]
-    frames = []
-    for view, frame in zip(run.views(), run.partitions(), strict=True):
-        kept = pl.Series("kept", view.verdict(node)[0] == 1)
-        frames.append(frame.collect().with_columns(kept).filter(pl.Series(view.seen(node))))
-    return pl.concat(frames)
+    seen = pl.concat(run.read([f"@seen {stage}", f"@status {stage}"]))
+    kept = (seen[f"@status {stage}"] == 1).alias("kept")
+    return run.documents(kept_only=False).collect().with_columns(kept).filter(seen[f"@seen {stage}"])
 
 
 def test_a_quantile_is_that_of_the_documents_that_the_stage_sees(recipe: Path) -> None:

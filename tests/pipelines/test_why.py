@@ -22,7 +22,7 @@ from winnow.pipelines.console import visible
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.results.decision import WORDS, decisions
+from winnow.pipelines.results.shown import Decision
 from winnow.pipelines.results.table import Run, open_run
 from winnow.pipelines.results.why import Explanation, explain
 
@@ -306,13 +306,18 @@ def test_a_repeated_document_has_as_many_places_and_its_draw_says_why(recipe: Pa
 )
 def test_a_decision_is_what_the_documents_say(recipe: Path, edits: tuple[str, ...]) -> None:
     run = go(recipe, *edits)
-    wanted = ["status", "multiplicity", "stage", "clause", "value", "threshold"]
-    for view, frame in zip(run.views(), run.partitions(), strict=True):
-        rows = frame.select(f"selection.{c}" for c in wanted).collect().rows()
-        told = decisions(run, view, range(view.rows))
-        assert [(d.status, *tuple(getattr(d, c) for c in wanted[1:])) for d in told] == [
-            (WORDS[row[0]], *row[1:]) for row in rows
-        ]
+    wanted = ["outcome", "multiplicity", "stage", "clause", "value", "threshold"]
+    said = run.records().filter(pl.col("row") >= 0).select("status", *wanted[1:]).collect().rows()
+    documents = run.documents(kept_only=False).collect()
+    assert [(word, *rest) for word, *rest in said] == [
+        ({1: "kept", 2: "dropped", 3: "failed", 4: "pending"}[status], *rest)
+        for status, *rest in documents.select(f"selection.{c}" for c in ["status", *wanted[1:]]).rows()
+    ]
+    for row in documents.sample(12, seed=3).iter_rows(named=True):
+        (told,) = explain(run, row["id"])
+        assert told.decision == Decision(
+            {1: "kept", 2: "dropped"}[row["selection.status"]], *(row[f"selection.{c}"] for c in wanted[1:])
+        )
 
 
 def test_a_quantile_is_told_with_the_number_of_the_group(recipe: Path) -> None:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from winnow.pipelines.results.publish.privacy import shown
 from winnow.pipelines.results.table import Run
@@ -42,10 +41,9 @@ class Model:
 
 def models(run: Run) -> list[Model]:
     """Every artifact of the run, in the stages' order, with the digests that it was planned with."""
-    recorded = run.plan.store.read_json(f"selections/{run.name}.json" if run.name else "run.json") or {}
-    facts: dict[str, Any] = run.plan.facts or recorded.get("facts", {})
+    facts = run.facts()
     out: list[Model] = []
-    for node in run.plan.pipeline.nodes.values():
+    for node in run.pipeline.nodes.values():
         planned: dict[str, str] = facts.get(node.name, {}).get("artifacts", {})
         try:
             paths = {artifact.name: artifact.path for artifact in node.stage.artifacts()} if planned else {}

@@ -14,14 +14,12 @@ from typing import Any
 
 import yaml
 
-from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.results.publish.artifacts import Model, models
 from winnow.pipelines.results.publish.dataset import KEPT_FILES, REJECT_FILES, Counts, DataFile, kept_schema
 from winnow.pipelines.results.publish.licence import Licence
 from winnow.pipelines.results.publish.limits import limits
 from winnow.pipelines.results.publish.privacy import cut
-from winnow.pipelines.results.table import Run
-from winnow.pipelines.selection.statistic_result import StatisticResult
+from winnow.pipelines.results.table import Node, Run
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 
 SIZES = [(10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"), (10**7, "10M"), (10**8, "100M")]
@@ -58,7 +56,7 @@ def winnow_version() -> str:
 
 def declaration(run: Run) -> str:
     """The resolved declaration as YAML, absolute local paths cut to their last component."""
-    return yaml.safe_dump(cut(run.plan.pipeline.tree), allow_unicode=True, sort_keys=False)
+    return yaml.safe_dump(cut(run.pipeline.tree), allow_unicode=True, sort_keys=False)
 
 
 def card(publication: Publication) -> str:
@@ -66,7 +64,7 @@ def card(publication: Publication) -> str:
     found = models(publication.run)
     parts = [
         f"---\n{_metadata(publication)}---",
-        f"# {publication.run.plan.pipeline.name}",
+        f"# {publication.run.pipeline.name}",
         _summary(publication),
         "## Funnel\n\n" + _funnel(publication),
         "## Thresholds\n\n" + _thresholds(publication),
@@ -83,7 +81,7 @@ def card(publication: Publication) -> str:
 
 
 def _metadata(publication: Publication) -> str:
-    pipeline = publication.run.plan.pipeline
+    pipeline = publication.run.pipeline
     configs: list[dict[str, Any]] = [
         {"config_name": "kept", "default": True, "data_files": [{"split": "train", "path": f"{KEPT_FILES}-*.parquet"}]}
     ]
@@ -113,9 +111,9 @@ def _size(rows: int) -> str:
 def _summary(publication: Publication) -> str:
     run, counts = publication.run, publication.counts
     kept = [file for file in publication.files if file.path.startswith(KEPT_FILES)]
-    tokens = f", {run.accounting['tokens']:,} tokens with the repeats" if run.plan.pipeline.terminal() else ""
+    tokens = f", {run.accounting['tokens']:,} tokens with the repeats" if run.pipeline.terminal() else ""
     repeats = f" ({counts.copies:,} with repeats)" if counts.copies != counts.kept else ""
-    pack = run.plan.pipeline.pack
+    pack = run.pipeline.pack
     lines = [
         f"{counts.kept:,} documents{repeats} in {pack.name}, {sum(f.text_bytes for f in kept):,} bytes of text{tokens}; "
         f"selected by winnow {winnow_version()} from "
@@ -153,12 +151,12 @@ def _thresholds(publication: Publication) -> str:
     rows = []
     for name, _ in _steps(run):
         dropped = dict(stages.get(name, {}).get("dropped", {}))
-        node = run.plan.pipeline.nodes.get(name)
+        node = run.pipeline.nodes.get(name)
         figures = _figures_of(run, node) if node else {}
         for clause in node.clauses if node else ():
             compared = [t for t in publication.counts.thresholds.get(clause.name, []) if t not in clause.text]
-            told = figures.get(clause.name) or _few(compared)
-            rows.append([name, clause.name, f"`{clause.text}`", told, f"{dropped.pop(clause.name, 0):,}"])
+            compares = figures.get(clause.name) or _few(compared)
+            rows.append([name, clause.name, f"`{clause.text}`", compares, f"{dropped.pop(clause.name, 0):,}"])
         if node and node.repeats:
             repeats = f"{name}.{MULTIPLICITY}"
             text = node.repeat.text if node.repeat else MULTIPLICITY
@@ -167,7 +165,7 @@ def _thresholds(publication: Publication) -> str:
         for clause_name, drops in sorted(dropped.items()):
             compared = publication.counts.thresholds.get(clause_name, [])
             rows.append([name, clause_name, "", _few(compared), f"{drops:,}"])
-    pack = run.plan.pipeline.pack
+    pack = run.pipeline.pack
     table = _table(["stage", "clause", "keeps where", "compared with", "rows dropped"], rows)
     return (
         f"Bare names are the stage's own signals. Clauses that the declaration does not state are those of the kinds of "
@@ -178,16 +176,13 @@ def _thresholds(publication: Publication) -> str:
 
 def _figures_of(run: Run, node: Node) -> dict[str, str]:
     """Clause -> the quantiles, means and boundaries that it compared documents with."""
-    if not node.statistics:
-        return {}
-    saved = run.plan.store.read_json(run.plan.statistics(node.name)) or {}
-    out = {}
+    results, out = run.statistics(node.name), {}
     for clause in node.clauses:
-        told = [(statistic, saved[statistic.column]) for statistic in clause.statistics if statistic.column in saved]
         figures = [
             f"{statistic.text or statistic.kind}{f' of {group}' if group is not None else ''} = {number:.6g} ({what})"
-            for statistic, figure in told
-            for group, number, what in StatisticResult.restore(figure).groups()
+            for statistic in clause.statistics
+            if statistic.column in results
+            for group, number, what in results[statistic.column].groups()
         ]
         out[clause.name] = "; ".join(figures)
     return out
@@ -214,9 +209,9 @@ def _reports(run: Run) -> Iterator[str]:
 
 
 def _sources(run: Run) -> str:
-    tree = cut(run.plan.pipeline.tree)["sources"]
+    tree = cut(run.pipeline.tree)["sources"]
     rows = []
-    for name, source in run.plan.pipeline.sources.items():
+    for name, source in run.pipeline.sources.items():
         paths = tree.get(name, {}).get("paths", [])  # a companion is declared by its source
         groups = [group for group, accounts in run.accounting.get("groups", {}).items() if group and name in accounts]
         listed = ", ".join(f"`{path}`" for path in ([paths] if isinstance(paths, str) else paths) or groups)
@@ -246,15 +241,14 @@ def _models(run: Run, found: Sequence[Model]) -> str:
 
 def _columns(publication: Publication) -> str:
     run = publication.run
-    kinds = {f"{node.name}.": node.stage.kind for node in run.plan.pipeline.nodes.values()}
+    kinds = {f"{node.name}.": node.stage.kind for node in run.pipeline.nodes.values()}
     own = {
         "id": "identity of the document",
         "url": "where the source has it from",
         "date": "when the source has it from",
         "source": "name of the source",
         "title": "title, where the page or record has one",
-        "text": "the text, NFC"
-        + (f", as {' and '.join(edits)} changed it" if (edits := run.plan.pipeline.edits()) else ""),
+        "text": "the text, NFC" + (f", as {' and '.join(edits)} changed it" if (edits := run.pipeline.edits()) else ""),
         "selection.multiplicity": "how often training is to see the document",
     }
     rows = []
@@ -277,10 +271,10 @@ def _declaration(run: Run) -> str:
 
 def _again(publication: Publication) -> str:
     run = publication.run
-    sources = run.plan.pipeline.tree["sources"]
+    sources = run.pipeline.tree["sources"]
     moved = [name for name, tree in sources.items() if cut(tree) != tree]
     sets = "".join(f" \\\n  --set 'sources.{name}.paths=[...]'" for name in moved)
-    name = run.plan.pipeline.name
+    name = run.pipeline.name
     options = " --rejects" if publication.rejects else ""
     options += " --private" if publication.private else ""
     options += f" --licence {quote(publication.given)}" if publication.given else ""
@@ -297,7 +291,7 @@ def _again(publication: Publication) -> str:
 
 def _steps(run: Run) -> list[tuple[str, str]]:
     """Sources and stages in order, each with its kind."""
-    pipeline = run.plan.pipeline
+    pipeline = run.pipeline
     return [(source.name, source.kind) for source in pipeline.sources.values()] + [
         (node.name, node.stage.kind) for node in pipeline.nodes.values()
     ]

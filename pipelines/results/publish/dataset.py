@@ -20,11 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.worker import missing_text
-from winnow.pipelines.results.masks import masked
+from winnow.pipelines.results.shown import masked
 from winnow.pipelines.results.table import Run, RunError
-from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, reasons
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, reasons
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 FILE_BYTES = 256 * 2**20
@@ -41,6 +39,10 @@ OTHER_STATUS = "not measured"
 """`selection.status` of a reject, in words."""
 
 REASON = ("stage", "clause", "value", "threshold")
+
+NO_DOCUMENT = pl.col("row") < 0
+
+_NAMED = {f"selection.{name}": name for name in ("status", "multiplicity", *REASON)}
 
 _OPTIONS: dict[str, Any] = {
     "compression": "zstd",
@@ -81,16 +83,19 @@ def count(run: Run) -> Counts:
             f"{run.folder}: the selection is provisional: clauses let documents in that were never measured; "
             f"`winnow run {run.folder}{name}` measures them, then publish"
         )
-    _check_texts(run)
+    if lost := run.missing_texts():
+        raise RunError(
+            f"{run.folder}: {lost:,} kept documents have no text any more, because a run with another selection had "
+            "'rejected: metadata'; run in another folder to read them again"
+        )
     kept = copies = rejects = failed = 0
-    thresholds = {why.clause: {why.threshold} for why in reasons(run.plan.pipeline) if why.clause and why.threshold}
-    for partition in run.plan.partitions:
-        rows = pl.DataFrame(run.plan.store.read(run.plan.selected(partition), ["multiplicity", "status"]))
+    thresholds = {why.clause: {why.threshold} for why in reasons(run.pipeline) if why.clause and why.threshold}
+    for rows in run.read(["multiplicity", "status"]):
         multiplicity = rows.get_column("multiplicity")
         here = int((multiplicity > 0).sum())
         kept, copies, rejects = kept + here, copies + int(multiplicity.sum()), rejects + len(rows) - here
         failed += int((rows.get_column("status") == FAILED).sum())
-    for _, records in _records(run, ["status", "clause", "threshold"]):
+    for records in run.read(["status", "clause", "threshold"], NO_DOCUMENT, of="records"):
         rejects += len(records)
         failed += int((records.get_column("status") == FAILED).sum())
         for clause, threshold in records.select("clause", "threshold").drop_nulls().unique().iter_rows():
@@ -106,7 +111,7 @@ def _reconcile(run: Run, found: Counts) -> None:
         "kept": run.accounting["kept"],
         "copies": run.accounting["copies"],
         "failed": run.accounting["failed"],
-        "rejects": sum(stages[s]["in"] for s in run.plan.pipeline.sources if s in stages) - run.accounting["kept"],
+        "rejects": sum(stages[s]["in"] for s in run.pipeline.sources if s in stages) - run.accounting["kept"],
     }
     wrong = [f"{n} {getattr(found, n):,}, accounted for {e:,}" for n, e in expected.items() if getattr(found, n) != e]
     if wrong:
@@ -131,23 +136,22 @@ def rejects_schema(run: Run) -> pa.Schema:
 def kept(run: Run) -> Iterator[pa.Table]:
     """The kept documents, one table per partition, in the run's order."""
     schema = kept_schema(run)
-    for frame in run.partitions():
-        yield frame.filter(pl.col("selection.multiplicity") > 0).select(schema.names).collect().to_arrow().cast(schema)
+    for frame in run.read(schema.names, pl.col("selection.multiplicity") > 0, named=_NAMED):
+        yield frame.to_arrow().cast(schema)
 
 
 def rejects(run: Run, clean: Callable[[str], str]) -> Iterator[pa.Table]:
-    """What was not kept: the records that never were documents, one table per partition, then the documents, likewise.
+    """What was not kept: the records that never were documents, then the documents, one table per partition.
     `clean` is applied to the causes of failures, which quote whatever an error message says."""
     schema = rejects_schema(run)
-    given_up = any(_freed(run, partition) for partition in run.plan.partitions)
-    for source, records in _records(run, ["id", "url", "date", "status", *REASON]):
-        rows = records.rename({name: f"selection.{name}" for name in ("status", *REASON)})
-        yield _rejected(rows.with_columns(pl.lit(source).alias("source")), schema, clean)
-    for frame in run.partitions():
-        rejected = frame.filter(pl.col("selection.multiplicity") == 0).select(schema.names)
-        if given_up:
-            rejected = rejected.with_columns(pl.when(pl.col("text") != "").then("text").alias("text"))
-        yield _rejected(masked(run.plan, rejected.collect()), schema, clean)
+    own = ["id", "url", "date", "source", *(name for name in schema.names if name.startswith("selection."))]
+    for rows in run.read(own, NO_DOCUMENT, of="records", named=_NAMED):
+        yield _rejected(rows, schema, clean)
+    purged = bool(run.purged())
+    for rows in run.read(schema.names, pl.col("selection.multiplicity") == 0, named=_NAMED):
+        if purged:
+            rows = rows.with_columns(pl.when(pl.col("text") != "").then("text").alias("text"))
+        yield _rejected(masked(run, rows), schema, clean)
 
 
 def _rejected(rows: pl.DataFrame, schema: pa.Schema, clean: Callable[[str], str]) -> pa.Table:
@@ -221,31 +225,7 @@ def _weights(table: pa.Table) -> np.ndarray:
 
 
 def _signals(run: Run) -> list[pa.Field]:
-    nodes = run.plan.pipeline.nodes.values()
-    return [pa.field(f"{node.name}.{name}", kind) for node in nodes for name, kind in node.stage.signals().items()]
-
-
-def _records(run: Run, columns: list[str]) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Per partition, its source and the records that never became documents."""
-    for partition in run.plan.partitions:
-        part = run.plan.records(partition)
-        rows = pl.DataFrame(run.plan.store.read(part, columns)).filter(pl.col("status") != KEPT)
-        yield partition.source, rows.with_columns(pl.col(c).cast(pl.String) for c in columns if c != "status")
-
-
-def _freed(run: Run, partition: Partition) -> bool:
-    """Whether a partition gave up the text of what was not selected."""
-    return "freed" in (run.plan.store.record(run.plan.documents(partition)) or {})
-
-
-def _check_texts(run: Run) -> None:
-    """Raises RunError where a document is kept whose text another selection gave up."""
-    lost = sum(missing_text(run.plan, p) for p in run.plan.partitions if _freed(run, p))
-    if lost:
-        raise RunError(
-            f"{run.folder}: {lost:,} kept documents have no text any more, because a run with another selection had "
-            "'rejected: metadata'; run in another folder to read them again"
-        )
+    return [pa.field(name, kind) for name, kind in run.signals().items()]
 
 
 def _cleaned(rows: pl.DataFrame, clean: Callable[[str], str]) -> pl.DataFrame:

@@ -17,10 +17,9 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from winnow.pipelines.engine.store import Store
 from winnow.pipelines.results.publish.dataset import DataFile
 from winnow.pipelines.results.publish.target import CARD, FORMAT, MANIFEST, OURS, is_ours
-from winnow.pipelines.results.table import RunError
+from winnow.pipelines.results.table import RunError, Store
 
 SHOWN = 3
 """Names that an error sentence lists."""
@@ -99,13 +98,16 @@ class Folder:
                 temporary.unlink(missing_ok=True)
             return
         remote = fs.open(full, "wb")
+        whole = False
         try:
             yield cast(BinaryIO, remote)
-        except BaseException:
-            remote.discard()
-            remote.closed = True  # or its finalizer would upload what there is
-            raise
-        remote.close()
+            whole = True
+        finally:
+            if whole:
+                remote.close()
+            else:  # whatever ended it, an interrupt too: half a file must not show
+                remote.discard()
+                remote.closed = True  # or its finalizer would upload what there is
 
     def took(self, file: DataFile) -> str:
         self.entries[file.path] = {"rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}

@@ -20,7 +20,7 @@ MOST_DAMAGE = 10
 
 def limits(run: Run, models: Sequence[Model]) -> list[str]:
     """One sentence or short paragraph per limit, as Markdown."""
-    pipeline, accounting = run.plan.pipeline, run.accounting
+    pipeline, accounting = run.pipeline, run.accounting
     kinds = {node.stage.kind for node in pipeline.nodes.values()}
     out = []
     masking = [node.name for node in pipeline.nodes.values() if node.edits and PERSONAL.search(node.stage.kind)]
@@ -74,7 +74,7 @@ def limits(run: Run, models: Sequence[Model]) -> list[str]:
 
 
 def _duplicates(run: Run) -> list[str]:
-    found = [node for node in run.plan.pipeline.nodes.values() if node.stage.kind == "minhash"]
+    found = [node for node in run.pipeline.nodes.values() if node.stage.kind == "minhash"]
     if not found:
         return ["**Near duplicates.** No stage looks for near duplicates; there may be many."]
     out = []
@@ -96,7 +96,7 @@ def _duplicates(run: Run) -> list[str]:
 
 def _failures(run: Run) -> str:
     accounting = run.accounting
-    records = sum(accounting["stages"][s]["in"] for s in run.plan.pipeline.sources if s in accounting["stages"])
+    records = sum(accounting["stages"][s]["in"] for s in run.pipeline.sources if s in accounting["stages"])
     by_stage = [f"{name} {a['failed']:,}" for name, a in accounting["stages"].items() if a["failed"]]
     where = f" ({', '.join(by_stage)})" if by_stage else ""
     return (
@@ -118,7 +118,7 @@ def _damage(damage: Sequence[dict[str, Any]]) -> str:
 
 
 def _guards(run: Run) -> str:
-    pipeline = run.plan.pipeline
+    pipeline = run.pipeline
     by_text: dict[str, list[str]] = {}
     for name, guards in pipeline.guards.items():
         for guard in guards:

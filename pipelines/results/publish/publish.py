@@ -95,7 +95,7 @@ def _manifest(
     return {
         "format": FORMAT,
         "complete": True,
-        "name": run.plan.pipeline.name,
+        "name": run.pipeline.name,
         "winnow": winnow_version(),
         "selection": run.accounting["digest"],
         "rows": rows,

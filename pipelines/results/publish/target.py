@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
-from winnow.pipelines.engine.store import fingerprint
 from winnow.pipelines.results.publish.dataset import DataFile
 from winnow.pipelines.results.publish.privacy import shown
-from winnow.pipelines.results.table import RunError
+from winnow.pipelines.results.table import RunError, fingerprint
 
 MANIFEST, CARD, DECLARATION = "dataset.json", "README.md", "pipeline.yaml"
 FORMAT = "winnow-dataset"

@@ -17,7 +17,7 @@ import vl_convert
 import xxhash
 from markupsafe import Markup, escape
 
-from winnow.pipelines.results.report.axis import Axis
+from winnow.pipelines.results.report.histogram import Axis
 
 WIDTH, HEIGHT = 296, 84
 """Of a histogram's plot, in CSS pixels."""

@@ -1,25 +1,27 @@
-"""One pass over a run's partitions, reading columns and no text, into the figures of its report.
+"""One pass over a run's parts, reading columns and no text, into the figures of its report.
 
-Every partition is visited once and forgotten: what stays is counts, sketches and the few rows drawn as samples, whose
-text is read at the end. Whatever the accounting of the run says too is compared with it, and a difference is an error.
+Every part is visited once and forgotten: what stays is sums, histograms and the few rows drawn as samples, whose text is
+read at the end. Whatever the accounting of the run says too is compared with it, and a difference is an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import platform
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import yaml
 
-from winnow.pipelines.results.decision import reading
-from winnow.pipelines.results.report.counts import Counts, told
-from winnow.pipelines.results.report.documents import Documents
 from winnow.pipelines.results.report.figures import (
     Amount,
     Clusters,
     Drop,
+    Failure,
     Figures,
     Host,
     Hosts,
@@ -29,82 +31,316 @@ from winnow.pipelines.results.report.figures import (
     Statistic,
     Step,
 )
-from winnow.pipelines.results.report.provenance import facts, versions
-from winnow.pipelines.results.report.records import Records
-from winnow.pipelines.results.report.sample import Drawing, samples
-from winnow.pipelines.results.report.stretch import stretches
-from winnow.pipelines.results.table import RunError
-from winnow.pipelines.selection.verdict import KEPT
+from winnow.pipelines.results.report.histogram import Counter
+from winnow.pipelines.results.report.overlap import Overlaps
+from winnow.pipelines.results.report.samples import Drawn, samples
+from winnow.pipelines.results.report.threshold import Curve, Notches
+from winnow.pipelines.results.sums import Sums
+from winnow.pipelines.results.table import Node, Rows, Run, RunError, StatisticResult
+from winnow.pipelines.selection.clause import Clause
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.stages.reading.files import public_tree
-from winnow.stages.stage import Corpus, Terminal
-
-if TYPE_CHECKING:
-    from winnow.pipelines.engine.graph import Node
-    from winnow.pipelines.results.report.threshold import Curve
-    from winnow.pipelines.results.table import Run
-    from winnow.pipelines.selection.clause import Clause
-    from winnow.pipelines.selection.statistic_result import StatisticResult
-
 
 SHOWN_HOSTS = 15
 """Rows of either table of hosts."""
 
+MOST_HOSTS, MOST_DAYS, MOST_LABELS = 200_000, 20_000, 2_000
+"""Names that are counted at the same time; see `Sums`."""
+
+MOST_CAUSES = 1_000
+"""Causes of failure that are counted apart; the rows of all others are counted together."""
+
+HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)"
+DAY = r"^(\d{4}-\d{2}-\d{2})"
+
+COMPARED = ("<", "<=", ">", ">=")
+
+PACKAGES = (
+    "winnow",
+    "polars",
+    "pyarrow",
+    "numpy",
+    "ray",
+    "trafilatura",
+    "resiliparse",
+    "fastwarc",
+    "tokenizers",
+    "altair",
+)
+PACKAGES += ("vl-convert-python",)
+
+AMOUNT = ["rows", "bytes", "sized", "tokens", "uncounted"]
+"""`sized`: rows whose bytes are known."""
+
 
 def collect(run: Run) -> Figures:
     """The figures of a finished run. Raises RunError where its parts contradict its accounting."""
-    if run.plan.allow_unmeasured:
-        run = reading(run)
-    figures = told(run)
-    counts, drawing = Counts(run.plan.pipeline, figures), Drawing(run)
-    before, documents = Records(run, counts, drawing), Documents(run, counts, drawing)
-    for stretch in stretches(run, stages=list(run.plan.pipeline.nodes)):
-        selected = np.zeros(len(stretch.all_records), bool)
-        if stretch.rows:
-            decided = stretch.decided()
-            selected[stretch.became] = decided.get_column("status").to_numpy() == KEPT
-            documents.add(stretch, decided)
-        before.add(stretch.partition.source, stretch.all_records, selected)
-    return _figures(run, figures, counts, drawing, before, documents)
+    counts = Counts(run)
+    for part in run.parts([*run.signals(), "id", "url", "date", "page_bytes", "text_bytes", "status"], "records"):
+        counts.add(part)
+    return _figures(run, counts)
 
 
-def _figures(
-    run: Run,
-    statistics: dict[str, dict[str, StatisticResult]],
-    counts: Counts,
-    drawing: Drawing,
-    before: Records,
-    documents: Documents,
-) -> Figures:
-    pipeline, accounting, work = run.plan.pipeline, run.accounting, run.work()
-    hosts, days = before.hosts.ranked(), before.days.ranked()
+class Counts:
+    """State: everything that is counted of a run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.drawn = run, Drawn(run)
+        pipeline, tokens = run.pipeline, run.tokens()
+        self.tokens = tokens
+        self.nodes = list(pipeline.nodes.values())
+        names = [clause.name for node in self.nodes if not node.raw for clause in node.clauses]
+        self.overlaps = Overlaps(names)
+        self.amounts = Sums(["stage", "what"], AMOUNT)
+        self.selection = Sums(["what"], AMOUNT)
+        self.hosts, self.days = Sums(["host"], ["seen", "kept"], MOST_HOSTS), Sums(["day"], ["seen", "kept"], MOST_DAYS)
+        self.causes = pl.DataFrame(schema={"stage": pl.String, "cause": pl.String, "rows": pl.UInt32, "url": pl.String})
+        self.rare = 0
+        self.sizes: dict[str, dict[int, int]] = {name: defaultdict(int) for name in run.clustering()}
+        self.histograms: dict[str, Counter] = {}
+        self.labels: dict[str, Sums] = {}
+        self.integer = {name: pa.types.is_integer(kind) for name, kind in run.signals().items()}
+        self.notches: dict[str, Notches] = {}  # of every clause that compares one signal with one number
+        self.judges: dict[str, list[tuple[Node, Clause]]] = defaultdict(list)  # those clauses, by that signal
+        for node in self.nodes:
+            results = run.statistics(node.name)
+            for bare, kind in node.stage.signals().items():
+                name = f"{node.name}.{bare}"
+                if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+                    self.histograms[name] = Counter()
+                elif (pa.types.is_string(kind) or pa.types.is_large_string(kind)) and not node.reduces:
+                    self.labels[name] = Sums(["value"], ["seen", "kept", "copies", "tokens"], MOST_LABELS)
+            for clause in node.clauses:
+                found = compared(clause, results)
+                if found is not None and clause.signal in self.histograms:
+                    self.notches[clause.name] = Notches(*found, self.integer[clause.signal])
+                    self.judges[clause.signal].append((node, clause))
+
+    def add(self, part: Rows) -> None:
+        """Count some partitions: their records, then those of them that became documents."""
+        names = [
+            "partition",
+            "number",
+            "row",
+            "id",
+            "url",
+            "date",
+            "page_bytes",
+            "text_bytes",
+            "status",
+            "stage",
+            "clause",
+        ]
+        records = part.records(names)
+        kept = pl.col("status") == KEPT
+        places = records.select(
+            pl.col("url").str.extract(HOST).str.to_lowercase().fill_null("").alias("host"),
+            pl.col("date").str.extract(DAY).fill_null("").alias("day"),
+            pl.lit(1).alias("seen"),
+            kept.alias("kept"),
+        )
+        self.hosts.add(places)
+        self.days.add(places)
+        self.drawn.add(records)
+        self._refused(part, records)
+        if part.rows:
+            self._documents(part)
+
+    def _refused(self, part: Rows, records: pl.DataFrame) -> None:
+        """Where records ended before there were documents, with their bytes: those of pages, or of texts where the source
+        gives no pages."""
+        source = part.partition.source
+        pages = self.run.pipeline.sources[source].gives == "pages"
+        size = pl.col("page_bytes" if pages else "text_bytes")
+        lost = pl.col("row") < 0
+        ends = records.with_columns(pl.when(lost).then(pl.col(c)).alias(c) for c in ("status", "stage", "clause"))
+        known = size.is_not_null().sum().alias("sized")
+        every = [n.name for n in self.nodes if n.raw and (pages or n.stage.sees == "addresses")]
+        out = []
+        for status, stage, clause, rows, total, sized in (
+            ends.group_by("status", "stage", "clause").agg(pl.len(), size.sum().alias("bytes"), known).iter_rows()
+        ):
+            amount = (rows, total, 0 if stage == source else sized, 0, 0)  # what a source refuses is not read
+            steps = [source, *every]
+            if stage is not None:
+                out.append((stage, "failed" if status == FAILED else clause, *amount))
+                steps = steps[: steps.index(stage)]
+            out += [(step, "kept", *amount) for step in steps]
+        self.amounts.add(pl.DataFrame(out, ["stage", "what", *AMOUNT], orient="row"))
+        numbers = records.select(lost).to_series().arg_true().to_numpy().astype(np.intp)
+        refused = part.records(["stage", "status", "clause", "value", "url"], numbers)
+        self._failed(refused.filter(pl.col("status") == FAILED).rename({"value": "cause"}))
+        for clause in (c for node in self.nodes if node.raw for c in node.clauses if c.name in self.notches):
+            values = refused.filter(pl.col("clause") == clause.name).get_column("value").cast(pl.Float32, strict=False)
+            found = values.drop_nulls().to_numpy()
+            self.histograms[str(clause.signal)].add(found, np.zeros(len(found), bool))
+            exact = found.astype(np.float64) if self.integer[str(clause.signal)] else found
+            self.notches[clause.name].add(exact[:0], exact)
+
+    def _failed(self, rows: pl.DataFrame) -> None:
+        """Count failures (stage, cause, url) by cause, each with one of its addresses."""
+        if rows.is_empty():
+            return
+        causes = pl.col("cause").fill_null("no cause was recorded")
+        found = rows.group_by("stage", causes).agg(pl.len().alias("rows"), pl.col("url").min()).sort("stage", "cause")
+        every = pl.concat([self.causes, found]).group_by("stage", "cause", maintain_order=True)
+        total = every.agg(pl.col("rows").sum(), pl.col("url").first())
+        self.rare += int(total.get_column("rows")[MOST_CAUSES:].sum())
+        self.causes = total.head(MOST_CAUSES)
+
+    def _documents(self, part: Rows) -> None:
+        chosen = part.documents(["status", "reason", "multiplicity", "text_bytes", "url"])
+        kept = (chosen.get_column("status") == KEPT).to_numpy()
+        tokens = pl.Series([None] * part.rows, dtype=pl.Float64)
+        if self.tokens:
+            tokens = part.column(self.tokens).cast(pl.Float64)
+        size, counted = pl.col("text_bytes").fill_null(0), pl.col("tokens").is_not_null()
+        weights = chosen.with_columns(tokens.fill_nan(None).alias("tokens")).select(
+            pl.lit(1).alias("rows"),
+            size.alias("bytes"),
+            pl.lit(1).alias("sized"),
+            pl.col("tokens").fill_null(0),
+            pl.when(counted).then(0).otherwise(size).alias("uncounted"),
+            "multiplicity",
+            "reason",
+        )
+        self.selection.add(weights.filter(pl.Series(kept)).with_columns(what=pl.lit("kept")))
+        failing: dict[str, np.ndarray] = {}
+        lost = np.zeros(part.rows, np.uint8)
+        for node in (n for n in self.nodes if not n.raw):
+            status, first = (part.column(f"{what} {node.name}") for what in ("@status", "@first"))
+            self._amounts(node, status, first, weights)
+            at = status.to_numpy()
+            dropped = at == DROPPED
+            lost += dropped | (at == FAILED) | (at == PENDING)
+            if (at == FAILED).any():
+                causes = pl.DataFrame({"cause": part.column(f"@error {node.name}"), "url": chosen.get_column("url")})
+                self._failed(causes.filter(status == FAILED).with_columns(stage=pl.lit(node.name)))
+            if dropped.any():
+                for clause in node.clauses:
+                    fails = dropped & ~part.column(f"@holds {clause.name}").to_numpy()
+                    if fails.any():
+                        failing[clause.name] = fails
+                self.overlaps.dropped([clause.name for clause in node.clauses], first.to_numpy()[dropped])
+        failures = (
+            np.sum(list(failing.values()), axis=0, dtype=np.uint16) if failing else np.zeros(part.rows, np.uint16)
+        )
+        self.overlaps.add(failing, failures)
+        single = (failures == 1) & (lost == 1)
+        alone = {name: fails & single for name, fails in failing.items()}
+        copies = weights.select(copies=pl.col("multiplicity"), tokens=pl.col("tokens") * pl.col("multiplicity"))
+        for node in self.nodes:
+            self._signals(part, node, kept, alone, copies)
+
+    def _amounts(self, node: Node, status: pl.Series, first: pl.Series, weights: pl.DataFrame) -> None:
+        """Rows of a stage by what became of them there."""
+        clauses = [clause.name for clause in node.clauses]
+        drop = first.replace_strict(list(range(len(clauses))), clauses, default=None, return_dtype=pl.String)
+        repeated = f"{node.name}.{MULTIPLICITY}"
+        words = {FAILED: "failed", PENDING: "unmeasured", KEPT: "kept"}
+        what = status.replace_strict(words, default=None, return_dtype=pl.String).alias("what")
+        less = (status == KEPT) & (weights.get_column("reason") == self.drawn.number[node.name, repeated])
+        frame = weights.with_columns(pl.coalesce(drop, what).alias("what"), pl.lit(node.name).alias("stage"))
+        frame = frame.with_columns(pl.when(less).then(pl.lit(repeated)).otherwise("what").alias("what"))
+        self.amounts.add(frame.filter(status != UNSEEN))
+
+    def _signals(
+        self, part: Rows, node: Node, kept: np.ndarray, alone: Mapping[str, np.ndarray], copies: pl.DataFrame
+    ) -> None:
+        names = [f"{node.name}.{name}" for name in node.stage.signals()]
+        if not names:
+            return
+        seen = np.ones(part.rows, bool) if node.raw else part.column(f"@seen {node.name}").to_numpy()
+        everything = bool(seen.all())
+        among = kept if everything else kept[seen]
+        for name in names:
+            column = part.column(name)
+            if name in self.histograms:
+                values = column.cast(pl.Float32).to_numpy()
+                self.histograms[name].add(values if everything else values[seen], among)
+                exact = (
+                    column.cast(pl.Float64).to_numpy()
+                    if name in self.judges and self.integer[name]
+                    else column.to_numpy()
+                )
+                for _, clause in self.judges.get(name, ()):
+                    entering = exact[alone[clause.name]] if clause.name in alone else exact[:0]
+                    self.notches[clause.name].add(exact[kept], entering[~np.isnan(entering)])
+            elif name in self.labels:
+                frame = copies.with_columns(column.alias("value"), pl.Series("seen", seen), pl.Series("kept", kept))
+                self.labels[name].add(frame)
+        if node.name in self.sizes:
+            chosen = part.column(f"{node.name}.representative").fill_null(False).to_numpy() & seen
+            found = part.column(f"{node.name}.copies").fill_null(0).to_numpy()[chosen]
+            for size, clusters in zip(*np.unique(found, return_counts=True), strict=True):
+                self.sizes[node.name][int(size)] += int(clusters)
+
+
+def compared(clause: Clause, results: Mapping[str, StatisticResult]) -> tuple[str, float] | None:
+    """The operator and the number that a clause compares its one signal with: as declared, or the one figure that a
+    statistic over all documents came to. None where it does something else."""
+    if clause.number is not None and clause.operator in COMPARED:
+        return clause.operator, clause.number
+    if clause.signal is None or len(clause.statistics) != 1 or clause.statistics[0].column not in results:
+        return None
+    statistic = clause.statistics[0]
+    operator = clause.sql.removeprefix(f'"{clause.signal}" ').removesuffix(f' "{statistic.column}"')
+    groups = results[statistic.column].groups()
+    if operator not in COMPARED or statistic.by is not None or statistic.kind == "top" or len(groups) != 1:
+        return None
+    return operator, groups[0][1]
+
+
+def _figures(run: Run, counts: Counts) -> Figures:
+    pipeline, accounting, work = run.pipeline, run.accounting, run.work()
+    amounts = {(stage, what): _amount(*rest) for stage, what, *rest in counts.amounts.ranked().iter_rows()}
     terminal = pipeline.terminal()
-    read = counts.amounts[terminal.name, "kept"] if terminal else Amount()
+    read = amounts.get((terminal.name, "kept"), Amount()) if terminal else Amount()
     measured = (read.bytes or 0) - read.uncounted
-    rows = {key: amount.rows for key, amount in counts.amounts.items()}
+    failures = sorted((Failure(s, cause, rows, url or "") for s, cause, rows, url in counts.causes.iter_rows()),
+                      key=lambda f: (-f.rows, f.stage, f.cause))  # fmt: skip
+    selected = [_amount(*rest) for _, *rest in counts.selection.ranked().iter_rows()]
     return Figures(
         name=pipeline.name if run.name is None else f"{pipeline.name}@{run.name}",
         language=pipeline.language,
         digest=accounting["digest"],
         seed=pipeline.seed,
         accounting=accounting,
-        steps=tuple(_steps(run, counts, work)),
-        selection=documents.selection,
-        signals=tuple(_signals(run, counts)),
-        statistics=tuple(_statistics(run, statistics)),
-        overlap=documents.overlaps.overlap(),
-        labels=tuple(_labels(run, documents)),
-        hosts=_hosts(hosts, before.hosts.error),
-        days={day: (seen, kept) for day, seen, kept in days.sort("day").iter_rows()},
-        clusters=tuple(Clusters(name, dict(sorted(sizes.items()))) for name, sizes in documents.sizes.items()),
-        samples=samples(drawing, rows, accounting["kept"]),
-        failures=counts.failures(),
+        steps=tuple(_steps(run, amounts, work)),
+        selection=selected[0] if selected else Amount(),
+        signals=tuple(_signals(run, counts, amounts)),
+        statistics=tuple(_statistics(run)),
+        overlap=counts.overlaps.overlap(),
+        labels=tuple(_labels(run, counts)),
+        hosts=_hosts(counts.hosts.ranked(), counts.hosts.error),
+        days={day: (seen, kept) for day, seen, kept in counts.days.ranked().sort("day").iter_rows()},
+        clusters=tuple(Clusters(name, dict(sorted(sizes.items()))) for name, sizes in counts.sizes.items() if sizes),
+        samples=samples(counts.drawn, {key: amount.rows for key, amount in amounts.items()}),
+        failures=tuple(failures),
         other_failures=counts.rare,
         rate=read.tokens / measured if measured else None,
         wall=work.get("wall"),
         declaration=yaml.safe_dump(public_tree(pipeline.tree), allow_unicode=True, sort_keys=False, width=110),
-        facts=facts(run),
+        facts={
+            name: {**fact, "settings": dict(sorted(fact["settings"].items()))} for name, fact in run.facts().items()
+        },
         versions=versions(),
     )
+
+
+def _amount(rows: int, size: int, sized: int, tokens: int, uncounted: int) -> Amount:
+    return Amount(rows, size if sized else None, tokens, uncounted)
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of those that matter here and are installed."""
+    out = {"Python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            out[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return out
 
 
 def _hosts(ranked: pl.DataFrame, error: int) -> Hosts:
@@ -120,16 +356,15 @@ def _hosts(ranked: pl.DataFrame, error: int) -> Hosts:
     return Hosts(kept, dropped, len(named), error)
 
 
-def _steps(run: Run, counts: Counts, work: dict[str, Any]) -> Iterator[Step]:
-    pipeline = run.plan.pipeline
-    raw = pipeline.raw()
+def _steps(run: Run, amounts: Mapping[tuple[str, str], Amount], work: dict[str, Any]) -> Iterator[Step]:
+    pipeline = run.pipeline
     for name in [*pipeline.sources, *pipeline.nodes]:
         account = run.accounting["stages"].get(name)
         if account is None:
             continue
         node = pipeline.nodes.get(name)
         texts = {clause.name: clause.text for clause in node.clauses} if node else {}
-        mine = {what: amount for (stage, what), amount in counts.amounts.items() if stage == name}
+        mine = {what: amount for (stage, what), amount in amounts.items() if stage == name}
         kept, failed, unmeasured = (mine.pop(key, Amount()) for key in ("kept", "failed", "unmeasured"))
         drops = sorted(mine.items(), key=lambda item: (-item[1].rows, item[0]))
         found = {"kept": kept.rows, "failed": failed.rows, "dropped": {clause: a.rows for clause, a in drops}}
@@ -140,8 +375,8 @@ def _steps(run: Run, counts: Counts, work: dict[str, Any]) -> Iterator[Step]:
         yield Step(
             name=name,
             kind=node.stage.kind if node else "source",
-            pages=node in raw or (node is None and pipeline.sources[name].gives == "pages"),
-            terminal=node is not None and isinstance(node.stage, Terminal),
+            pages=node.raw if node else pipeline.sources[name].gives == "pages",
+            terminal=node is not None and node.writes,
             over=node.over if node else (),
             seen=sum((a for _, a in drops), kept + failed + unmeasured),
             kept=kept,
@@ -153,46 +388,46 @@ def _steps(run: Run, counts: Counts, work: dict[str, Any]) -> Iterator[Step]:
         )
 
 
-def _signals(run: Run, counts: Counts) -> Iterator[Signal]:
-    for name, sketch in counts.sketches.items():
+def _signals(run: Run, counts: Counts, amounts: Mapping[tuple[str, str], Amount]) -> Iterator[Signal]:
+    for name, histogram in counts.histograms.items():
         judges = counts.judges.get(name, [])
         yield Signal(
             name,
             name.partition(".")[0],
             counts.integer[name],
-            sketch.histogram(),
+            histogram.histogram(),
             tuple(
-                (clause.name, counts.counters[clause.name].operator, counts.counters[clause.name].number)
+                (clause.name, counts.notches[clause.name].operator, counts.notches[clause.name].number)
                 for _, clause in judges
             ),
-            tuple(_curve(run, counts, node, clause) for node, clause in judges),
+            tuple(_curve(run, counts, amounts, node, clause) for node, clause in judges),
         )
 
 
-def _statistics(run: Run, told: dict[str, dict[str, StatisticResult]]) -> Iterator[Statistic]:
-    for node in run.plan.pipeline.measured():
+def _statistics(run: Run) -> Iterator[Statistic]:
+    for node in run.pipeline.measured():
+        results = run.statistics(node.name)
         for clause in node.clauses:
             for statistic in clause.statistics:
-                found = told[node.name].get(statistic.column)
+                found = results.get(statistic.column)
                 for group, number, words in found.groups() if found else ():
                     yield Statistic(clause.name, statistic.text, group, number, words)
 
 
-def _curve(run: Run, counts: Counts, node: Node, clause: Clause) -> Curve:
+def _curve(run: Run, counts: Counts, amounts: Mapping[tuple[str, str], Amount], node: Node, clause: Clause) -> Curve:
     """What a clause would keep elsewhere; its stage's present figures say what later stages may be expected to do."""
-    pipeline = run.plan.pipeline
-    stays = counts.amounts[node.name, "kept"].rows
+    stays = amounts.get((node.name, "kept"), Amount()).rows
     later = min(run.accounting["kept"] / stays, 1.0) if stays else 0.0
-    gated = [n for n in pipeline.measured() if node.name in n.ancestors and (n.clauses or n.repeats)]
-    last = not gated and not node.repeats and node not in pipeline.raw()
-    return counts.counters[clause.name].curve(clause.name, str(clause.signal), later, last)
+    gated = [n for n in run.pipeline.measured() if node.name in n.ancestors and (n.clauses or n.repeats)]
+    last = not gated and not node.repeats and not node.raw
+    return counts.notches[clause.name].curve(clause.name, str(clause.signal), later, last)
 
 
-def _labels(run: Run, documents: Documents) -> Iterator[Labels]:
-    pipeline = run.plan.pipeline
-    mixed = {s for node in pipeline.measured() if isinstance(node.stage, Corpus) for s in node.stage.reads()}
-    for name, tally in documents.labels.items():
+def _labels(run: Run, counts: Counts) -> Iterator[Labels]:
+    pipeline = run.pipeline
+    mixed = {signal for node in pipeline.measured() if node.reduces for signal in node.stage.reads()}
+    for name, sums in counts.labels.items():
         kind = pipeline.nodes[name.partition(".")[0]].stage.kind
         role = "language" if kind == "langid" else "domain" if name in mixed else "label"
-        rows = [Label("" if v is None else v, *counts) for v, *counts in tally.ranked().iter_rows()]
-        yield Labels(name, role, tuple(row for row in rows if row.seen), tally.forgotten)
+        rows = [Label("" if v is None else v, *rest) for v, *rest in sums.ranked().iter_rows()]
+        yield Labels(name, role, tuple(row for row in rows if row.seen), sums.forgotten)

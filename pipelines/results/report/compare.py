@@ -1,23 +1,72 @@
-"""`winnow compare`: several selections on one page that needs nothing else."""
+"""`winnow compare`: several selections, of one run or of several, on one page that needs nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from winnow.pipelines.results.diff import ABSENT
 from winnow.pipelines.results.report import charts
-from winnow.pipelines.results.report.comparison import Comparison, compare
+from winnow.pipelines.results.report.figures import Amount
 from winnow.pipelines.results.report.page import put, render
 from winnow.pipelines.results.report.wording import share, short
-
-if TYPE_CHECKING:
-    from winnow.pipelines.results.table import Run
+from winnow.pipelines.results.side_by_side import side_by_side
+from winnow.pipelines.results.sums import Sums
+from winnow.pipelines.results.table import Run, RunError
+from winnow.stages.reading.files import public_tree
 
 NAME = "compare.html"
 
 MOST_VALUES = 20
 """Values of a string signal that a chart shows."""
+
+MOST_LABELS = 200
+"""Values of a string signal that are compared; signals with more are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One selection of several. `stages`: its accounts, in order; `labels`: of every string signal, value -> documents kept,
+    repetitions counted; `clauses`: name -> text."""
+
+    label: str
+    digest: str
+    documents: int
+    selection: Amount
+    copies: int
+    tokens: int
+    pending: int
+    stages: dict[str, dict[str, Any]]
+    clauses: dict[str, str]
+    settings: dict[str, str]
+    labels: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Documents that the first selection keeps and another does not, or the other way round, by the reason given."""
+
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several selections. `shared[i, j]`: documents that both keep. `lost[j]`, `gained[j]`: documents that the first one
+    keeps and j does not, and the reverse, by the reason of the one that does not; None where rows cannot be matched."""
+
+    sides: tuple[Compared, ...]
+    shared: npt.NDArray[np.int64]
+    by_row: bool
+    lost: tuple[tuple[Move, ...], ...] | None
+    gained: tuple[tuple[Move, ...], ...] | None
 
 
 def write_compare(runs: Sequence[tuple[str, Run]], out: Path | str | None = None) -> str:
@@ -29,7 +78,7 @@ def write_compare(runs: Sequence[tuple[str, Run]], out: Path | str | None = None
 
 
 def compare_html(found: Comparison) -> str:
-    """The page. The same figures give the same bytes."""
+    """The page of a comparison. The same figures give the same bytes."""
     return render(
         "compare.html.jinja",
         c=found,
@@ -37,8 +86,89 @@ def compare_html(found: Comparison) -> str:
         clauses=_differing([side.clauses for side in found.sides]),
         settings=_differing([side.settings for side in found.sides]),
         jaccard=_jaccard(found),
-        labels=_labels(found),
+        labels=_label_shares(found),
     )
+
+
+def compare(runs: Sequence[tuple[str, Run]]) -> Comparison:
+    """Compare finished runs or selections, each with the name it is to have. Raises RunError for fewer than two."""
+    if len(runs) < 2:
+        raise RunError(f"{len(runs)} selection to compare; expected two or more, such as runs/ko runs/ko@looser")
+    sides = [run.tolerant() for _, run in runs]
+    by_row = all(side.same_rows(sides[0]) for side in sides)
+    moves = Sums(["way", "side", "reason"], ["rows"])
+    amounts = Sums(["side"], ["rows", "bytes", "tokens", "uncounted"])
+    labels = [{name: Sums(["value"], ["copies"], MOST_LABELS) for name in _labels(run)} for run in sides]
+    shared = np.zeros((len(sides), len(sides)), np.int64)
+    for frames in side_by_side(sides, [_labels(run) for run in sides]):
+        kept = [frame.get_column("multiplicity").fill_null(0) > 0 for frame in frames]
+        shared += [[int((one & other).sum()) for other in kept] for one in kept]
+        for n, (frame, mine) in enumerate(zip(frames, kept, strict=True)):
+            rows = frame.filter(mine)
+            size, tokens = pl.col("text_bytes"), pl.col("tokens")
+            amounts.add(
+                rows.select(
+                    pl.lit(str(n)).alias("side"),
+                    pl.lit(1).alias("rows"),
+                    size.alias("bytes"),
+                    tokens.fill_null(0),
+                    pl.when(tokens.is_null()).then(size).otherwise(0).alias("uncounted"),
+                )
+            )
+            for name, values in labels[n].items():
+                values.add(
+                    rows.select(pl.col(name).fill_null("").alias("value"), pl.col("multiplicity").alias("copies"))
+                )
+            for way, here, other in (("lost", kept[0] & ~mine, frame), ("gained", mine & ~kept[0], frames[0])):
+                why = pl.coalesce("clause", pl.col("stage") + ": failed or not measured").fill_null(ABSENT)
+                gone = other.filter(here).select(
+                    pl.lit(way).alias("way"), pl.lit(str(n)).alias("side"), why.alias("reason")
+                )
+                moves.add(gone.with_columns(rows=pl.lit(1)))
+    counted = {int(side): Amount(*rest) for side, *rest in amounts.ranked().iter_rows()}
+    moved = moves.ranked().rows()
+    ways = [
+        tuple(tuple(Move(r, rows) for w, s, r, rows in moved if (w, s) == (way, str(n))) for n in range(len(sides)))
+        for way in ("lost", "gained")
+    ]
+    found = [
+        _compared(label, side, counted.get(n, Amount()), labels[n])
+        for n, ((label, _), side) in enumerate(zip(runs, sides, strict=True))
+    ]
+    return Comparison(tuple(found), shared, by_row, ways[0] if by_row else None, ways[1] if by_row else None)
+
+
+def _compared(label: str, run: Run, selection: Amount, labels: Mapping[str, Sums]) -> Compared:
+    accounting, order = run.accounting, [*run.pipeline.sources, *run.pipeline.nodes]
+    counted = {name: sums.ranked().rows() for name, sums in labels.items()}
+    return Compared(
+        label,
+        accounting["digest"],
+        accounting["documents"],
+        selection,
+        accounting["copies"],
+        accounting["tokens"],
+        sum(account.get("pending", 0) for account in accounting["stages"].values()),
+        {name: accounting["stages"][name] for name in order if name in accounting["stages"]},
+        {clause.name: clause.text for node in run.pipeline.nodes.values() for clause in node.clauses},
+        dict(_flat(public_tree(run.pipeline.tree))),
+        {name: dict(rows) for name, rows in counted.items() if not labels[name].error},
+    )
+
+
+def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted path -> value of every leaf of a declaration."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, str(tree)
+
+
+def _labels(run: Run) -> list[str]:
+    """The string signals that a document has by itself."""
+    nodes = [n for n in run.pipeline.measured() if not n.reduces]
+    return [f"{n.name}.{name}" for n in nodes for name, kind in n.stage.signals().items() if pa.types.is_string(kind)]
 
 
 def _accounts(found: Comparison) -> list[dict[str, Any]]:
@@ -88,7 +218,7 @@ def _jaccard(found: Comparison) -> Any:
     )
 
 
-def _labels(found: Comparison) -> list[dict[str, Any]]:
+def _label_shares(found: Comparison) -> list[dict[str, Any]]:
     """Signals that all sides have and that take several values, with their shares of each selection."""
     out = []
     names = [side.label for side in found.sides]

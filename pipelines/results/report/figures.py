@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from winnow.pipelines.results.report.sketch import Histogram, Ints
+from winnow.pipelines.results.report.histogram import Histogram, Ints
 from winnow.pipelines.results.report.threshold import Curve
 
 

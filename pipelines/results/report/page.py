@@ -11,16 +11,15 @@ import hashlib
 import threading
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from winnow.pipelines.results.report import wording
+from winnow.pipelines.results.report.collect import collect
 from winnow.pipelines.results.report.figures import Amount, Figures
-
-if TYPE_CHECKING:
-    from winnow.pipelines.results.table import Run
+from winnow.pipelines.results.table import Run
 
 HERE = Path(__file__).parent
 NAME = "report.html"
@@ -32,8 +31,6 @@ def write_report(run: Run, out: Path | str | None = None) -> str:
 
     Raises RunError where the run's parts contradict its accounting, OSError where `out` cannot be written.
     """
-    from winnow.pipelines.results.report.collect import collect
-
     threading.Thread(target=_prepare, daemon=True).start()
     name = NAME if run.name is None else f"report-{run.name}.html"
     return put(run, report_html(collect(run)), out, name)

@@ -11,8 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 from winnow.pipelines.results.report import charts, dag
-from winnow.pipelines.results.report.axis import Axis, axis_of
 from winnow.pipelines.results.report.figures import Amount, Figures, Label, Labels, Signal
+from winnow.pipelines.results.report.histogram import Axis, axis_of
 from winnow.pipelines.results.report.threshold import Curve
 from winnow.pipelines.results.report.wording import bare, count, number, seconds, share, short, sign
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winnow.pipelines.results.report.sketch import Floats, Ints
+from winnow.pipelines.results.report.histogram import Floats, Ints
 
 STEPS = 100
 """About so many notches on a grid."""
@@ -62,7 +62,7 @@ def grid(number: float, integer: bool) -> Floats:
     return np.unique(np.append(math.copysign(1, number) * points if number else points, number))
 
 
-class Counter:
+class Notches:
     """Counts one clause's rows at every notch. State: rows per interval between notches, present and entering."""
 
     def __init__(self, operator: str, number: float, integer: bool) -> None:

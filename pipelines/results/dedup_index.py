@@ -15,28 +15,25 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
+import polars as pl
 from fsspec.implementations.local import LocalFileSystem
 
-from winnow.pipelines.engine.graph import Node
-from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.tasks import Kind
-from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
-from winnow.pipelines.results.table import Run, RunError, open_run
+from winnow.pipelines.results.table import Node, Run, RunError, open_run
 from winnow.stages.duplicate_index import MANIFEST, IndexWriter, Manifest, numbers_type, read_index
 from winnow.stages.minhash import MinHash
 
+IS_KEPT = pl.col("multiplicity") > 0
+
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class WrittenIndex:
     """A duplicate index, and whether it was there already."""
 
     url: str
@@ -44,7 +41,7 @@ class Remembered:
     did_nothing: bool
 
 
-def remember(run: Run | str | Path, out: str | Path, stage: str | None = None) -> Remembered:
+def write_index(run: Run | str | Path, out: str | Path, stage: str | None = None) -> WrittenIndex:
     """Write what a finished run (or a selection of it, `runs/ko@stricter`) keeps as a duplicate index into the folder `out`.
 
     `stage`: the `minhash` stage whose keys to take, where there are several. Does nothing where that very index is
@@ -54,36 +51,36 @@ def remember(run: Run | str | Path, out: str | Path, stage: str | None = None) -
     node = _stage(run, stage)
     if run.unmeasured:
         raise RunError(
-            f"{_name(run)}: the selection is provisional; measure the rest first: winnow run --selection {run.name}"
+            f"{run.reference}: the selection is provisional; measure the rest first: winnow run --selection {run.name}"
         )
     url = str(out) if "://" in str(out) else str(Path(out).expanduser().resolve())
     fs, place = fsspec.core.url_to_fs(url, use_listings_cache=False)
     place = place.rstrip("/")
     made_from = _made_from(run, node)
     if (there := _there(run, node, url, made_from)) is not None:
-        return Remembered(url, there, True)
+        return WrittenIndex(url, there, True)
     if isinstance(fs, LocalFileSystem):
         with _beside(Path(place)) as folder:
             if folder is not None:
                 made = _build(run, node, IndexWriter(fs, str(folder)), made_from)
                 folder.rename(place)
-                return Remembered(url, made, False)
+                return WrittenIndex(url, made, False)
         there = _there(run, node, url, made_from)
         assert there is not None, "another process made it while this one waited"
-        return Remembered(url, there, True)
-    return Remembered(url, _build(run, node, IndexWriter(fs, place), made_from), False)
+        return WrittenIndex(url, there, True)
+    return WrittenIndex(url, _build(run, node, IndexWriter(fs, place), made_from), False)
 
 
 def _stage(run: Run, wanted: str | None) -> Node:
     """The duplicate stage to remember by."""
-    found = {n.name: n for n in run.plan.pipeline.measured() if isinstance(n.stage, MinHash)}
+    found = {n.name: n for n in run.pipeline.measured() if isinstance(n.stage, MinHash)}
     if wanted is None and len(found) == 1:
         return next(iter(found.values()))
     if wanted in found:
         return found[wanted]
     there = f"it has {', '.join(found)}" if found else "it has none"
     asked = f"no stage '{wanted}' of kind 'minhash'" if wanted is not None else "expected one stage of kind 'minhash'"
-    raise RunError(f"{_name(run)}: {asked}; {there}" + ("; name one with --stage" if len(found) > 1 else ""))
+    raise RunError(f"{run.reference}: {asked}; {there}" + ("; name one with --stage" if len(found) > 1 else ""))
 
 
 def _made_from(run: Run, node: Node) -> dict[str, Any]:
@@ -91,10 +88,10 @@ def _made_from(run: Run, node: Node) -> dict[str, Any]:
     plan = run.plan
     return {
         "pipeline": plan.pipeline.name,
-        "run": _name(run),
+        "run": run.reference,
         "groups": sorted({p.group for p in plan.partitions if p.group}),
         "stage": node.name,
-        "measured": plan.task(Kind.MEASURE, node.name).fingerprint,
+        "measured": run.measured_as(node.name),
         "selection": plan.selection,
         "digest": run.accounting["digest"],
     }
@@ -108,11 +105,11 @@ def _there(run: Run, node: Node, url: str, made_from: dict[str, Any]) -> Manifes
     there, same = index.manifest, ("measured", "selection", "digest")
     if all(there.made_from.get(key) == made_from[key] for key in same):
         return there
-    made = _build(run, node, IndexWriter(fsspec.core.url_to_fs(url)[0], None), made_from)
+    made = _build(run, node, IndexIndexWriter(fsspec.core.url_to_fs(url)[0], None), made_from)
     if made.digest != there.digest:
         raise RunError(
             f"{url}: holds another duplicate index, of {there.documents:,} documents of {there.made_from.get('run')}, and "
-            f"{_name(run)} keeps {made.documents:,}; an index is never changed: expected another --out"
+            f"{run.reference} keeps {made.documents:,}; an index is never changed: expected another --out"
         )
     return there
 
@@ -140,36 +137,21 @@ def _beside(place: Path) -> Iterator[Path | None]:
                 return
             for left in folder.iterdir():
                 left.unlink()
+            whole = False
             try:
                 yield folder
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
+                whole = True
+            finally:
+                if not whole:
+                    shutil.rmtree(folder, ignore_errors=True)
             return
         finally:
             os.close(held)
 
 
-@dataclass(slots=True)
-class _Kept:
-    """Which documents are kept, partition by partition, a bit each; filled in the first pass."""
-
-    partitions: list[tuple[Partition, int]] = field(default_factory=list)
-    masks: list[npt.NDArray[np.uint8]] = field(default_factory=list)
-
-    def add(self, partition: Partition, mask: npt.NDArray[np.bool_]) -> None:
-        self.partitions.append((partition, mask.size))
-        self.masks.append(np.packbits(mask))
-
-    def __iter__(self) -> Iterator[tuple[Partition, pa.Array]]:
-        for (partition, rows), packed in zip(self.partitions, self.masks, strict=True):
-            yield partition, pa.array(np.unpackbits(packed, count=rows).astype(np.bool_))
-
-
 def _build(run: Run, node: Node, writer: IndexWriter, made_from: dict[str, Any]) -> Manifest:
     """Write the index, or without a folder to write to find out what it would be."""
-    kept = _Kept()
-    ids = _ids(run, node, kept)
+    ids = _ids(run, node)
     order = np.lexsort((ids[:, 1], ids[:, 0]))
     ids = ids[order]
     new = np.ones(len(ids), np.bool_)
@@ -182,7 +164,7 @@ def _build(run: Run, node: Node, writer: IndexWriter, made_from: dict[str, Any])
     stage = node.stage
     assert isinstance(stage, MinHash)
     for band, column in enumerate(name for name in stage.hidden() if name.startswith("_band_")):
-        keys, there = _keys(run, node, kept, column, len(order))
+        keys, there = _keys(run, f"{node.name}.{column}", len(order))
         keys, there = keys[order], there[order]
         keys, mine = keys[there], number[there]
         sort = np.argsort(keys, kind="stable")
@@ -194,57 +176,48 @@ def _build(run: Run, node: Node, writer: IndexWriter, made_from: dict[str, Any])
     return writer.manifest(stage.scheme(), made_from)
 
 
-def _ids(run: Run, node: Node, kept: _Kept) -> npt.NDArray[np.uint64]:
-    """The ids of the kept documents, shape (n, 2), most significant half first; fills `kept`."""
-    plan = run.plan
+def _ids(run: Run, node: Node) -> npt.NDArray[np.uint64]:
+    """The ids of the kept documents, shape (n, 2), most significant half first."""
     out = np.empty((run.accounting["kept"], 2), np.uint64)
     at = 0
-    for view in run.views():
-        mask = view.decided().get_column("multiplicity").to_numpy() > 0
-        kept.add(view.partition, mask)
-        own = read_signals(plan, node, view.partition, [MEASURED, ERROR], own=True)
-        measured = pc.and_(own.column(MEASURED), own.column(ERROR).is_null()).to_numpy(zero_copy_only=False)
-        if lost := int((mask & ~measured.astype(np.bool_)).sum()):
-            raise RunError(
-                f"{_name(run)}: {lost:,} documents of {view.partition.key} are kept and have no keys; run again"
-            )
-        some = _halves(view, mask)
-        if at + len(some) > len(out):
-            break
-        out[at : at + len(some)] = some
-        at += len(some)
+    for frame in run.read(["partition", "id", f"@own {node.name}"], IS_KEPT):
+        for (index,), part in frame.group_by("partition", maintain_order=True):
+            key = run.plan.partitions[int(str(index))].key
+            if lost := len(part) - int(part.get_column(f"@own {node.name}").sum()):
+                raise RunError(f"{run.reference}: {lost:,} documents of {key} are kept and have no keys; run again")
+            some = _halves(part.get_column("id").to_list(), key)
+            if at + len(some) > len(out):
+                raise _unequal(run)
+            out[at : at + len(some)] = some
+            at += len(some)
     if at != len(out):
-        raise RunError(
-            f"{_name(run)}: its parts do not keep the {len(out):,} documents that its accounts say; run again"
-        )
+        raise _unequal(run)
     return out
 
 
-def _halves(view: View, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Ids of the masked rows, 32 hex digits each, as two numbers."""
-    ids = view.ids().filter(pa.array(mask)).to_pylist()
+def _unequal(run: Run) -> RunError:
+    kept = run.accounting["kept"]
+    return RunError(f"{run.reference}: its parts do not keep the {kept:,} documents that its accounts say; run again")
+
+
+def _halves(ids: list[str], key: str) -> npt.NDArray[np.uint64]:
+    """Ids of a partition, 32 hex digits each, as two numbers."""
     try:
         raw = bytes.fromhex("".join(ids))
     except ValueError:
         raw = b""
     if any(len(identity) != 32 for identity in ids) or len(raw) != 16 * len(ids):
-        raise RunError(f"{view.partition.key}: has document ids that are not of 32 hex digits")
+        raise RunError(f"{key}: has document ids that are not of 32 hex digits")
     return np.frombuffer(raw, ">u8").reshape(-1, 2).astype(np.uint64)
 
 
-def _keys(
-    run: Run, node: Node, kept: _Kept, column: str, rows: int
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+def _keys(run: Run, column: str, rows: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """The kept documents' keys in a band, and whether each has one: a text without words has none."""
     keys, there = np.zeros(rows, np.uint64), np.zeros(rows, np.bool_)
     at = 0
-    for partition, mask in kept:
-        some = read_signals(run.plan, node, partition, [column], own=True).column(0).filter(mask)
+    for frame in run.read([column], IS_KEPT):
+        some = frame.to_series()
         keys[at : at + len(some)] = some.fill_null(0).to_numpy()
-        there[at : at + len(some)] = some.is_valid().to_numpy()
+        there[at : at + len(some)] = some.is_not_null().to_numpy()
         at += len(some)
     return keys, there
-
-
-def _name(run: Run) -> str:
-    return run.folder if run.name is None else f"{run.folder}@{run.name}"

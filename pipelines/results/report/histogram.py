@@ -1,0 +1,195 @@
+"""A histogram that knows no range beforehand: one pass, bounded memory, the same however its rows are cut.
+
+A float32 with its bits turned so that they sort as the numbers do (sign flipped, negatives inverted) is cut to its
+upper 16 bits: sign, exponent and 7 bits of mantissa. A bin is then 1/128 of its value wide or less, whatever the
+scale, and numbers of up to 8 significant bits (0, 0.5, every integer to 256) are the lower edge of a bin of their own.
+The bins a chart shows are put together from these afterwards: on the axis that suits them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+BINS = 1 << 16
+HELD = 1 << 18
+"""Values that a counter gathers before it counts them, so that a small partition does not cost a pass over the bins."""
+
+
+SHOWN_BINS = 48
+WIDE_RANGE = 200
+"""Signals that reach beyond this get a logarithmic axis: counts of words, characters and tokens do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """What was counted. `at`: lower edge of each occupied bin, ascending; `seen` and `kept`: rows in it."""
+
+    at: Floats
+    seen: Ints
+    kept: Ints
+    missing: int  # rows without a value (null or NaN)
+
+    @property
+    def rows(self) -> int:
+        """Rows with a value."""
+        return int(self.seen.sum())
+
+    def quantile(self, share: float) -> float:
+        """The lower edge of the bin below which at least `share` of the rows lie; needs a row."""
+        total = np.cumsum(self.seen)
+        return float(self.at[min(int(np.searchsorted(total, share * total[-1])), len(self.at) - 1)])
+
+    def rebinned(self, edges: Floats) -> tuple[Ints, Ints]:
+        """Rows seen and kept between consecutive edges; what lies beyond either end counts in the bin at that end."""
+        index = np.clip(np.searchsorted(edges, self.at, side="right") - 1, 0, len(edges) - 2)
+        bins = len(edges) - 1
+        seen = np.bincount(index, weights=self.seen, minlength=bins)
+        kept = np.bincount(index, weights=self.kept, minlength=bins)
+        return seen.astype(np.int64), kept.astype(np.int64)
+
+
+class Counter:
+    """Counts values, those of kept rows apart. State: counts per bin, and values gathered but not yet counted."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(2 * BINS, np.int64)
+        self.missing = 0
+        self.gathered: list[npt.NDArray[np.uint32]] = []
+        self.held = 0
+
+    def add(self, values: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> None:
+        """Count values (float32, NaN for none) and whether each one's row is kept; both of shape (n,)."""
+        known = ~np.isnan(values)
+        if not known.all():
+            self.missing += len(values) - int(known.sum())
+            values, kept = values[known], kept[known]
+        if not len(values):
+            return
+        bits = (values + np.float32(0)).view(np.uint32)  # adding 0 makes -0 the same value as 0
+        codes = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31)) >> 15 & ~np.uint32(1)
+        codes |= kept
+        self.gathered.append(codes.astype(np.uint32, copy=False))
+        self.held += len(codes)
+        if self.held >= HELD:
+            self._count()
+
+    def histogram(self) -> Histogram:
+        """What was counted so far."""
+        self._count()
+        pairs = self.counts.reshape(BINS, 2)
+        used = np.flatnonzero(pairs.any(axis=1))
+        return Histogram(_lower(used), pairs[used].sum(axis=1), pairs[used, 1].copy(), self.missing)
+
+    def _count(self) -> None:
+        if self.gathered:
+            self.counts += np.bincount(np.concatenate(self.gathered), minlength=2 * BINS)
+            self.gathered, self.held = [], 0
+
+
+def _lower(bins: npt.NDArray[np.integer[Any]]) -> Floats:
+    """The least value of each bin."""
+    codes = bins.astype(np.uint32) << 16
+    bits = np.where(codes >> 31, codes & np.uint32(0x7FFFFFFF), ~codes).astype(np.uint32)
+    return bits.view(np.float32).astype(np.float64)
+
+
+class Charted(Protocol):
+    """What an axis is for: a signal with its histogram, and the thresholds on it (clause, operator, number)."""
+
+    @property
+    def integer(self) -> bool: ...
+
+    @property
+    def histogram(self) -> Histogram: ...
+
+    @property
+    def bounds(self) -> tuple[tuple[str, str, float], ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """`edges` of the bins, ascending, from `low` to `high`. `scale`: linear, or symlog (log of 1 + value)."""
+
+    scale: str
+    low: float
+    high: float
+    edges: Floats
+    ticks: list[float] | None
+    bounds: tuple[tuple[str, str, float], ...]
+
+    @property
+    def refused(self) -> list[tuple[float, float]]:
+        """The stretches of the axis that a threshold refuses."""
+        out = []
+        for _, operator, number in self.bounds:
+            low, high = (self.low, number) if operator[0] == ">" else (number, self.high)
+            low, high = max(low, self.low), min(high, self.high)
+            if low < high:
+                out.append((low, high))
+        return out
+
+    @property
+    def beyond(self) -> list[tuple[str, str, float]]:
+        """Thresholds that lie outside the axis."""
+        return [bound for bound in self.bounds if not self.low <= bound[2] <= self.high]
+
+    def position(self, values: Floats) -> Floats:
+        """Where values lie, 0 at the left end and 1 at the right; outside values at the ends."""
+        inside = np.clip(values, self.low, self.high)
+        if self.scale == "symlog":
+            span = np.log1p(self.high) - np.log1p(self.low)
+            return np.asarray((np.log1p(inside) - np.log1p(self.low)) / span)
+        return np.asarray((inside - self.low) / (self.high - self.low))
+
+
+def axis_of(signal: Charted) -> Axis:
+    """An axis that shows nearly all values (what lies beyond its ends counts in the outermost bins) and the thresholds
+    that are not far beyond them. The signal must have a value."""
+    values, numbers = signal.histogram, [number for _, _, number in signal.bounds]
+    least, most = float(values.at[0]), float(values.at[-1])
+    top = values.quantile(0.999)
+    top = most if most <= 1.5 * abs(top) or top <= least else top
+    narrow = signal.integer and most - least < SHOWN_BINS  # such as years: far from zero, near each other
+    if least >= 0 and top > WIDE_RANGE and not narrow:
+        return _logarithmic(signal, least, max([top, *(n * 1.3 for n in numbers if n < 20 * top)]))
+    low, high = (0.0 if least >= 0 and least < 0.6 * top else least), most if narrow else top
+    high = max([high, *(1.2 * n for n in numbers if 0 < n <= 6 * high or high <= 0)])
+    low = min([low, *(n - 0.05 * (high - n) for n in numbers if n < high)])
+    low = max(low, 0.0) if least >= 0 else low
+    if not signal.integer and least >= 0 and most <= 1.01 and high > 0.4:
+        high = 1.0
+    if signal.integer and high - low < SHOWN_BINS:
+        edges = np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
+        return Axis("linear", float(edges[0]), float(edges[-1]), edges, _integers(edges), signal.bounds)
+    if high <= low:
+        high = low + (abs(low) or 1.0)
+    edges = np.linspace(low, high, SHOWN_BINS + 1)
+    return Axis("linear", low, high, edges, None, signal.bounds)
+
+
+def _integers(edges: Floats) -> list[float]:
+    every = max(1, (len(edges) - 1) // 8)
+    return [float(e + 0.5) for e in edges[:-1:every]]
+
+
+def _logarithmic(signal: Charted, least: float, high: float) -> Axis:
+    low = min([least, *(0.8 * n for _, _, n in signal.bounds if n > 0)])
+    low = 0.0 if low < 10 else low
+    high = max(high, 1.01 * low + 1)
+    edges = np.expm1(np.linspace(np.log1p(low), np.log1p(high), SHOWN_BINS + 1))
+    if signal.integer:
+        edges = np.unique(np.ceil(edges))
+    ticks: Sequence[float] = [0.0] if low == 0 else []
+    ticks = [*ticks, *(t for p in range(12) for m in (1, 3) if low <= (t := m * 10.0**p) <= high)]
+    ticks = [t for t in ticks if t != 3 or high < 300]
+    if len(ticks) > 7:
+        ticks = [t for t in ticks if str(t)[0] in "01"]
+    return Axis("symlog", float(edges[0]), float(edges[-1]), edges, list(ticks), signal.bounds)
