@@ -47,16 +47,16 @@ def clusters_of(run: Run, records: Sequence[Mapping[str, Any]], part: Callable[[
         names = [f"{stage}.{bare}" for bare in ("cluster", "copies", "known") if f"{stage}.{bare}" in run.signals()]
         mine: dict[int, tuple[str, int, bool]] = {}
         for at, partition, row in places:
-            cluster, copies, *known = part(partition).documents(names, np.array([row])).row(0)
+            cluster, copies, *earlier = part(partition).documents(names, np.array([row])).row(0)
             if cluster is not None:
-                mine[at] = (cluster, copies, any(known))
+                mine[at] = (cluster, copies, any(earlier))
         members = _members(run, stage, {cluster: copies - known for cluster, copies, known in mine.values()})
         for at, (cluster, copies, known) in mine.items():
             all_ = members.get(cluster, [])
             representative = None if known else next((m for m in all_ if m.id == cluster), None)
             others = [m for m in all_ if m.id != records[at]["id"] and (known or m.id != cluster)][:MEMBERS]
-            earlier = getattr(run.pipeline.nodes[stage].stage, "earlier", None) if known else None
-            made = (earlier(cluster) if earlier else None) or {}
+            look = getattr(run.pipeline.nodes[stage].stage, "earlier", None) if known else None
+            made = (look(cluster) if look else None) or {}
             out[at].append(Cluster(stage, cluster, copies, representative, tuple(others), known, made))
     return out
 

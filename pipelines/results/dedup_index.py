@@ -105,7 +105,7 @@ def _there(run: Run, node: Node, url: str, made_from: dict[str, Any]) -> Manifes
     there, same = index.manifest, ("measured", "selection", "digest")
     if all(there.made_from.get(key) == made_from[key] for key in same):
         return there
-    made = _build(run, node, IndexIndexWriter(fsspec.core.url_to_fs(url)[0], None), made_from)
+    made = _build(run, node, IndexWriter(fsspec.core.url_to_fs(url)[0], None), made_from)
     if made.digest != there.digest:
         raise RunError(
             f"{url}: holds another duplicate index, of {there.documents:,} documents of {there.made_from.get('run')}, and "

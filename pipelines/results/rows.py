@@ -294,9 +294,9 @@ class Rows(View):
         missing = [name for name in wanted if have is None or name not in have.schema.names]
         if missing:
             found = _joined(read_signals(self.plan, node, p, missing) for p in self.filled)
-            for name in missing if have is not None else ():
-                have = have.append_column(name, found.column(name))
-            self.loaded[stage] = found if have is None else have
+            if have is not None:
+                found = pa.table({name: table.column(name) for table in (have, found) for name in table.column_names})
+            self.loaded[stage] = found
         return self.loaded[stage]
 
     def ids(self) -> pa.Array:

@@ -37,14 +37,16 @@ SAMPLE = 20
 WHERE = "--where"
 """The stage name under which `where` conditions are compiled: none that a declaration can use."""
 
-HIT = {
-    "distance": pl.Float64,
-    "key": pl.UInt64,
-    "id": pl.String,
-    "partition": pl.UInt32,
-    "number": pl.Int64,
-    "near": pl.Float64,
-}
+HIT = pl.Schema(
+    {
+        "distance": pl.Float64,
+        "key": pl.UInt64,
+        "id": pl.String,
+        "partition": pl.UInt32,
+        "number": pl.Int64,
+        "near": pl.Float64,
+    }
+)
 """A record that may be shown: how far its signal is from the number asked for, the hash of its id, where it is, the signal."""
 
 

@@ -29,7 +29,7 @@ class Sums:
         """Take a frame of the keys and the columns (integers or booleans); a key may occur more than once. The first
         column ranks keys."""
         sums = frame.group_by(self.keys).agg(pl.col(self.columns).cast(pl.Int64).sum())
-        self.waiting.append(sums.select(self.empty.columns).cast(dict(self.empty.schema)))
+        self.waiting.append(sums.select(self.empty.columns).cast(self.empty.schema))
         if sum(map(len, self.waiting)) > 2 * (self.most or 0) + HELD:
             self.ranked()
 

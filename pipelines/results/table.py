@@ -67,7 +67,7 @@ OWN = (
 )
 """Columns of `records` before the reason, the places and the signals."""
 
-PLACE = {"id": pl.String, "shard": pl.String, "row": pl.Int64, "offset": pl.Int64, "tokens": pl.Int64}
+PLACE = pl.Schema({"id": pl.String, "shard": pl.String, "row": pl.Int64, "offset": pl.Int64, "tokens": pl.Int64})
 
 
 @dataclass(frozen=True, slots=True)

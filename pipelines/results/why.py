@@ -172,7 +172,7 @@ def explained(run: Run, found: Found) -> list[Explanation]:
         for name, fact in run.facts().items()
     )
     note = () if found.complete else (f"the scan stopped after {len(records)} texts; others may hold it too",)
-    common = {"found_by": found.by, "models": models}
+    common: dict[str, Any] = {"found_by": found.by, "models": models}
     out = []
     for record, grouped in zip(records, clusters, strict=True):
         common |= {name: record[name] for name in ("id", "url", "date", "source", "page_bytes")}

@@ -55,19 +55,7 @@ DAY = r"^(\d{4}-\d{2}-\d{2})"
 
 COMPARED = ("<", "<=", ">", ">=")
 
-PACKAGES = (
-    "winnow",
-    "polars",
-    "pyarrow",
-    "numpy",
-    "ray",
-    "trafilatura",
-    "resiliparse",
-    "fastwarc",
-    "tokenizers",
-    "altair",
-)
-PACKAGES += ("vl-convert-python",)
+PACKAGES = """winnow polars pyarrow numpy ray trafilatura resiliparse fastwarc tokenizers altair vl-convert-python"""
 
 AMOUNT = ["rows", "bytes", "sized", "tokens", "uncounted"]
 """`sized`: rows whose bytes are known."""
@@ -222,9 +210,9 @@ class Counts:
                     if fails.any():
                         failing[clause.name] = fails
                 self.overlaps.dropped([clause.name for clause in node.clauses], first.to_numpy()[dropped])
-        failures = (
-            np.sum(list(failing.values()), axis=0, dtype=np.uint16) if failing else np.zeros(part.rows, np.uint16)
-        )
+        failures = np.zeros(part.rows, np.uint16)
+        for fails in failing.values():
+            failures += fails
         self.overlaps.add(failing, failures)
         single = (failures == 1) & (lost == 1)
         alone = {name: fails & single for name, fails in failing.items()}
@@ -335,7 +323,7 @@ def _amount(rows: int, size: int, sized: int, tokens: int, uncounted: int) -> Am
 def versions() -> dict[str, str]:
     """Package -> version, of those that matter here and are installed."""
     out = {"Python": platform.python_version()}
-    for package in PACKAGES:
+    for package in PACKAGES.split():
         try:
             out[package] = version(package)
         except PackageNotFoundError:

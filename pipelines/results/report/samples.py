@@ -32,14 +32,16 @@ KEPT_SAMPLES, DROPPED_SAMPLES = 8, 3
 EXCERPT = 420
 """Characters of a text that are shown."""
 
-BEST = {
-    "stage": pl.String,
-    "clause": pl.String,
-    "key": pl.UInt64,
-    "id": pl.String,
-    "partition": pl.UInt32,
-    "number": pl.Int64,
-}
+BEST = pl.Schema(
+    {
+        "stage": pl.String,
+        "clause": pl.String,
+        "key": pl.UInt64,
+        "id": pl.String,
+        "partition": pl.UInt32,
+        "number": pl.Int64,
+    }
+)
 
 
 class Drawn:
