@@ -196,9 +196,7 @@ def _masking(run: Run) -> list[Node]:
     return [node for node in run.pipeline.nodes.values() if node.stage.outputs.masks]
 
 
-def _taken_out(
-    run: Run, node: Node, rows: pl.DataFrame
-) -> tuple[list[str | None], list[str | None], list[list[Edit]]]:
+def _taken_out(run: Run, node: Node, rows: pl.DataFrame) -> tuple[list[str | None], list[str | None], list[list[Edit]]]:
     """Texts, titles (null where masking failed) and edits."""
     empty = {"id": "", "source": "", "text": ""}  # columns that are never null
     columns = {}
