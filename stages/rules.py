@@ -6,49 +6,79 @@ rules: {use: rules, packs: [gopher, fineweb], word_unit: morpheme, bad_words: [l
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import pyarrow as pa
 from pydantic import BeforeValidator
 
 from winnow.classifiers.artifacts import digest
-from winnow.filters.languages import UnknownUnit
-from winnow.filters.rules.table import GROUPS, MEASURES
+from winnow.filters.bad_words import BadWordsError, read, table
+from winnow.filters.languages import LanguagePack, UnknownUnit
+from winnow.filters.passages import Span
+from winnow.filters.rules.table import GROUPS, MEASURES, measure, spans
+from winnow.identity import Located
 from winnow.nearest import hint
-from winnow.stages.base import Group
-from winnow.stages.stage import Artifact, Located, Map, NoClauses, Settings, StageError
+from winnow.stages.base import Artifact, DocumentStage, Group, NoClauses, Settings, StageError, Types
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class RulesSettings(Settings):
-    """`packs`: names of the language pack's rule packs whose clauses apply; its default ones unless given.
-    `word_unit`: cut words otherwise than the language pack says; its thresholds for that unit apply, and where it has
-    none, `packs: []` measures alone. `bad_words`: files of bad words beside the pack's, in LDNOOBW's format.
-    One name alone needs no list."""
-
     packs: Names | None = None
+    """Names of the language pack's rule packs whose clauses apply; its default ones unless given. One needs no list."""
     word_unit: Literal["whitespace", "character", "segment", "morpheme"] | None = None
+    """Cut words otherwise than the language pack says; its thresholds for that unit apply, and where it has none,
+    `packs: []` measures alone."""
     bad_words: Annotated[Names, Located()] = ()
+    """Files of bad words beside the pack's, in LDNOOBW's format. One needs no list."""
 
 
-class Rules(Map):
-    """Measures every rule on each text: the groups of `filters/rules/table.py`.
+@dataclass(frozen=True, slots=True)
+class RulesMeasurer:
+    """Groups of rules, all unless `groups` names some, with the bad words of the pack and `listed` beside them."""
+
+    stage: str
+    pack: LanguagePack
+    unit: str | None
+    listed: tuple[str, ...]
+    groups: Collection[str] | None = None
+
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
+        return measure(
+            cast("pa.LargeStringArray", documents.column("text")),
+            self.pack,
+            self.unit,
+            urls=documents.column("url"),
+            dates=documents.column("date"),
+            more_bad_words=self.listed,
+            groups=self.groups,
+        )
+
+    def highlight(self, text: str, signal: str) -> list[Span]:
+        """The stretches that the row of a measure names. Raises StageError for a signal that no rule measures."""
+        names = [measure.name for measure in MEASURES]
+        if signal not in names:
+            raise StageError(f"{self.stage}: no signal '{signal}'{hint(signal, names)}")
+        return spans(text, signal, self.pack, self.unit, more_bad_words=self.listed)
+
+
+class Rules(DocumentStage):
+    """Measures every rule on each text: the groups of `filters/rules/table.py`, each versioned and filed by itself.
 
     What is measured depends on the language pack's word lists, the files of bad words and the word unit, never on
-    `packs` or thresholds. State: the entries of those files as `artifacts()` last read them, which travel with the
-    pickled stage, so that a run measures with the lists that its plan was made with.
+    `packs` or thresholds.
     """
 
-    __slots__ = ("_entries",)
-    _entries: tuple[str, ...]
+    __slots__ = ()
     kind = "rules"
     choosing = frozenset({"packs"})
     version = 3
     Settings = RulesSettings
 
-    def signals(self) -> dict[str, pa.DataType]:
+    def signals(self) -> Types:
         return {measure.name: measure.type for measure in MEASURES}
 
     def groups(self) -> dict[str, Group]:
@@ -86,57 +116,35 @@ class Rules(Map):
         """The files of bad words, read and tried, and the version of what cuts words, if it is not the kernel. Raises
         StageError for a bad file, and for a word unit that needs a package which is not installed."""
         from winnow.filters import segmenters
-        from winnow.filters.bad_words import BadWordsError, read, table
-        from winnow.filters.segmenters import MissingSegmenter, segmenter
 
         files = [Path(name).expanduser() for name in self.settings.bad_words]
+        lists = [Artifact(f"{number}:{path.name}", path, self._read(path)[1]) for number, path in enumerate(files, 1)]
         try:
-            entries = tuple(entry for path in files for entry in read(path))
-            if entries:
-                table(entries)
-            cutter = segmenter(self.settings.word_unit or self.pack.word_unit, self.pack)
-        except (BadWordsError, MissingSegmenter) as error:
+            cutter = segmenters.segmenter(self.settings.word_unit or self.pack.word_unit, self.pack)
+        except segmenters.MissingSegmenter as error:
             raise StageError(f"{self.name}: {error}") from error
-        object.__setattr__(self, "_entries", entries)
-        lists = [Artifact(f"{number}:{path.name}", path, digest(path)) for number, path in enumerate(files, 1)]
         if cutter is None:
             return lists
         version = hashlib.sha256(cutter.version.encode()).hexdigest()
         return [*lists, Artifact(f"words by {cutter.version}", Path(segmenters.__file__), version)]
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        from winnow.filters.rules.table import measure
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> RulesMeasurer:
+        listed: list[str] = []
+        for artifact in artifacts[: len(self.settings.bad_words)]:
+            entries, found = self._read(artifact.path)
+            if found != artifact.digest:
+                raise StageError(f"{self.name}: bad words '{artifact.path}' changed during the run: run again")
+            listed += entries
+        return RulesMeasurer(self.name, self.pack, self.settings.word_unit, tuple(listed), groups)
 
-        return measure(
-            cast("pa.LargeStringArray", documents.column("text")),
-            self.pack,
-            self.settings.word_unit,
-            urls=documents.column("url"),
-            dates=documents.column("date"),
-            more_bad_words=self._listed(),
-        )
-
-    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
-        """The stretches that the table of measures names, found with the word lists and the word unit of `measure`.
-        Raises StageError for a signal that this stage does not measure."""
-        from winnow.filters.rules.table import spans
-
-        if signal not in self.signals():
-            raise StageError(f"{self.name}: no signal '{signal}'{hint(signal, self.signals())}")
-        return spans(text, signal, self.pack, self.settings.word_unit, more_bad_words=self._listed())
-
-    def _listed(self) -> tuple[str, ...]:
-        if not hasattr(self, "_entries"):
-            self.artifacts()
-        return self._entries
-
-    def __getstate__(self) -> list[Any]:
-        return [self.name, self.settings, self.pack, getattr(self, "_entries", None)]
-
-    def __setstate__(self, state: list[Any]) -> None:
-        for name, value in zip(("name", "settings", "pack", "_entries"), state, strict=True):
-            if value is not None:
-                object.__setattr__(self, name, value)
+    def _read(self, path: Path) -> tuple[tuple[str, ...], str]:
+        """The entries of a file and its digest. Raises StageError for a bad one."""
+        try:
+            entries = read(path)
+            table(entries)
+        except BadWordsError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        return entries, digest(path)
 
 
 KIND = Rules

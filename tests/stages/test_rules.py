@@ -14,12 +14,16 @@ import pytest
 
 from winnow.filters.languages import language_pack
 from winnow.filters.rules import url_shape
+from winnow.stages.base import DOCUMENT_SCHEMA, StageError
 from winnow.stages.rules import KIND
-from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 
 
 def stage(language="ko", **settings):
     return KIND(name="rules", settings=KIND.Settings(**settings), pack=language_pack(language))
+
+
+def opened(rules):
+    return rules.open(rules.artifacts())
 
 
 def documents(texts):
@@ -117,22 +121,36 @@ def test_address_and_date_are_measured_where_there_are_any():
     assert [row["crawl_year"] for row in rows] == [None, 2024]
 
 
-def test_files_of_bad_words_are_artifacts_and_travel_with_the_stage(tmp_path):
+def test_files_of_bad_words_are_artifacts_and_travel_with_what_measures(tmp_path):
     listed = tmp_path / "more.txt"
     listed.write_text("감자\n", "utf-8")
     rules = stage(bad_words=[str(listed)])
     (artifact,) = rules.artifacts()
     assert artifact.path == listed and len(artifact.digest) == 64
-    sent = pickle.loads(pickle.dumps(rules))
+    sent = pickle.loads(pickle.dumps(opened(rules)))
     listed.write_text("구름\n", "utf-8")
     assert sent.measure(documents(["감자는 구름이다"]))["bad_words"][0].as_py() == 1
-    assert shown(sent, "감자는 구름이다", "bad_words") == ["감자"]
+    assert sent.highlight("감자는 구름이다", "bad_words") == [(0, 2)]
     assert rules.artifacts()[0].digest != artifact.digest
+    with pytest.raises(StageError, match=r"rules: bad words .*more\.txt' changed during the run"):
+        rules.open([artifact])
     with pytest.raises(StageError, match=r"rules: bad words .*none\.txt"):
         stage(bad_words=[str(tmp_path / "none.txt")]).artifacts()
     listed.write_text("a*b\n", "utf-8")
     with pytest.raises(StageError, match=r"rules: bad words .*line 1: bad word"):
         stage(bad_words=[str(listed)]).artifacts()
+
+
+def test_a_group_is_measured_alone_and_has_a_version_of_its_own():
+    rules = stage()
+    batch = documents(["안녕하세요. 반갑습니다.", ""])
+    whole = rules.measure(batch)
+    groups = rules.groups()
+    assert {name: kind for group in groups.values() for name, kind in group.columns.items()} == rules.signals()
+    for name, group in groups.items():
+        alone = rules.open(rules.artifacts(), [name]).measure(batch)
+        assert alone.schema.names == list(group.columns) and group.version >= 1
+        assert all(alone[column].equals(whole[column]) for column in group.columns)
 
 
 def test_one_name_needs_no_list(tmp_path):
@@ -148,7 +166,7 @@ def test_one_name_needs_no_list(tmp_path):
 
 
 def shown(rules, text, signal):
-    return [text[start:end] for start, end in rules.highlight(text, signal)]
+    return [text[start:end] for start, end in opened(rules).highlight(text, signal)]
 
 
 def test_highlights_what_a_signal_comes_from():
@@ -156,8 +174,8 @@ def test_highlights_what_a_signal_comes_from():
     assert shown(stage(), text, "dup_lines") == ["오늘의 메뉴"]
     assert shown(stage(), text, "bad_words") == ["병신"]
     assert shown(stage(), text, "char_run_share") == ["ㅋㅋㅋㅋ"]
-    assert stage().highlight(text, "char_count") == []
-    assert all(stage().highlight("", signal) == [] for signal in stage().signals())
+    assert opened(stage()).highlight(text, "char_count") == []
+    assert all(opened(stage()).highlight("", signal) == [] for signal in stage().signals())
 
 
 def test_highlights_with_the_stage_s_own_words():
@@ -171,7 +189,7 @@ def test_highlights_with_the_stage_s_own_words():
 
 def test_a_signal_of_no_rule_has_no_highlight():
     with pytest.raises(StageError, match="rules: no signal 'dup_line'; nearest: 'dup_lines'"):
-        stage().highlight("가", "dup_line")
+        opened(stage()).highlight("가", "dup_line")
 
 
 def test_survives_pickling():
