@@ -15,8 +15,7 @@ from pathlib import Path
 
 import xxhash
 
-from winnow.classifiers.junk import junk_documents
-from winnow.classifiers.lexicon import is_background, load_lexicon, seeded, weak_label
+from winnow.classifiers.made_texts import is_background, junk_documents, load_lexicon, seeded, weak_label
 from winnow.classifiers.readers import Text, read
 from winnow.classifiers.recipe import Recipe, RecipeError, SourceSpec
 

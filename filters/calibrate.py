@@ -30,7 +30,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from winnow.filters.languages import LanguagePack, language_pack
+from winnow.filters.languages import LanguagePack
+from winnow.filters.pack_check import sound_pack
 from winnow.filters.rules.table import MEASURES, measure
 
 KNOWN = (".md", ".txt", ".jsonl", ".jsonl.gz", ".tsv", ".conllu", ".parquet")
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quantile", type=float, default=0.01)
     parser.add_argument("--where", default="true", help="SQL over the measures: which texts count as good")
     options = parser.parse_args(arguments)
-    pack = language_pack(options.language)
+    pack = sound_pack(options.language)
     good = measured(documents(options.files, options.field, options.join, options.lines), pack).filter(
         pl.sql_expr(options.where)
     )

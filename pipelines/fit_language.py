@@ -19,15 +19,14 @@ import numpy as np
 import polars as pl
 
 from winnow.classifiers.artifacts import ModelError, resolve
-from winnow.classifiers.language_codes import CODES, code_of_name, language_code
-from winnow.classifiers.language_id import LanguageIdentifier, identifier
+from winnow.classifiers.language_id import CODES, LanguageIdentifier, code_of_name, identifier, language_code
 from winnow.filters.calibrate import UnreadableText, measured
-from winnow.filters.fitting import FitError, clauses, language_score, pack_file, writing
+from winnow.filters.fitting import FitError, clauses, pack_file, writing
 from winnow.filters.fitting.clauses import Fitted, Limits
-from winnow.filters.fitting.stop_words import WordCounts, stop_words
-from winnow.filters.fitting.words import cut_words
+from winnow.filters.fitting.writing import WordCounts, cut_words, stop_words
 from winnow.filters.languages import LanguagePack, UnknownLanguage, UnknownUnit, WordUnit, language_pack, languages
 from winnow.filters.languages.pack import parsed
+from winnow.filters.pack_check import sound_pack
 from winnow.filters.rules.table import MEASURES
 from winnow.filters.script import RANGES
 from winnow.filters.segmenters import MissingSegmenter, segmenter
@@ -96,7 +95,7 @@ def write_pack(fitted: LanguageFit, out: Path, force: bool = False) -> None:
     try:
         draft.write_text(fitted.text, "utf-8")
         try:
-            language_pack(str(draft))
+            sound_pack(str(draft))
         except UnknownLanguage as error:
             raise FitError(f"the fitted pack is not sound, and was not written: {error}") from error
         draft.replace(out)
@@ -158,7 +157,7 @@ def _draft(
     known = next((language_pack(c) for c in languages() if language_pack(c).code == code), None)
     script, own_script = _script(request, seen, known)
     unit = request.unit or (known.word_unit if known else writing.word_unit(script, _segments(code, script)))
-    base = language_pack(request.base or (code if known and request.from_unit else _base(unit, script)))
+    base = sound_pack(request.base or (code if known and request.from_unit else _base(unit, script)))
     if request.from_unit and base.code != code:
         raise FitError(
             f"--from-unit {request.from_unit}: maps thresholds of '{code}' itself, and the base is '{base.code}'"
@@ -282,7 +281,7 @@ def _enough(documents: int, what: str, files: Sequence[Path], request: Request) 
 def _cut_off(request: Request, reference: Texts) -> tuple[float, str]:
     if request.language_score is not None:
         return request.language_score, "as given"
-    cut_off = language_score.cut_off(reference.scores)
+    cut_off = writing.cut_off(reference.scores)
     values = np.asarray(reference.scores)
     below = float(np.mean(values < cut_off))
     return cut_off, (

@@ -19,7 +19,7 @@ import xxhash
 
 from winnow.classifiers.language_id import LanguageIdentifier
 from winnow.filters.calibrate import documents, files
-from winnow.filters.fitting import FitError, language_score
+from winnow.filters.fitting import FitError, writing
 from winnow.pipelines.results.table import Run, open_run
 from winnow.stages.langid import LangidSettings, LangidStage, prefixes
 
@@ -172,7 +172,7 @@ def sampled(
             return Texts(drawn, sample.seen, [])
         answers = [(str(label), float(score or 0)) for _, _, label, score in labelled(((t, t) for t in drawn), model)]
         of = "--base-reference" if what == "base reference" else "--lang"
-        own = language_score.of_language([a for a, _ in answers], [s for _, s in answers], code, what, of)
+        own = writing.of_language([a for a, _ in answers], [s for _, s in answers], code, what, of)
         return Texts(drawn, sample.seen, own)
     for key, text, label, score in labelled(texts, model):
         if model is None or (label == code and score is not None and score >= least):

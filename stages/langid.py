@@ -16,7 +16,7 @@ from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, ModelFile, resolve, shipped
 from winnow.classifiers.fasttext_file import check_once
-from winnow.classifiers.language_codes import language_code
+from winnow.classifiers.language_id import language_code
 from winnow.filters.letter_case import running_case
 from winnow.filters.passages import passages, push, strongest
 from winnow.stages.base import Outputs

@@ -1,16 +1,162 @@
-"""Each clause of a base pack as a threshold for another language or another word unit."""
+"""Each clause of a base pack as a threshold for another language or another word unit.
+
+A *side* says which values a clause keeps: `most`, those up to the threshold (`<=`), or `least`, those from it (`>=`). Its
+threshold lies at a quantile of old values, and the new one at the same quantile of new values.
+
+What a fitted threshold may be is bounded, and some measures a fit may not move. The ranges are ours, wide around every
+published value: those of Gopher (arXiv:2112.11446), FineWeb (arXiv:2406.17557) and the middle of the languages of FineWeb2
+(`configs/*.yml`), whose outermost are degenerate (a mean word length of 3,141, a share of duplicate lines of 1.32).
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from winnow.filters.fitting import FitError
-from winnow.filters.fitting.clamps import FIXED, LAYOUT, sensible
-from winnow.filters.fitting.quantiles import Match, Side, Values, constant, dropped, matched, rounded, tail
-from winnow.filters.languages.bounds import COMPARISON, bound_problem
+from winnow.filters.pack_check import COMPARISON, bound_problem
+
+Values = npt.NDArray[np.float64]
+Side = Literal["least", "most"]
+
+EDGE = 0.01
+"""A threshold nearer than this to an end of a distribution is matched by ratio, not by quantile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A threshold among new values. `quantile`: of the old threshold among the old values, 0 to 1. `beyond`: it lies
+    outside their middle 98%, where a quantile is a matter of few values, and is scaled by the ratio of the two
+    distributions' quantiles there."""
+
+    threshold: float
+    quantile: float
+    beyond: bool
+
+
+def dropped(values: Values, side: Side, threshold: float) -> float:
+    """Share of the values that the clause drops; 0 for no values."""
+    if not len(values):
+        return 0.0
+    return float(np.mean(values > threshold if side == "most" else values < threshold))
+
+
+def tail(values: Values, side: Side, share: float) -> float:
+    """The tightest value among `values` that drops at most `share` of them."""
+    ordered = np.sort(values) if side == "most" else -np.sort(-values)
+    # In whole values, not in shares: 1 - share is no exact number.
+    beyond = math.floor(share * len(ordered) + 1e-9)
+    return float(ordered[max(len(ordered) - 1 - beyond, 0)])
+
+
+def constant(values: Values) -> bool:
+    """Whether there is but one value, so that no threshold can be found in it."""
+    return not len(values) or bool(values.min() == values.max())
+
+
+def matched(old: Values, new: Values, threshold: float) -> Match | None:
+    """The value of `new` at the quantile that `threshold` has in `old`; None where either has one value only, or where
+    the ratio of their 1% or 99% quantiles is needed and is none (0 / 0).
+
+    Distributions are read as straight lines between the mid-ranks of distinct values, so that the result grows with
+    `threshold`, without steps.
+    """
+    if constant(old) or constant(new):
+        return None
+    olds, old_ranks = _ranks(old)
+    news, new_ranks = _ranks(new)
+    # Where many texts share the outermost value, its middle rank is the last quantile there is.
+    low, high = max(EDGE, old_ranks[0]), min(1 - EDGE, old_ranks[-1])
+    low_value, high_value = np.interp([low, high], old_ranks, olds)
+    if low_value <= threshold <= high_value:
+        quantile = float(np.interp(threshold, olds, old_ranks))
+        return Match(float(np.interp(quantile, new_ranks, news)), quantile, False)
+    edge, old_edge = (low, low_value) if threshold < low_value else (high, high_value)
+    new_edge = float(np.interp(edge, new_ranks, news))
+    if old_edge <= 0 or new_edge <= 0:
+        return None
+    outside = threshold < olds[0] or threshold > olds[-1]
+    quantile = float(threshold > olds[-1]) if outside else float(np.interp(threshold, olds, old_ranks))
+    return Match(float(threshold * new_edge / old_edge), quantile, True)
+
+
+def _ranks(values: Values) -> tuple[Values, Values]:
+    """Distinct values, ascending, and the middle of the ranks that each takes, 0 to 1."""
+    distinct, counts = np.unique(values, return_counts=True)
+    upto = np.cumsum(counts)
+    return distinct, (upto - counts / 2) / len(values)
+
+
+def rounded(threshold: float, side: Side, whole: bool) -> float:
+    """To two significant digits, to no more than three decimals, or none of a whole number, on the looser side."""
+    digits = 0 if threshold == 0 else math.floor(math.log10(abs(threshold))) - 1
+    step: float = 10.0 ** max(digits, 0 if whole else -3)
+    # The nearest step first: 0.29 / 0.01 is 28.999999999999996, and what is round already must stay.
+    nearest = float(f"{round(threshold / step) * step:.3f}")
+    if math.isclose(nearest, threshold, rel_tol=1e-12) or (nearest > threshold) == (side == "most"):
+        return nearest
+    turn = math.ceil if side == "most" else math.floor
+    return float(f"{turn(threshold / step) * step:.3f}")
+
+
+_RANGES: dict[tuple[str, Side], tuple[float, float]] = {
+    ("mean_word_length", "least"): (1.0, 5.0),
+    ("mean_word_length", "most"): (2.0, 30.0),
+    ("alpha_word_share", "least"): (0.3, 0.9),
+    ("lettered_words", "least"): (0.3, 0.9),
+    ("running_lines", "least"): (0.02, 0.4),
+    ("running_share", "least"): (0.02, 0.5),
+    ("label_ratio", "most"): (0.02, 0.5),
+    ("stop_words", "least"): (1.0, 4.0),
+    ("word_count", "least"): (10.0, 200.0),
+    ("word_count", "most"): (10_000.0, 1_000_000.0),
+    ("line_punctuation", "least"): (0.02, 0.4),
+    ("short_lines", "most"): (0.5, 0.97),
+    ("newline_ratio", "most"): (0.05, 1.0),
+    ("dup_line_chars", "most"): (0.01, 0.5),
+    ("unique_words", "least"): (0.02, 0.4),
+    ("top_word_share", "most"): (0.05, 0.5),
+}
+_PATTERNS: tuple[tuple[str, Side, tuple[float, float]], ...] = (
+    (r"(top|spare)_\d+gram_share", "most", (0.03, 0.5)),
+    (r"dup_\d+gram_share", "most", (0.05, 0.6)),
+    (r"dup_(lines|paragraphs|paragraph_chars)", "most", (0.1, 0.7)),
+    (r"(hash|hashtag|ellipsis)_ratio", "most", (0.02, 0.5)),
+    (r"(bullet|ellipsis)_lines", "most", (0.1, 0.95)),
+)
+_BY_UNIT: dict[str, tuple[float, float]] = {
+    "share": (0.01, 0.99),
+    "ratio": (0.01, 5.0),
+    "characters": (1.0, 30.0),
+    "count": (1.0, 1e6),
+}
+
+LAYOUT = re.compile(
+    r".*lines?(_|$).*|dup_paragraph.*|newline_ratio|(char|word)_count|(top|dup|spare)_\d+gram_share|unique_words|top_word_share|"
+    r".*_run_.*|running_share|(hash|hashtag|label|ellipsis|compression)_ratio|mtld|word_entropy|single_use_words"
+)
+"""Measures of lines, lengths, repetition and marks, which say nothing of a language where a fit joined the rows of its
+reference: sentences that do not belong together repeat nothing."""
+
+FIXED = re.compile(r"c4_.*|url_.*|crawl_.*|page_.*|.*phones|phone_.*|bad_word.*|boilerplate_lines|damaged_ratio")
+"""Measures of web pages and addresses, or of lists that a fit does not make: the base's thresholds stand."""
+
+
+def sensible(signal: str, unit: str, side: Side) -> tuple[float, float]:
+    """Least and highest threshold for a signal of that unit of measure on that side."""
+    if (signal, side) in _RANGES:
+        return _RANGES[signal, side]
+    for pattern, of, bounds in _PATTERNS:
+        if of == side and re.fullmatch(pattern, signal):
+            return bounds
+    return _BY_UNIT[unit]
+
 
 Columns = Mapping[str, Values]
 """Signal -> one value per text."""

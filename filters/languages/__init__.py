@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 
 from winnow.filters.bounded_yaml import OutOfBounds, Texts, load, read_text
-from winnow.filters.languages.bounds import problems
 from winnow.filters.languages.pack import (
     BadLanguagePack,
     LanguagePack,
@@ -37,7 +36,6 @@ __all__ = [
     "WordUnit",
     "language_pack",
     "languages",
-    "problems",
 ]
 
 FOLDER = Path(__file__).parent
@@ -52,8 +50,8 @@ def language_pack(name: str) -> LanguagePack:
     """The pack for an ISO 639-1, ISO 639-3 or FineWeb2 code (`ko`, `kor`, `kor_Hang`), or of the file at a path that
     ends in `.yaml` or `.yml`, relative to the current folder and read anew each time.
 
-    Raises UnknownLanguage for a code without a pack or a file that is not there, BadLanguagePack for a file that is no
-    sound pack, which is one too.
+    Raises UnknownLanguage for a code without a pack or a file that is not there, BadLanguagePack, which is one too, for a
+    file that is no pack. Whether its thresholds make sense says `winnow.filters.pack_check`.
     """
     if name.endswith((".yaml", ".yml")):
         return _opened(name)
@@ -82,11 +80,7 @@ def _opened(name: str) -> LanguagePack:
         raise UnknownLanguage(f"no language pack at '{name}'{where}: {error.strerror or error}") from None
     except OutOfBounds as error:
         raise UnknownLanguage(f"{name}: {error}") from None
-    pack = parsed(_tree(text, name), name)
-    found = problems(pack)
-    if found:
-        raise BadLanguagePack("\n".join(f"{name}: {problem}" for problem in found))
-    return pack
+    return parsed(_tree(text, name), name)
 
 
 class _OneOfEach(Texts):

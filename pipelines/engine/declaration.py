@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from winnow.filters.languages import LanguagePack, UnknownLanguage, language_pack
+from winnow.filters.languages import LanguagePack, UnknownLanguage
 from winnow.filters.languages.pack import parsed
+from winnow.filters.pack_check import sound_pack
 from winnow.nearest import expected
 from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_gone, shape
 from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect
@@ -208,7 +209,7 @@ def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> Language
             return parsed(language, path)
         if language.endswith((".yaml", ".yml")):
             language = located(language, ("language",), Located(), marked)
-        pack = language_pack(language)
+        pack = sound_pack(language)
     except UnknownLanguage as error:
         raise SpecError(f"{marked.where('language')}: language: {error}") from None
     if language.endswith((".yaml", ".yml")):

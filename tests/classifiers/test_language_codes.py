@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from winnow.classifiers.language_codes import CODES, LANGUAGE_NAMES, code_of_name, language_code
+from winnow.classifiers.language_id import CODES, LANGUAGE_NAMES, code_of_name, language_code
 
 
 @pytest.mark.parametrize(

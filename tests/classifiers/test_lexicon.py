@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from winnow.classifiers.examples import examples
-from winnow.classifiers.junk import junk_documents
-from winnow.classifiers.lexicon import hits, is_background, load_lexicon, seeded, weak_label
-from winnow.classifiers.polite import polite
+from winnow.classifiers.made_texts import hits, is_background, junk_documents, load_lexicon, seeded, weak_label
+from winnow.classifiers.readers import polite
 from winnow.classifiers.recipe import FOLDER, Junk, Recipe, RecipeError, Seeds
 
 BACKGROUND = "그는 아무 말도 하지 않고 가만히 앉아서 오래도록 무엇인가를 생각하고 있었다 그리고 또 기다렸다"

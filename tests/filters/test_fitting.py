@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.filters.fitting import FitError, clauses, language_score, quantiles, writing
-from winnow.filters.fitting.clamps import FIXED, sensible
-from winnow.filters.fitting.clauses import Clause, Limits
-from winnow.filters.fitting.stop_words import WordCounts, core, stop_words
+from winnow.filters.fitting import (
+    FitError,
+    clauses,
+    writing,
+)
+from winnow.filters.fitting.clauses import FIXED, Clause, Limits, sensible
+from winnow.filters.fitting.writing import WordCounts, core, stop_words
 from winnow.filters.languages import language_pack, languages
-from winnow.filters.languages.bounds import bound_problem
+from winnow.filters.pack_check import bound_problem
 from winnow.filters.rules.table import MEASURES
 
 UNITS = {m.name: m.unit for m in MEASURES}
@@ -30,42 +33,42 @@ def fit(expression, values, crawl=None, base=None, **limits):
 
 @given(SHARES, SIDES, st.floats(0.0, 1.0))
 def test_a_tail_drops_at_most_its_share_and_the_next_value_would_drop_more(values, side, share):
-    found = quantiles.tail(values, side, share)
-    assert quantiles.dropped(values, side, found) <= share + 1e-9
+    found = clauses.tail(values, side, share)
+    assert clauses.dropped(values, side, found) <= share + 1e-9
     tighter = values[values < found] if side == "most" else values[values > found]
     if len(tighter):
         nearest = tighter.max() if side == "most" else tighter.min()
-        assert quantiles.dropped(values, side, nearest) > share
+        assert clauses.dropped(values, side, nearest) > share
 
 
 @given(SHARES, SHARES, st.floats(0.001, 5), st.floats(0.001, 5))
 def test_a_matched_threshold_grows_with_the_old_one(old, new, one, other):
     low, high = sorted((one, other))
-    first, second = quantiles.matched(old, new, low), quantiles.matched(old, new, high)
+    first, second = clauses.matched(old, new, low), clauses.matched(old, new, high)
     if first is not None and second is not None:
         assert first.threshold <= second.threshold + 1e-12 and first.quantile <= second.quantile + 1e-12
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=60, unique=True).map(np.array), st.floats(0.02, 2))
 def test_a_threshold_among_the_same_values_stays(values, threshold):
-    match = quantiles.matched(values, values, threshold)
+    match = clauses.matched(values, values, threshold)
     assert match is not None and match.threshold == pytest.approx(threshold)
-    doubled = quantiles.matched(values, 2 * values, threshold)
+    doubled = clauses.matched(values, 2 * values, threshold)
     assert doubled is not None and doubled.threshold == pytest.approx(2 * threshold)
 
 
 @given(st.floats(1e-4, 1e6), SIDES, st.booleans())
 def test_rounding_loosens_and_moves_little(threshold, side, whole):
-    found = quantiles.rounded(threshold, side, whole)
+    found = clauses.rounded(threshold, side, whole)
     assert found >= threshold * (1 - 1e-8) if side == "most" else found <= threshold * (1 + 1e-8)
     assert abs(found - threshold) <= max(0.1 * threshold, 1 if whole else 0.001) + 1e-9
-    assert quantiles.rounded(found, side, whole) == found
+    assert clauses.rounded(found, side, whole) == found
 
 
 def test_rounding_keeps_what_is_round():
-    assert quantiles.rounded(0.29, "least", False) == 0.29
-    assert quantiles.rounded(0.123, "most", False) == 0.13
-    assert quantiles.rounded(13.2, "least", False) == 13
+    assert clauses.rounded(0.29, "least", False) == 0.29
+    assert clauses.rounded(0.123, "most", False) == 0.13
+    assert clauses.rounded(13.2, "least", False) == 13
 
 
 @given(
@@ -86,7 +89,7 @@ def test_a_fitted_threshold_is_in_bounds_and_spares_the_reference(clause, values
     assert least <= fitted.threshold <= most
     assert bound_problem(clause.signal, UNITS[clause.signal], fitted.threshold) is None
     assert fitted.reference <= 0.1 + 1e-9
-    assert fitted.reference == quantiles.dropped(np.array(values), clause.side, fitted.threshold)
+    assert fitted.reference == clauses.dropped(np.array(values), clause.side, fitted.threshold)
 
 
 @pytest.mark.parametrize("code", languages())
@@ -163,7 +166,7 @@ def test_a_share_of_joined_rows_is_no_tighter_in_another_unit_and_drops_no_more_
     reference, crawl, base, base_crawl = ({"alpha_word_share": c} for c in columns)
     (guarded,) = clauses.fit(parsed, UNITS, reference, crawl, base, Limits(**units), base_crawl)
     assert guarded.crawl is not None and guarded.threshold == 0.9
-    taken = quantiles.dropped(pages - 0.1, "least", 0.82)
+    taken = clauses.dropped(pages - 0.1, "least", 0.82)
     (guarded,) = clauses.fit(
         parsed, UNITS, reference, {"alpha_word_share": pages - 0.15}, base, Limits(**units), base_crawl
     )
@@ -211,17 +214,17 @@ def test_a_clause_that_is_no_comparison_is_refused():
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
 def test_the_cut_off_lies_between_its_bounds_and_depends_on_no_order(scores):
-    found = language_score.cut_off(scores)
+    found = writing.cut_off(scores)
     assert 0.3 <= found <= 0.9
     assert found == pytest.approx(max(0.3, min(0.9, np.median(scores) - np.std(scores))), abs=1e-3)
-    assert language_score.cut_off(sorted(scores)) == pytest.approx(found, abs=1e-3)
+    assert writing.cut_off(sorted(scores)) == pytest.approx(found, abs=1e-3)
 
 
 def test_a_reference_in_another_language_is_refused():
     labels = ["az"] * 60 + ["tr"] * 40
     with pytest.raises(FitError, match=r"40% of 100 documents are in 'tr' .* 60% 'az'"):
-        language_score.of_language(labels, [0.9] * 100, "tr", "reference", "--lang")
-    assert language_score.of_language(labels, [0.9] * 60 + [0.8] * 40, "az", "reference", "--lang") == [0.9] * 60
+        writing.of_language(labels, [0.9] * 100, "tr", "reference", "--lang")
+    assert writing.of_language(labels, [0.9] * 60 + [0.8] * 40, "az", "reference", "--lang") == [0.9] * 60
 
 
 def counted(texts):

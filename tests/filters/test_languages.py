@@ -24,9 +24,8 @@ from winnow.filters.languages import (
     UnknownUnit,
     language_pack,
     languages,
-    problems,
 )
-from winnow.filters.languages.bounds import bound_problem
+from winnow.filters.pack_check import bound_problem, problems, sound_pack
 from winnow.filters.rules.lexicon import key
 from winnow.filters.rules.table import MEASURES, measure
 from winnow.filters.script import RANGES
@@ -192,11 +191,11 @@ def own(tmp_path: Path, *changes: tuple[str, str], more: str = "") -> str:
 
 def test_a_pack_of_one_s_own_is_opened_by_path_and_read_anew(tmp_path, monkeypatch):
     path = own(tmp_path, ("code: en", "code: xx"))
-    assert language_pack(path).code == "xx"
+    assert sound_pack(path).code == "xx"
     own(tmp_path, ("code: en", "code: yy"))
-    assert language_pack(path).code == "yy"
+    assert sound_pack(path).code == "yy"
     monkeypatch.chdir(tmp_path)
-    assert language_pack("xx.yaml").code == "yy"
+    assert sound_pack("xx.yaml").code == "yy"
     assert "xx" not in languages()
 
 
@@ -227,7 +226,7 @@ def test_a_pack_of_one_s_own_is_opened_by_path_and_read_anew(tmp_path, monkeypat
 def test_each_mistake_in_a_pack_is_one_sentence_with_its_file(tmp_path, old, new, sentence):
     path = own(tmp_path, (old, new))
     with pytest.raises(BadLanguagePack, match=sentence) as error:
-        language_pack(path)
+        sound_pack(path)
     assert all(line.startswith(path) for line in str(error.value).splitlines())
 
 
@@ -238,15 +237,15 @@ def test_what_is_no_pack_is_refused(tmp_path, content, sentence):
     path = tmp_path / "xx.yaml"
     path.write_bytes(content)
     with pytest.raises(UnknownLanguage, match=sentence):
-        language_pack(str(path))
+        sound_pack(str(path))
 
 
 def test_a_pack_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownLanguage, match=re.escape(f"'packs/xx.yaml' (from {tmp_path}): No such file")):
-        language_pack("packs/xx.yaml")
+        sound_pack("packs/xx.yaml")
     with pytest.raises(UnknownLanguage, match="No such file"):
-        language_pack(str(tmp_path / "xx.yaml"))
+        sound_pack(str(tmp_path / "xx.yaml"))
     with pytest.raises(UnknownLanguage, match="or the path of a pack's file"):
         language_pack("tr")
 
@@ -270,5 +269,5 @@ def test_stop_words_are_read_as_they_are_written(tmp_path: Path) -> None:
     path = tmp_path / "no.yaml"
     pack = yaml.safe_load(text) | {"code": "no", "iso639_3": "nor", "stop_words": ["STOP"]}
     path.write_text(yaml.safe_dump(pack).replace("- STOP", "- no\n- on\n- y\n- 12").replace("'no'", "no"), "utf-8")
-    read = language_pack(str(path))
+    read = sound_pack(str(path))
     assert read.code == "no" and read.stop_words == ("no", "on", "y", "12")

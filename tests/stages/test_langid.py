@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from winnow.classifiers.language_codes import language_code
+from winnow.classifiers.language_id import language_code
 from winnow.filters.languages import language_pack
 from winnow.filters.letter_case import running_case
 from winnow.stages.extract import KIND as EXTRACT

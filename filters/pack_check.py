@@ -1,4 +1,4 @@
-"""Which thresholds make no sense, whoever found them.
+"""Whether a language pack is sound: which thresholds make no sense, whoever found them.
 
 Published configurations hold some (FineWeb2: a mean word length of at most 3,141; duplicate lines of at most 1.32):
 they come out of statistics of few or odd texts, never drop anything, or everything, and look like rules all the same.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
 
+from winnow.filters.languages import BadLanguagePack, LanguagePack, UnitRules, language_pack
 from winnow.nearest import hint
-
-if TYPE_CHECKING:
-    from winnow.filters.languages.pack import LanguagePack, UnitRules
 
 COMPARISON = re.compile(r"(\w+)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?(?:e-?\d+)?)")
 """A clause of a pack: signal, operator, number."""
@@ -22,6 +19,18 @@ MOST = {"count": 1e9, "ratio": 10.0, "characters": 50.0, "mtld": 1000.0}
 """Highest bound that means anything, by signal or unit of measure. Shares lie between 0 and 1, both excluded. Ratios are
 of marks or line breaks to words, or of a few bits or bytes; mean lengths are of words, of which no language's reach 50
 characters."""
+
+
+def sound_pack(name: str) -> LanguagePack:
+    """`languages.language_pack`, checked where it is a file: those that ship are checked by their tests.
+
+    Raises UnknownLanguage as it does, and BadLanguagePack for one with `problems`.
+    """
+    pack = language_pack(name)
+    found = problems(pack) if name.endswith((".yaml", ".yml")) else []
+    if found:
+        raise BadLanguagePack("\n".join(f"{name}: {problem}" for problem in found))
+    return pack
 
 
 def problems(pack: LanguagePack) -> list[str]:
