@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winnow.classifiers.artifacts import digest as digest_of
-from winnow.classifiers.card import card
-from winnow.classifiers.evaluate import Figures, evaluate
+from winnow.classifiers.evaluate import Figures, card, evaluate
 from winnow.classifiers.examples import Example, drawn, examples
 from winnow.classifiers.features import windows
 from winnow.classifiers.recipe import Recipe, RecipeError, load_recipe
