@@ -165,7 +165,14 @@ def watch(
     from winnow.pipelines.cluster.snapshots import Listing
     from winnow.pipelines.cluster.state import State
     from winnow.pipelines.cluster.submit import SubmitOptions, check_folder, placed
-    from winnow.pipelines.cluster.watch import Stop, Watch, WatchOptions, parse_every, poll_forever, poll_until_done
+    from winnow.pipelines.cluster.watch import (
+        Watch,
+        WatchOptions,
+        parse_every,
+        poll_forever,
+        poll_until_done,
+        stop_event,
+    )
     from winnow.pipelines.engine.declaration import load_pipeline
 
     pipeline = load_pipeline(declaration, set_ or [])
@@ -185,7 +192,7 @@ def watch(
     watched = Watch(
         WatchOptions(pipeline, base, attempts, together, options), Listing(pipeline, snapshots, seconds), kept, server
     )
-    with kept.locked(), Stop() as stop:
+    with kept.locked(), stop_event() as stop:
         if not once:
             poll_forever(watched, seconds, stop, show, again or [])
             return

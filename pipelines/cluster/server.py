@@ -66,14 +66,14 @@ class JobsServer:
 
     def jobs(self) -> dict[str, JobStatus]:
         """Every job that was submitted there, by its id."""
-        found = self._asked(self.client.list_jobs)
+        found = self._call(self.client.list_jobs)
         return {job.submission_id: _seen(job) for job in found if job.submission_id}
 
     def submit(self, id: str, command: str, environment: Mapping[str, Any], metadata: Mapping[str, str]) -> bool:
         """Submits a job. False where the server has one of this id already, so that nothing was started."""
         submitted = {"entrypoint": command, "runtime_env": dict(environment), "metadata": dict(metadata)}
         try:
-            self._asked(lambda: self.client.submit_job(submission_id=id, **submitted))
+            self._call(lambda: self.client.submit_job(submission_id=id, **submitted))
         except RunError:
             if id in self.jobs():  # refused as a second one, or accepted by a server whose answer was lost
                 return False
@@ -83,7 +83,7 @@ class JobsServer:
     def logs(self, id: str) -> str:
         """Everything that a job has printed."""
         self._check(id)
-        return str(self._asked(lambda: self.client.get_job_logs(id)))
+        return str(self._call(lambda: self.client.get_job_logs(id)))
 
     def follow(self, id: str, show: Callable[[str], object]) -> None:
         """Show what a job prints, as it does, until it ends."""
@@ -93,7 +93,7 @@ class JobsServer:
                 show(piece)
 
         self._check(id)
-        self._asked(lambda: asyncio.run(pieces()))
+        self._call(lambda: asyncio.run(pieces()))
 
     def _check(self, id: str) -> None:
         jobs = self.jobs()
@@ -113,12 +113,12 @@ class JobsServer:
             return False
         return any(_own(family, where[0]) for family, _, _, _, where in found)
 
-    def _asked(self, question: Callable[[], T]) -> T:
+    def _call(self, request: Callable[[], T]) -> T:
         from aiohttp import ClientError
         from ray.exceptions import RayError
 
         try:
-            return question()
+            return request()
         except (OSError, RuntimeError, RayError, ClientError) as error:
             raise RunError(f"{self.address}: the jobs server {_said(error)}") from error
 

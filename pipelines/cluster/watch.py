@@ -12,9 +12,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from winnow.pipelines.cluster.server import WAITING, JobsServer, JobStatus
@@ -64,11 +65,15 @@ class WatchOptions:
 
 
 class Watch:
-    """State: the connection, the kept state, and the jobs of other servers that were asked during one poll."""
+    """State: the connection, the kept state, and what the latest poll saw: the jobs of the server, those of others that were
+    asked, the record of every snapshot that was begun, and the order of all."""
 
     def __init__(self, options: WatchOptions, listing: Listing, state: State, server: JobsServer) -> None:
         self.options, self.listing, self.state, self.server = options, listing, state, server
+        self.jobs: dict[str, JobStatus] = {}
         self.elsewhere: dict[str, dict[str, JobStatus]] = {}
+        self.records: dict[str, Record] = {}
+        self.order: list[str] = []
 
     def poll(self, again: Sequence[str] = ()) -> list[Row]:
         """Follow what was submitted, submit what is due, in order. `again`: snapshots that get one more attempt.
@@ -76,21 +81,23 @@ class Watch:
         Raises RunError where the jobs server does not answer and StageError where the list of snapshots cannot be had;
         nothing is changed then.
         """
-        jobs = self.server.jobs()
-        self.elsewhere = {}
+        self.jobs, self.elsewhere = self.server.jobs(), {}
         listed = self.listing.wanted(self._start().since)
-        records = self.state.records()
-        order = [*(s for s in sorted(records) if s not in listed), *listed]
-        for snapshot, record in records.items():
-            records[snapshot] = self._followed(record, jobs)
-        for granted in [self._granted(records, snapshot) for snapshot in again]:
-            self.state.write(granted)  # it may not be due yet, and no later poll is told
-            records[granted.snapshot] = granted
-        for snapshot in order:
-            if self._due(snapshot, order, records):
-                records[snapshot] = self._submit(snapshot, order, records, jobs)
-        jobs = self.server.jobs()
-        return [self._row(snapshot, order, records, jobs) for snapshot in order]
+        self.records = self.state.records()
+        self.order = [*(s for s in sorted(self.records) if s not in listed), *listed]
+        for record in [*self.records.values()]:
+            self._follow(record)
+        for granted in [self._granted(snapshot) for snapshot in again]:
+            self._write(granted)  # it may not be due yet, and no later poll is told
+        for snapshot in self.order:
+            if self._due(snapshot):
+                self._submit(snapshot)
+        self.jobs = self.server.jobs()
+        return [self._row(snapshot) for snapshot in self.order]
+
+    def _write(self, record: Record) -> None:
+        self.state.write(record)
+        self.records[record.snapshot] = record
 
     def _start(self) -> WatchStart:
         """What the first poll fixed; this one, if there was none."""
@@ -109,20 +116,20 @@ class Watch:
             )
         return start
 
-    def _granted(self, records: Mapping[str, Record], snapshot: str) -> Record:
-        record = records.get(snapshot)
+    def _granted(self, snapshot: str) -> Record:
+        record = self.records.get(snapshot)
         if record is None or record.last.state not in ("failed", "stopped", "lost"):
-            ended = [name for name, r in records.items() if r.last.state in ("failed", "stopped", "lost")]
+            ended = [name for name, r in self.records.items() if r.last.state in ("failed", "stopped", "lost")]
             raise RunError(
                 f"--again {snapshot}: expected a snapshot whose last job failed or was stopped ({', '.join(ended) or 'none'})"
             )
         return record.model_copy(update={"again": record.last.number})
 
-    def _followed(self, record: Record, jobs: Mapping[str, JobStatus]) -> Record:
-        """The record with what the servers know of its last job, kept where that is news."""
+    def _follow(self, record: Record) -> None:
+        """Keep what the servers know of its last job, where that is news."""
         if record.last.state not in ("intended", "submitted"):
-            return record
-        job = self._job(record.last, jobs)
+            return
+        job = self._job(record.last)
         if job is not None:
             news = record.changed(
                 state=ENDED.get(job.state, "submitted"),
@@ -137,17 +144,16 @@ class Watch:
         else:
             news = record
         if news != record:
-            self.state.write(news)
-        return news
+            self._write(news)
 
-    def _job(self, attempt: Attempt, jobs: Mapping[str, JobStatus]) -> JobStatus | None:
+    def _job(self, attempt: Attempt) -> JobStatus | None:
         """The job of an attempt. One that was submitted elsewhere is asked for there first: it may be at work."""
         if attempt.address != self.server.address:
             if attempt.address not in self.elsewhere:
-                self.elsewhere[attempt.address] = _asked(attempt.address)
+                self.elsewhere[attempt.address] = _jobs_at(attempt.address)
             if (job := self.elsewhere[attempt.address].get(attempt.id)) is not None:
                 return job
-        return jobs.get(attempt.id)
+        return self.jobs.get(attempt.id)
 
     def _runs_elsewhere(self, record: Record) -> bool:
         """Whether its run is at work although no server that can be asked has the job: that of another cluster, whose
@@ -155,18 +161,19 @@ class Watch:
         asked = record.last.state == "intended" and record.last.address == self.server.address
         return not asked and another_runs(Store(record.folder).read_json(NAME, hint=True))
 
-    def _due(self, snapshot: str, order: Sequence[str], records: Mapping[str, Record]) -> bool:
+    def _due(self, snapshot: str) -> bool:
         """In a chain what has begun comes before what has not, late ones too: neither would know of the other."""
-        record = records.get(snapshot)
+        record = self.records.get(snapshot)
         if record is not None and not self._may_go_on(record):
             return False
-        at_work = sum(r.last.state == "submitted" for r in records.values())
+        at_work = sum(r.last.state == "submitted" for r in self.records.values())
         if not self.listing.chained:
             return at_work < self.options.together
-        begun = {name for name, r in records.items() if r.last.state != "succeeded"}
+        begun = {name for name, r in self.records.items() if r.last.state != "succeeded"}
+        before = self.order[: self.order.index(snapshot)]
         if record is None:
-            return not begun and all(name in records for name in _before(order, snapshot))
-        return not at_work and begun.isdisjoint(_before(order, snapshot))
+            return not begun and all(name in self.records for name in before)
+        return not at_work and begun.isdisjoint(before)
 
     def _may_go_on(self, record: Record) -> bool:
         """Whether another job may be submitted for it: the intended one, or the next attempt."""
@@ -178,37 +185,32 @@ class Watch:
             or (last.state == "stopped" and asked)
         )
 
-    def _submit(
-        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, JobStatus]
-    ) -> Record:
+    def _submit(self, snapshot: str) -> None:
         """Write the intent, submit, write that it was done."""
-        record = self._intent(snapshot, order, records, jobs)
+        record = self._intent(snapshot)
         if record.remember is not None:
             self.listing.check_known(record.remember)
-        self.state.write(record)
+        self._write(record)
         pipeline = override_pipeline(self.options.pipeline, self.listing.assignments(snapshot, record.known))
         send(pipeline, self._as_job(record.snapshot, record.last.number), self.server, self.options.submit)
-        record = record.changed(state="submitted")
-        self.state.write(record)
-        return record
+        self._write(record.changed(state="submitted"))
 
-    def _intent(
-        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, JobStatus]
-    ) -> Record:
-        record = records.get(snapshot)
+    def _intent(self, snapshot: str) -> Record:
+        record = self.records.get(snapshot)
         if record is not None and record.last.state == "intended":
             return record.changed(address=self.server.address)
         number = 1 if record is None else record.last.number + 1
         # A job of this id that has ended is of a state that somebody removed, and its run may be gone too.
-        while (old := jobs.get(self._as_job(snapshot, number).id)) is not None and old.state not in WAITING:
+        while (old := self.jobs.get(self._as_job(snapshot, number).id)) is not None and old.state not in WAITING:
             number += 1
         job = self._as_job(snapshot, number)
         attempt = Attempt(number=number, id=job.id, address=self.server.address, intended=time.time())
         if record is not None:
             return record.model_copy(update={"attempts": (*record.attempts, attempt)})
-        finished = [records[s] for s in order if s in records and records[s].last.state == "succeeded"]
+        begun = [self.records[s] for s in self.order if s in self.records]
         # What was compared with this snapshot came after it: its record was removed since.
-        known = tuple(r.remember for r in finished if r.remember and job.remember not in r.known)
+        finished = [r for r in begun if r.last.state == "succeeded" and job.remember not in r.known]
+        known = tuple(r.remember for r in finished if r.remember)
         return Record(snapshot=snapshot, folder=job.folder, remember=job.remember, known=known, attempts=(attempt,))
 
     def _as_job(self, snapshot: str, number: int) -> Job:
@@ -216,16 +218,15 @@ class Watch:
         remember = f"{base}/known/{snapshot}" if self.listing.chained else None
         return Job(self.options.pipeline.name, f"{base}/{snapshot}", snapshot, number, remember)
 
-    def _row(
-        self, snapshot: str, order: Sequence[str], records: Mapping[str, Record], jobs: Mapping[str, JobStatus]
-    ) -> Row:
-        record = records.get(snapshot)
+    def _row(self, snapshot: str) -> Row:
+        record = self.records.get(snapshot)
         if record is None:
-            first = _next(order, records)
+            left = [s for s in self.order if s not in self.records or self.records[s].last.state != "succeeded"]
+            first = next((s for s in left if s in self.records), left[0])  # which the others of a chain wait for
             return Row(snapshot, "waiting", f"for {first}" if self.listing.chained and first != snapshot else "")
         last = record.last
         if last.state == "submitted":
-            job = self._job(last, jobs)
+            job = self._job(last)
             pending = job is None or job.state == "PENDING"
             return Row(snapshot, "pending" if pending else "running", "", record)
         if last.state == "succeeded":
@@ -237,22 +238,12 @@ class Watch:
         return Row(snapshot, "stopped" if last.state == "stopped" else "failed", f"{said}; {help_needed}", record)
 
 
-def _asked(address: str) -> dict[str, JobStatus]:
+def _jobs_at(address: str) -> dict[str, JobStatus]:
     """The jobs of a server that may be gone."""
     try:
         return JobsServer(address).jobs()
     except RunError:
         return {}
-
-
-def _next(order: Sequence[str], records: Mapping[str, Record]) -> str:
-    """Of the snapshots that are not done, the one that the others of a chain wait for."""
-    left = [s for s in order if s not in records or records[s].last.state != "succeeded"]
-    return next((s for s in left if s in records), left[0])
-
-
-def _before(order: Sequence[str], snapshot: str) -> Sequence[str]:
-    return order[: order.index(snapshot)]
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -264,33 +255,27 @@ FAILED_POLLS = 15
 """Polls in a row that may fail while others wait for the end."""
 
 
-class Stop:
-    """SIGTERM and SIGINT end the waiting, never a poll: jobs go on, and what was submitted is recorded. State: whether one
-    came, and what the signals did before. A second signal does what it did before."""
+@contextmanager
+def stop_event() -> Iterator[threading.Event]:
+    """Set by SIGTERM and SIGINT, which end the waiting, never a poll: jobs go on, and what was submitted is recorded. A
+    second signal does what it did before."""
+    event = threading.Event()
+    before: dict[int, Any] = {}
 
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.before: dict[int, Any] = {}
+    def came(number: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(number, before[number])
 
-    def __enter__(self) -> Stop:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.before[number] = signal.signal(number, self._came)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for number, handler in self.before.items():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, came)
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
 
-    def wait(self, seconds: float) -> bool:
-        """Whether a signal came before the time was over."""
-        return self.event.wait(seconds)
 
-    def _came(self, number: int, frame: FrameType | None) -> None:
-        self.event.set()
-        signal.signal(number, self.before[number])
-
-
-def poll_until_done(watch: Watch, stop: Stop, again: Sequence[str] = ()) -> list[Row]:
+def poll_until_done(watch: Watch, stop: threading.Event, again: Sequence[str] = ()) -> list[Row]:
     """Poll until no job is at work and none is due. Returns the last poll's rows. What the first poll or FAILED_POLLS later
     ones in a row cannot do is raised."""
     rows = watch.poll(again)
@@ -307,7 +292,7 @@ def poll_until_done(watch: Watch, stop: Stop, again: Sequence[str] = ()) -> list
 
 
 def poll_forever(
-    watch: Watch, every: float, stop: Stop, show: Callable[[list[Row]], None], again: Sequence[str] = ()
+    watch: Watch, every: float, stop: threading.Event, show: Callable[[list[Row]], None], again: Sequence[str] = ()
 ) -> None:
     """Poll until a signal comes; show every change. The first poll raises what it cannot do; later ones say it on stderr
     and are tried again, since a server may be away for a while."""

@@ -162,7 +162,7 @@ def test_waiting_ends_when_everything_is_done_or_nothing_answers_any_more(
     monkeypatch.setattr(polling, "BUSY_SECONDS", 0.2)
     away = crawl_server.status(404, path="collinfo.json", every=2)
     site.plan(away)
-    with polling.Stop() as stop:
+    with polling.stop_event() as stop:
         assert states(polling.poll_until_done(looking(), stop)) == {FIRST: "succeeded", SECOND: "succeeded"}
         said = capsys.readouterr().err.splitlines()
         assert said and all("collinfo.json" in line and line.endswith("looking again later") for line in said)
@@ -188,7 +188,7 @@ def test_a_watch_outlives_a_site_that_is_away_for_a_while(
             signal.raise_signal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    with polling.Stop() as stop:
+    with polling.stop_event() as stop:
         polling.poll_forever(looking(), 0.2, stop, show)
     assert signal.getsignal(signal.SIGTERM) is before
     assert shown[0] == {FIRST: "pending", SECOND: "waiting"} and shown[-1] == {FIRST: "succeeded", SECOND: "succeeded"}
