@@ -271,8 +271,8 @@ def stop_event() -> Iterator[threading.Event]:
     try:
         yield event
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for restored, handler in before.items():
+            signal.signal(restored, handler)
 
 
 def poll_until_done(watch: Watch, stop: threading.Event, again: Sequence[str] = ()) -> list[Row]:
