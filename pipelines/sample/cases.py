@@ -112,8 +112,8 @@ def _korean(counts: dict[str, int], seed: int) -> Iterator[Case]:
             text = next(fresh)
             dice = Dice(seed, name, number)
             if name == "personal":
-                told, spans = with_personal_data(text, dice)
-                yield Case(name, told, "ko", personal=spans)
+                extended, spans = with_personal_data(text, dice)
+                yield Case(name, extended, "ko", personal=spans)
             elif name == "mixed":
                 half = text.paragraphs[:2] + dice.pick(english).paragraphs[:3]
                 yield Case(name, replace(text, paragraphs=half), "ko", either=True)

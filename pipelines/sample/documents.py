@@ -168,14 +168,14 @@ def with_personal_data(text: Text, dice: Dice) -> tuple[Text, tuple[Span, ...]]:
         "resident": resident_number(dice),
     }
     form = dice.pick(FORMS)
-    told = replace(text, paragraphs=(*text.paragraphs, form.format(**values)))
-    body = told.body
+    extended = replace(text, paragraphs=(*text.paragraphs, form.format(**values)))
+    body = extended.body
     spans = [
         Span(kind, body.rfind(value), body.rfind(value) + len(value), value)
         for kind, value in values.items()
         if "{" + kind + "}" in form
     ]
-    return told, tuple(sorted(spans, key=lambda span: span.start))
+    return extended, tuple(sorted(spans, key=lambda span: span.start))
 
 
 Junk = tuple[Text, str | None]

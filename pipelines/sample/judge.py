@@ -81,8 +81,8 @@ def _figures(language: str) -> list[pl.Expr]:
     should, kept = pl.col("should"), pl.col("kept")
     right_keep, right_drop = counted & should & kept, counted & ~should & ~kept
     right = right_keep | right_drop | (pl.col("either") & kept.is_not_null())
-    told = (pl.col("why") == pl.col("stage")) | (pl.col("why") == pl.col("clause").str.split(".").list.last())
-    as_told = (right_drop & told.fill_null(False)).sum() if language == "ko" else pl.lit(None)
+    expected = (pl.col("why") == pl.col("stage")) | (pl.col("why") == pl.col("clause").str.split(".").list.last())
+    as_expected = (right_drop & expected.fill_null(False)).sum() if language == "ko" else pl.lit(None)
     return [
         pl.len().alias("pages"),
         (should & ~pl.col("either")).sum().alias("should_keep"),
@@ -93,7 +93,7 @@ def _figures(language: str) -> list[pl.Expr]:
         _share(right_keep.sum(), (should & ~pl.col("either")).sum()).alias("recall"),
         _share(right_drop.sum(), (counted & ~kept).sum()).alias("drop_precision"),
         _share(right_drop.sum(), (~should & ~pl.col("either")).sum()).alias("drop_recall"),
-        _share(as_told, right_drop.sum()).alias("expected_stage"),
+        _share(as_expected, right_drop.sum()).alias("expected_stage"),
         _text_recall(right_keep).alias("text_recall"),
     ]
 
