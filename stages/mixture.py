@@ -2,7 +2,7 @@
 
 Groups are the values of any label signal; their sizes are counted by the tokenizer that will write the shards, a
 document that a stage before has repeated as often as that. The solvers are in `stages/solvers/`. A fractional
-multiplicity becomes copies of a document by `winnow.filters.rounding`.
+multiplicity becomes copies of a document by `winnow.filters.hash_random`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pydantic import Field, ValidationError, model_validator
 
 from winnow.filters import allocation
-from winnow.filters.rounding import MOST
+from winnow.filters.hash_random import MOST
 from winnow.identity import code_of, name_of
 from winnow.nearest import expected
 from winnow.stages.base import Outputs, TokenCount

@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from winnow.filters.rules.classes import TABLE_SIZE
+from winnow.filters.character_classes import TABLE_SIZE
 
 IGNORED = 0
 END = 1  # of a Hangul syllable, or of what stands for one

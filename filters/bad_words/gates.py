@@ -24,7 +24,7 @@ from winnow.filters.bad_words.alphabet import (
     syllable_letters,
     symbols,
 )
-from winnow.filters.rules.classes import SPACE, class_table
+from winnow.filters.character_classes import SPACE, class_table
 
 # Frozen into the kernel's machine code: change them and the kernels together.
 CLASSES = 61

@@ -19,8 +19,8 @@ from winnow.filters.bad_words.alphabet import END, LAST_JAMO, look_alikes, symbo
 from winnow.filters.bad_words.gates import BLANK, ODD, follower_classes
 from winnow.filters.bad_words.table import PREFIX, WHOLE, BadWords
 from winnow.filters.bad_words.walk import DEPTH, SILENT, child, katakana, syllable, walk
+from winnow.filters.character_classes import CONTENT, HANGUL, JAMO, SINGLE, SPACE
 from winnow.filters.kernel import READ_ONLY, IntRows, Ints, ReadBytes, ReadCodes, inline, kernel, subroutine
-from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, SINGLE, SPACE
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records
 from winnow.filters.rules.words import Words, split
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from winnow.filters.bad_words.alphabet import END, FINALS, FIRST_VOWEL, INITIALS, LAST_JAMO
 from winnow.filters.bad_words.table import EXCEPTION, PREFIX, SYMBOL_BITS, WHOLE
+from winnow.filters.character_classes import CONTENT, HANGUL, JAMO, LETTER, SINGLE, SPACE
 from winnow.filters.kernel import inline, subroutine
-from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, LETTER, SINGLE, SPACE
 
 CLOSED = 0  # between characters
 OPEN = 1  # behind the vowel of a syllable without final

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from winnow.filters.character_classes import CLOSER, SENTENCE_END, class_table
 from winnow.filters.fitting import FitError
 from winnow.filters.languages import LanguagePack
-from winnow.filters.rules.classes import CLOSER, SENTENCE_END, class_table
 from winnow.filters.rules.table import buffers, cut
 from winnow.filters.script import RANGES
 

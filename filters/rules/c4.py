@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 
-from winnow.filters.kernel import Codes, Hashes, IntRows, Ints, ReadBytes, inline, kernel
-from winnow.filters.passages import Span
-from winnow.filters.rules.classes import (
+from winnow.filters.character_classes import (
     CAPITAL,
     CLOSER,
     CONTENT,
@@ -31,6 +29,8 @@ from winnow.filters.rules.classes import (
     SPACE,
     kind_table,
 )
+from winnow.filters.kernel import Codes, Hashes, IntRows, Ints, ReadBytes, inline, kernel
+from winnow.filters.passages import Span
 from winnow.filters.rules.lexicon import BASIS, PRIME, fold_code, key, listed
 from winnow.filters.rules.measure import Cut, Group, Measure, Records, record
 from winnow.filters.rules.phrases import JAVASCRIPT, LOREM_IPSUM, POLICY, Places

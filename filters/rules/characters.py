@@ -11,9 +11,7 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
-from winnow.filters.kernel import ReadBytes, inline, kernel
-from winnow.filters.passages import Span
-from winnow.filters.rules.classes import (
+from winnow.filters.character_classes import (
     CAPITAL,
     DAMAGED,
     DIGIT,
@@ -25,6 +23,8 @@ from winnow.filters.rules.classes import (
     SYMBOL,
     kind_table,
 )
+from winnow.filters.kernel import ReadBytes, inline, kernel
+from winnow.filters.passages import Span
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.words import Words
 

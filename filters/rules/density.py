@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 
+from winnow.filters.character_classes import CONTENT, LETTER, SPACE
 from winnow.filters.kernel import Bytes, Codes, Ints, inline, kernel
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CONTENT, LETTER, SPACE
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.quality import BULLETS
 

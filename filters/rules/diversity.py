@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 
+from winnow.filters.character_classes import CONTENT, LETTER
 from winnow.filters.kernel import Codes, ReadCodes, inline, kernel
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CONTENT, LETTER
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.repetition import repeated_words
 from winnow.filters.rules.words import Words

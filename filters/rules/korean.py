@@ -13,9 +13,9 @@ from typing import Annotated, TypeAlias
 
 import numpy as np
 
+from winnow.filters.character_classes import CONTENT, HANGUL, JAMO, LETTER, SINGLE
 from winnow.filters.kernel import Bytes, Codes, IntRows, Ints, inline, kernel
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, LETTER, SINGLE
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, beyond, record, repeated
 from winnow.filters.rules.phrases import PLACE, Places
 from winnow.filters.rules.repetition import room, slot_of

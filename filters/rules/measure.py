@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from winnow.filters.character_classes import CONTENT
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CONTENT
 
 if TYPE_CHECKING:
     from winnow.filters.rules.table import Texts

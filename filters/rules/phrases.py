@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from winnow.filters.character_classes import TABLE_SIZE
 from winnow.filters.kernel import Codes, Hashes, Ints, kernel
-from winnow.filters.rules.classes import TABLE_SIZE
 from winnow.filters.rules.lexicon import fold, key
 from winnow.filters.rules.words import Words
 

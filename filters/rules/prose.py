@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 
-from winnow.filters.kernel import Bytes, Codes, IntRows, ReadBytes, inline, kernel
-from winnow.filters.passages import Span
-from winnow.filters.rules.classes import (
+from winnow.filters.character_classes import (
     CLOSER,
     CONTENT,
     HANGUL,
@@ -28,6 +26,8 @@ from winnow.filters.rules.classes import (
     SPACE,
     kind_table,
 )
+from winnow.filters.kernel import Bytes, Codes, IntRows, ReadBytes, inline, kernel
+from winnow.filters.passages import Span
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.quality import BULLETS
 from winnow.filters.rules.words import Words

@@ -12,9 +12,9 @@ from typing import Annotated, TypeAlias
 
 import numpy as np
 
+from winnow.filters.character_classes import CLOSER, CONTENT, LETTER, SENTENCE_END
 from winnow.filters.kernel import Codes, kernel
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CLOSER, CONTENT, LETTER, SENTENCE_END
 from winnow.filters.rules.measure import FINEWEB, GOPHER, OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.words import Words
 

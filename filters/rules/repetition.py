@@ -15,9 +15,9 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
+from winnow.filters.character_classes import CONTENT
 from winnow.filters.kernel import inline, kernel
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CONTENT
 from winnow.filters.rules.measure import (
     FINEWEB,
     OWN,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import numpy as np
 
+from winnow.filters.character_classes import CONTENT, HANGUL, JAMO, LETTER, SENTENCE_END, SPACE
 from winnow.filters.kernel import Bytes, inline, kernel
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CONTENT, HANGUL, JAMO, LETTER, SENTENCE_END, SPACE
 from winnow.filters.rules.lexicon import BASIS, PRIME, Lexicon, fold_code, value
 from winnow.filters.rules.measure import GOPHER, OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.phrases import folded

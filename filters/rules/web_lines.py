@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
 
+from winnow.filters.character_classes import CAPITAL, CONTENT, DIGIT, HANGUL, LETTER, SINGLE, SPACE, kind_table
 from winnow.filters.kernel import Hashes, IntRows, Ints, ReadBytes, inline, kernel
 from winnow.filters.passages import Span
-from winnow.filters.rules.classes import CAPITAL, CONTENT, DIGIT, HANGUL, LETTER, SINGLE, SPACE, kind_table
 from winnow.filters.rules.lexicon import BASIS, PRIME, fold_code, listed
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.phrases import ANYWHERE, BOILERPLATE, END, START, Places

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from winnow.filters.character_classes import SINGLE, SPACE, class_table
 from winnow.filters.kernel import Bytes, Codes, Hashes, Ints, ReadBytes, ReadInts, inline, kernel
-from winnow.filters.rules.classes import SINGLE, SPACE, class_table
 
 
 class Words(NamedTuple):

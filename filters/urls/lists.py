@@ -25,8 +25,8 @@ from typing import IO, cast
 
 import numpy as np
 
+from winnow.filters.hash_random import xxh64
 from winnow.filters.kernel import Bytes, IntRows, Ints, ReadBytes, kernel
-from winnow.filters.noise import xxh64
 from winnow.filters.urls.address import cut, decoded, folded, named
 from winnow.filters.urls.address import host as host_of
 from winnow.filters.urls.hashes import Hashes, hash_of, table

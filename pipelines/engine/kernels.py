@@ -36,7 +36,7 @@ KERNELS = (
     "winnow.filters.rules.density",
     "winnow.filters.rules.repetition",
     "winnow.filters.dedup.minhash",
-    "winnow.filters.noise",
+    "winnow.filters.hash_random",
     "winnow.filters.rules.url_shape",
     "winnow.filters.rules.diversity",
     "winnow.filters.rules.c4",

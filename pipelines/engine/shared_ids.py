@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from winnow.filters.noise import hashes
+from winnow.filters.hash_random import hashes
 from winnow.pipelines.engine.execute import Executor, Shared
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.filters import noise
+from winnow.filters import hash_random
 from winnow.filters.edits import EDITS
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
@@ -291,14 +291,14 @@ class View:
         text = " ".join([clause.sql, *(s.key for s in clause.statistics)])
         drawn = {}
         if UNIFORM in text:
-            drawn[f"{UNIFORM} {clause.name}"] = pl.Series(noise.uniform(ids, seed, clause.name))
+            drawn[f"{UNIFORM} {clause.name}"] = pl.Series(hash_random.uniform(ids, seed, clause.name))
         if GUMBEL in text:
-            drawn[f"{GUMBEL} {clause.name}"] = pl.Series(noise.gumbel(ids, seed, clause.name))
+            drawn[f"{GUMBEL} {clause.name}"] = pl.Series(hash_random.gumbel(ids, seed, clause.name))
         return drawn
 
     def hashes(self, salt: str) -> npt.NDArray[np.uint64]:
         """One hash per document: of its id, with the pipeline's seed and a salt."""
-        return noise.hashes(self.ids(), self.plan.pipeline.seed, salt)
+        return hash_random.hashes(self.ids(), self.plan.pipeline.seed, salt)
 
     def _statistics(self, stage: str) -> dict[str, StatisticResult]:
         return _read_statistics(self.plan.store, self.plan.statistics(stage))

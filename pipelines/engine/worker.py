@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.filters.edits import EDITS
-from winnow.filters.rounding import realise
+from winnow.filters.hash_random import realise
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.ingest import Ingest, Tally
 from winnow.pipelines.engine.inputs import Partition

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from winnow.filters.noise import hashes
+from winnow.filters.hash_random import hashes
 from winnow.pipelines.results.shown import DECISION, Decision, decision
 from winnow.pipelines.results.side_by_side import side_by_side
 from winnow.pipelines.results.sums import Sums

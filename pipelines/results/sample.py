@@ -14,7 +14,7 @@ from functools import cache
 import polars as pl
 import pyarrow as pa
 
-from winnow.filters.noise import hashes
+from winnow.filters.hash_random import hashes
 from winnow.nearest import expected, nearest
 from winnow.pipelines.results.shown import (
     DECISION,

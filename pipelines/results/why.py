@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from winnow.filters.edits import edits
-from winnow.filters.noise import hashes
+from winnow.filters.hash_random import hashes
 from winnow.pipelines.results.clusters import Cluster, clusters_of
 from winnow.pipelines.results.find import Found, find
 from winnow.pipelines.results.shown import (

@@ -26,8 +26,8 @@ import pyarrow as pa
 
 from winnow.filters.dedup.clusters import Forest, equal_key_edges
 from winnow.filters.dedup.minhash import Scheme, band_keys
+from winnow.filters.hash_random import realise
 from winnow.filters.languages import language_pack
-from winnow.filters.rounding import realise
 from winnow.pipelines.engine.parts import PartView
 from winnow.stages.minhash import MinHash
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from winnow.filters.languages import language_pack
 from winnow.filters.rules.table import measure
-from winnow.filters.segmenters import MissingSegmenter, Segmenter, segmenter
-from winnow.filters.segmenters.pieces import pieces
+from winnow.filters.segmenters import MissingSegmenter, Segmenter, pieces, segmenter
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=80)
 MIXED = st.text(

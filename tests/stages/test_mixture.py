@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from winnow.filters.hash_random import realise
 from winnow.filters.languages import language_pack
-from winnow.filters.rounding import realise
 from winnow.stages.mixture import Mixture
 from winnow.stages.stage import StageError
 

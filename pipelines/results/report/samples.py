@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from winnow.filters.noise import hashes
+from winnow.filters.hash_random import hashes
 from winnow.pipelines.results.report.figures import Sample, Samples
 from winnow.pipelines.results.shown import (
     HighlightedText,

@@ -8,9 +8,9 @@ import unicodedata
 import numpy as np
 import pytest
 
+from winnow.filters.character_classes import KINDS_SIZE, PRIVATE, kind_table
 from winnow.filters.languages import language_pack
 from winnow.filters.rules import characters
-from winnow.filters.rules.classes import KINDS_SIZE, PRIVATE, kind_table
 from winnow.filters.rules.table import Texts
 
 

@@ -4,8 +4,9 @@ The number is xxh64 of the id as UTF-8. A salt (the name of a clause) makes two 
 independently: the seed becomes xxh64(salt as UTF-8, seed), which costs nothing per row. Uniform numbers are the hash's
 leading bits; Gumbel noise added to log-weights turns the largest k into a sample of k without replacement in
 proportion to the weights (Vieira 2014, https://timvieira.github.io/blog/gumbel-max-trick-and-weighted-reservoir-sampling/;
-Kool, van Hoof, Welling 2019, https://arxiv.org/abs/1903.06059). Every figure has the same bits on every machine, so
-the passes of a search (`pipelines/selection/ranks.py`) may run on different ones.
+Kool, van Hoof, Welling 2019, https://arxiv.org/abs/1903.06059). A multiplicity becomes a number of copies by a coin that is
+the document's. Every figure has the same bits on every machine, so the passes of a search (`pipelines/selection/ranks.py`)
+may run on different ones.
 
 xxh64 as in its specification (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md). The logarithm is fdlibm's
 (`e_log.c`, Sun Microsystems 1993, error below one unit in the last place), written out because it uses nothing but
@@ -171,3 +172,29 @@ def gumbel_of(hashes: Annotated[npt.NDArray[np.uint64], READ_ONLY], out: npt.NDA
     for k in range(out.size):
         u = (np.float64(hashes[k] >> np.uint64(12)) + 0.5) * 2.0**-52
         out[k] = -_log(-_log(u))
+
+
+MOST = 2**16 - 1
+
+
+def realise(multiplicity: npt.NDArray[np.floating[Any]], ids: pa.Array[Any], seed: int) -> npt.NDArray[np.uint16]:
+    """floor(m), and one more where xxh64(id, seed) / 2^64 < m - floor(m): copies per row, expected value m.
+
+    Both have shape (n,); `ids` is a string array without nulls, hashed as UTF-8. A row's copies depend on its id, its
+    multiplicity and the seed alone, and never fall when its multiplicity rises. Raises ValueError for a multiplicity
+    that is not a number from 0 to 65,535, for lengths that differ and for ids that are null or no strings.
+    """
+    exact = np.asarray(multiplicity, np.float64)
+    if exact.shape != (len(ids),):
+        raise ValueError(f"multiplicities of shape {exact.shape} for {len(ids)} ids")
+    good = (exact >= 0) & (exact <= MOST)
+    if not good.all():
+        row = int(np.argmin(good))
+        raise ValueError(f"document '{ids[row]}' has multiplicity {exact[row]}, expected a number from 0 to {MOST}")
+    whole = np.floor(exact)
+    copies = whole.astype(np.uint16)
+    if (exact != whole).any():
+        # a fraction below 1 has at most 53 bits, so its product with 2^64 is exact and fits; without one it is 0,
+        # which no hash is below
+        copies += hashes(ids, seed) < ((exact - whole) * 2.0**64).astype(np.uint64)
+    return copies

@@ -9,7 +9,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.filters.rounding import realise
+from winnow.filters.hash_random import realise
 
 ROWS = st.lists(st.tuples(st.floats(0, 65_535, width=32), st.text(max_size=40)), max_size=30)
 

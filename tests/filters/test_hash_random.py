@@ -11,7 +11,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.filters.noise import gumbel, hashes, uniform
+from winnow.filters.hash_random import gumbel, hashes, uniform
 
 IDS = st.lists(st.text(st.characters(codec="utf-8"), max_size=120), max_size=30)
 SEEDS = st.integers(-(2**70), 2**70)
@@ -65,7 +65,7 @@ def test_gumbel_numbers_are_the_double_logarithm() -> None:
 
 
 def test_gumbel_numbers_are_finite_at_the_ends() -> None:
-    from winnow.filters.noise import gumbel_of
+    from winnow.filters.hash_random import gumbel_of
 
     out = np.empty(4)
     gumbel_of(np.array([0, 2**12 - 1, 2**64 - 2**12, 2**64 - 1], np.uint64), out)
