@@ -7,8 +7,10 @@ count before anything is declared complete.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,9 +18,11 @@ from rich.console import Console
 from winnow.pipelines.results.publish import dataset
 from winnow.pipelines.results.publish.card import Publication, card, declaration, winnow_version
 from winnow.pipelines.results.publish.dataset import FILE_BYTES, KEPT_FILES, REJECT_FILES, Counts, DataFile
+from winnow.pipelines.results.publish.folder import Folder
+from winnow.pipelines.results.publish.hub import Hub
 from winnow.pipelines.results.publish.licence import licence as parse_licence
 from winnow.pipelines.results.publish.privacy import scrubbed
-from winnow.pipelines.results.publish.target import CARD, DECLARATION, FORMAT, Target, parse_target, public_name
+from winnow.pipelines.results.publish.target import CARD, DECLARATION, FORMAT, Nowhere, Target, public_name
 from winnow.pipelines.results.table import Run, RunError
 
 HEAD_LINES = 40
@@ -63,6 +67,24 @@ def publish(
         if stated.hint:
             console.print(stated.hint, **PLAIN)
         console.print(finished, **PLAIN)
+
+
+def parse_target(to: str, private: bool, dry_run: bool = False) -> Target:
+    """The destination that `--to` names. Raises RunError. Touches neither disk nor network."""
+    target: Target
+    if to.startswith("hub:"):
+        target = Hub(to.removeprefix("hub:"), private, offline=dry_run)
+    elif re.match(r"(?:hf|huggingface|datasets?|https?)(?::|://)", to):
+        raise RunError(
+            f"--to {to}: expected hub:org/name for the Hugging Face hub, a path, or an fsspec URL such as s3://..."
+        )
+    elif not to.strip():
+        raise RunError("--to is empty: expected hub:org/name, a path, or an fsspec URL such as s3://...")
+    elif private:
+        raise RunError(f"--private is about a dataset on the hub, but --to {to} is no hub:org/name")
+    else:
+        target = Folder(to if "://" in to else str(Path(to).expanduser().resolve()))
+    return Nowhere(target) if dry_run else target
 
 
 def _write(run: Run, target: Target, rejects: bool, file_bytes: int) -> Iterator[DataFile]:

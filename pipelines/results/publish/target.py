@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from winnow.pipelines.results.publish.dataset import DataFile
 from winnow.pipelines.results.publish.privacy import shown
-from winnow.pipelines.results.table import RunError, fingerprint
+from winnow.pipelines.results.table import fingerprint
 
 MANIFEST, CARD, DECLARATION = "dataset.json", "README.md", "pipeline.yaml"
 FORMAT = "winnow-dataset"
@@ -85,27 +85,6 @@ class Nowhere:
 class _Void:
     def write(self, data: Any) -> int:
         return len(data)
-
-
-def parse_target(to: str, private: bool, dry_run: bool = False) -> Target:
-    """The destination that `--to` names. Raises RunError. Touches neither disk nor network."""
-    from winnow.pipelines.results.publish.folder import Folder
-    from winnow.pipelines.results.publish.hub import Hub
-
-    target: Target
-    if to.startswith("hub:"):
-        target = Hub(to.removeprefix("hub:"), private, offline=dry_run)
-    elif re.match(r"(?:hf|huggingface|datasets?|https?)(?::|://)", to):
-        raise RunError(
-            f"--to {to}: expected hub:org/name for the Hugging Face hub, a path, or an fsspec URL such as s3://..."
-        )
-    elif not to.strip():
-        raise RunError("--to is empty: expected hub:org/name, a path, or an fsspec URL such as s3://...")
-    elif private:
-        raise RunError(f"--private is about a dataset on the hub, but --to {to} is no hub:org/name")
-    else:
-        target = Folder(to if "://" in to else str(Path(to).expanduser().resolve()))
-    return Nowhere(target) if dry_run else target
 
 
 def public_name(to: str) -> str:
