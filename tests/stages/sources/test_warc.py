@@ -122,13 +122,13 @@ def _raw_deflate(body: bytes) -> bytes:
     ("fields", "body"),
     [
         (["Transfer-Encoding: chunked"], _chunked(HTML)),
-        (["Content-Encoding: gzip"], gzip.compress(HTML)),
-        (["Content-Encoding: x-gzip", "Transfer-Encoding: Chunked"], _chunked(gzip.compress(HTML))),
+        (["Content-Encoding: gzip"], gzip.compress(HTML, mtime=0)),
+        (["Content-Encoding: x-gzip", "Transfer-Encoding: Chunked"], _chunked(gzip.compress(HTML, mtime=0))),
         (["Content-Encoding: deflate"], zlib.compress(HTML)),
         (["Content-Encoding: deflate"], _raw_deflate(HTML)),
         (["Content-Encoding: br"], brotli.compress(HTML)),
         (["Content-Encoding: zstd"], zstandard.compress(HTML)),
-        (["Content-Encoding: gzip, gzip"], gzip.compress(gzip.compress(HTML))),
+        (["Content-Encoding: gzip, gzip"], gzip.compress(gzip.compress(HTML, mtime=0), mtime=0)),
         (["Content-Encoding: identity"], HTML),
         (["Content-Encoding: gzip"], HTML),
         (["Content-Encoding: deflate"], HTML),
@@ -145,7 +145,7 @@ def test_codings(built: Callable[..., list[Any]], fields: list[str], body: bytes
 @pytest.mark.parametrize(
     ("fields", "body", "names"),
     [
-        (["Content-Encoding: gzip"], gzip.compress(HTML)[:-20], "gzip"),
+        (["Content-Encoding: gzip"], gzip.compress(HTML, mtime=0)[:-20], "gzip"),
         (["Content-Encoding: gzip"], b"\x00\x01garbage" * 9, "gzip"),
         (["Content-Encoding: br"], brotli.compress(HTML)[:-9], "br"),
         (["Content-Encoding: zstd"], zstandard.compress(HTML)[:-9], "zstd"),
