@@ -11,8 +11,7 @@ import polars as pl
 
 from winnow.pipelines.engine.execute import RunError
 from winnow.pipelines.engine.plan import Plan
-from winnow.pipelines.engine.tasks import Kind
-from winnow.pipelines.engine.view import ERROR
+from winnow.pipelines.engine.view import ERROR, side_by_side
 from winnow.pipelines.selection.guards import Guard, figures
 from winnow.pipelines.selection.verdict import FAILED
 from winnow.stages.reading.batches import unplaced
@@ -189,10 +188,9 @@ def _failures(plan: Plan) -> Iterator[tuple[str, str, int]]:
         rows = pl.DataFrame(plan.store.read(plan.records(partition), ["status", "stage", "value"]))
         failed = rows.filter(pl.col("status") == FAILED).group_by("stage", "value", maintain_order=True).len()
         yield from ((stage, cause or "no cause is known", count) for stage, cause, count in failed.iter_rows())
-        for name in (task.stage for task in plan.every(Kind.MEASURE)):
-            part = plan.signals(name, partition)
-            if plan.store.record(part) is not None:
-                errors = pl.DataFrame(plan.store.read(part, [ERROR])).drop_nulls()
-                yield from (
-                    (name, cause, n) for cause, n in errors.group_by(ERROR, maintain_order=True).len().iter_rows()
-                )
+        for node in plan.pipeline.measured():
+            parts = [part for part, _ in plan.signals(node, partition, own=True) if plan.store.record(part) is not None]
+            if parts:
+                found = side_by_side([plan.store.read(part, [ERROR]) for part in parts])
+                counted = pl.DataFrame(found).drop_nulls().group_by(ERROR, maintain_order=True).len()
+                yield from ((node.name, cause, count) for cause, count in counted.iter_rows())

@@ -13,7 +13,7 @@ from winnow.pipelines.engine.plan import Plan
 def audits(plan: Plan, groups: Mapping[str, Mapping[str, Accounts]]) -> dict[str, Any]:
     """Source name -> a report with figures by group. Nothing without a stage that identifies languages, the last of
     which says what is found."""
-    identifying = [name for name, node in plan.pipeline.nodes.items() if node.stage.kind == "langid"]
+    identifying = [name for name, node in plan.pipeline.nodes.items() if node.stage.outputs.language]
     kept = KeptInStore(plan.store)
     out: dict[str, Any] = {}
     for name, source in plan.pipeline.sources.items():

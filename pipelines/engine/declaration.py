@@ -22,9 +22,7 @@ from winnow.pipelines.engine.yaml_source import Marked, SpecError, as_written, l
 from winnow.pipelines.selection.guards import Guard, declared_guards
 from winnow.stages.registry import NoKind, Of, exists, find, names
 from winnow.stages.stage import (
-    Extract,
     Located,
-    Screen,
     Source,
     Stage,
     StageError,
@@ -151,7 +149,7 @@ def _checked(marked: Marked, path: str, shapes: Shapes | None = None) -> Pipelin
     pack = _pack(header.language, marked, path)
     found = dict(_sources(header, marked, pack, problems, shapes or {}))
     built = dict(_stages(header, {*header.sources, *found}, marked, pack, problems, shapes or {}))
-    if not any(stage.kind == "langid" for stage, _ in built.values()):
+    if not any(stage.outputs.language for stage, _ in built.values()):
         # Nothing would tell what a sample of the rest holds, and nothing keep it out of the corpus.
         found = {name: one for name, one in found.items() if name in header.sources}
     sources = {name: source for name, (source, _) in found.items()}
@@ -165,7 +163,7 @@ def _checked(marked: Marked, path: str, shapes: Shapes | None = None) -> Pipelin
     )
     for source in sources.values():
         _check_addresses(source, nodes, marked)
-        if source.gives == "pages" and not any(isinstance(node.stage, Extract) for node in nodes.values()):
+        if source.gives == "pages" and not any(node.stage.outputs.text for node in nodes.values()):
             raise SpecError(
                 f"{marked.where('sources', source.name)}: sources.{source.name}: kind '{source.kind}' gives raw pages; "
                 "expected an extract stage (extract: {use: extract}) to turn them into documents"
@@ -191,10 +189,10 @@ def _check_addresses(source: Source, nodes: Mapping[str, Node], marked: Marked) 
     """A stage that judges rows of text by their address can use no signal of a stage that looks at pages."""
     if source.gives != "texts":
         return
-    for node in (n for n in nodes.values() if isinstance(n.stage, Screen) and n.stage.by_address):
+    for node in (n for n in nodes.values() if n.stage.sees == "addresses"):
         for name in node.decides_by():
             stage = nodes[name].stage
-            if not (isinstance(stage, Screen) and stage.by_address):
+            if stage.sees != "addresses":
                 raise SpecError(
                     f"{marked.where('stages', node.name, 'keep')}: stages.{node.name}.keep: reads signals of '{name}', which "
                     f"looks at pages, and source '{source.name}' (kind '{source.kind}') gives texts without pages; give the "

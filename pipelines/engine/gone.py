@@ -16,13 +16,12 @@ from pydantic import BaseModel, ConfigDict
 
 from winnow.filters.languages import LanguagePack
 from winnow.identity import name_of
-from winnow.stages.base import Outputs
+from winnow.stages.base import CorpusStage, DocumentStage, Group, Outputs, PageStage, WriterStage
 from winnow.stages.stage import (
     Corpus,
     CorpusTransform,
     Extract,
     Map,
-    Measured,
     NoClauses,
     Screen,
     Source,
@@ -35,9 +34,13 @@ from winnow.stages.stage import (
 M = TypeVar("M", bound=BaseModel)
 
 SORTS: dict[str, type[Stage]] = {
-    sort.__name__: sort for sort in (Screen, Extract, CorpusTransform, Corpus, Terminal, Transform, Map)
+    sort.__name__: sort
+    for sort in (
+        *(Screen, Extract, CorpusTransform, Corpus, Terminal, Transform, Map),
+        *(PageStage, CorpusStage, WriterStage, DocumentStage),
+    )
 }
-COLUMNS = ("signals", "measured", "hidden")
+COLUMNS = ("signals", "hidden")
 SAID = ("sees", "guards", "choosing", "version")
 """What a class says of its stages."""
 
@@ -59,15 +62,14 @@ def shape(stage: Stage | Source, tree: Mapping[str, Any]) -> dict[str, Any]:
         clauses: list[list[str]] | None = [[k, v] for k, v in stage.clauses().items()]  # their order is meant
     except NoClauses:
         clauses = None
-    columns = [name for name in COLUMNS if name == "signals" or isinstance(stage, Measured)]
-    reads = stage.reads() if isinstance(stage, (Corpus, Terminal)) else []
     sort = next(name for name, sort in SORTS.items() if isinstance(stage, sort))
     return out | {
         "sort": sort,
         "outputs": asdict(stage.outputs),
         "clauses": clauses,
-        "reads": reads,
-        "columns": {name: _packed(getattr(stage, name)()) for name in columns},
+        "reads": stage.reads(),
+        "columns": {name: _packed(getattr(stage, name)()) for name in COLUMNS},
+        "groups": {name: [group.version, _packed(group.columns)] for name, group in stage.groups().items()},
     }
 
 
@@ -99,6 +101,8 @@ def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:
         raise StageError(_refusal(name, kept))
 
     body: dict[str, Any] = _body(kept) | {"clauses": clauses, "reads": lambda self: list(kept["reads"])}
+    groups = {group: Group(version, _unpacked(types)) for group, (version, types) in kept["groups"].items()}
+    body |= {"groups": lambda self: dict(groups)}
     body |= {column: (lambda self, types=types: dict(types)) for column, types in columns.items()}
     body |= {"outputs": Outputs(**kept["outputs"])} if "outputs" in kept else {}
     body |= dict.fromkeys((*sort.__abstractmethods__, "artifacts", "highlight"), refused)

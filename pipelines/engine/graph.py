@@ -15,18 +15,7 @@ from winnow.pipelines.engine.resources import ORDINARY, Actors, Cpus, Gpus, Memo
 from winnow.pipelines.engine.yaml_source import Marked, SpecError
 from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic
 from winnow.pipelines.selection.language import compile_clauses, compile_repeat
-from winnow.pipelines.selection.verdict import MULTIPLICITY
-from winnow.stages.stage import (
-    Corpus,
-    CorpusTransform,
-    Extract,
-    Measured,
-    NoClauses,
-    Stage,
-    StageError,
-    Terminal,
-    Transform,
-)
+from winnow.stages.base import Group, NoClauses, Stage, StageError, TokenCount
 
 
 class KindCommon(BaseModel):
@@ -78,28 +67,33 @@ class Node:
     @property
     def raw(self) -> bool:
         """Whether it sees raw pages: a screen or the extractor."""
-        return not isinstance(self.stage, Measured)
+        return self.stage.raw
 
     @property
     def measures(self) -> bool:
         """Whether it measures document by document."""
-        stage = self.stage
-        return isinstance(stage, Measured) and (not self.reduces or bool(stage.measured() or stage.hidden()))
+        return bool(self.groups())
+
+    def groups(self) -> dict[str, Group]:
+        """The columns that it measures document by document, by group; a stage that sees documents has at least one."""
+        if self.raw:
+            return {}
+        return self.stage.groups() or ({} if self.reduces else {"": Group(self.stage.version, {})})
 
     @property
     def reduces(self) -> bool:
         """Whether its signals need all its documents together."""
-        return isinstance(self.stage, Corpus)
+        return self.stage.sees == "corpus"
 
     @property
     def writes(self) -> bool:
         """Whether it writes the hand-off."""
-        return isinstance(self.stage, Terminal)
+        return self.stage.outputs.files
 
     @property
     def edits(self) -> bool:
         """Whether it changes texts."""
-        return isinstance(self.stage, (Transform, CorpusTransform))
+        return self.stage.outputs.edits
 
     @property
     def filters(self) -> bool:
@@ -114,12 +108,11 @@ class Node:
     @property
     def repeats(self) -> bool:
         """Whether it says how often documents are repeated: by an expression or, as a mixture, by a signal."""
-        return self.repeat is not None or MULTIPLICITY in self.stage.signals()
+        return self.repeat is not None or bool(self.stage.outputs.multiplicity)
 
     def reads_itself(self) -> set[str]:
         """The stages whose signals it reads while it reduces or writes; not itself."""
-        own = self.stage.reads() if isinstance(self.stage, (Corpus, Terminal)) else []
-        return {n.partition(".")[0] for n in own} - {self.name}
+        return {n.partition(".")[0] for n in self.stage.reads()} - {self.name}
 
     def reads(self) -> set[str]:
         """The stages whose signals its clauses, its `repeat` and it itself read; not itself."""
@@ -134,8 +127,9 @@ class Node:
 def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[str, Node]:
     """Resolve `over`, refuse cycles, compile every clause against the signals that its stage may see."""
     built = dict(sorted(built.items(), key=lambda item: _finality(*item[1])))
-    terminals = [name for name, (stage, _) in built.items() if isinstance(stage, Terminal)]
-    extractors = [name for name, (stage, _) in built.items() if isinstance(stage, Extract)]
+    terminals = [name for name, (stage, _) in built.items() if stage.outputs.files]
+    extractors = [name for name, (stage, _) in built.items() if stage.outputs.text]
+    counts = [f"{name}.{stage.outputs.tokens}" for name, (stage, _) in built.items() if stage.outputs.tokens]
     for label, found in (("terminal", terminals), ("extract", extractors)):
         if len(found) > 1:
             raise SpecError(f"{marked.where('stages', found[1])}: stages.{found[1]}: a second {label} stage")
@@ -160,25 +154,25 @@ def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[s
     for name in ordered:
         stage, common = built[name]
         ancestors = {a for o in over[name] for a in (o, *nodes[o].ancestors)}
-        late = [a for a in ancestors if isinstance(nodes[a].stage, Measured)]
-        if late and not isinstance(stage, Measured):
+        late = [a for a in ancestors if not nodes[a].raw]
+        if late and stage.raw:
             raise SpecError(
                 f"{marked.where('stages', name, 'over')}: stages.{name}.over: kind '{stage.kind}' sees raw pages and cannot "
                 f"come after '{late[0]}', which sees documents"
             )
-        if isinstance(stage, Corpus) and "tokens" in type(stage).Settings.model_fields:
-            stage = _count_tokens(stage, terminals)
+        if counts:
+            stage = _count_tokens(stage, counts[0])
         nodes[name] = Node(
             name,
             stage,
             over[name],
             tuple(n for n in ordered if n in ancestors),
             tuple(n for n in ordered if n in ancestors and nodes[n].edits),
-            *_decisions(name, stage, common, [nodes[a] for a in ancestors], built, terminals, marked),
+            *_decisions(name, stage, common, [nodes[a] for a in ancestors], built, counts, marked),
             common.resources(),
         )
         _check_actors(nodes[name], marked)
-        _check_reads(nodes[name], nodes, built, terminals, marked)
+        _check_reads(nodes[name], nodes, built, counts, marked)
     _check_edits(nodes, marked)
     return nodes
 
@@ -186,9 +180,9 @@ def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[s
 def _finality(stage: Stage, common: Common) -> int:
     """0 for what measures, decides or edits; 1 for a corpus stage that does neither, such as a mixture; 2 for the terminal.
     The later come after the earlier wherever they are written: they look at the final selection."""
-    if isinstance(stage, Terminal):
+    if stage.outputs.files:
         return 2
-    if not isinstance(stage, Corpus) or isinstance(stage, CorpusTransform):
+    if stage.sees != "corpus" or stage.outputs.edits:
         return 0
     return int(not stage.clauses() and not common.keep)
 
@@ -211,11 +205,12 @@ def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) 
     return given
 
 
-def _count_tokens(stage: Corpus, terminals: Sequence[str]) -> Corpus:
-    """A mixture counts with the tokenizer of the hand-off, unless it names another signal."""
-    if stage.settings.tokens is not None or not terminals:
-        return stage
-    return replace(stage, settings=stage.settings.model_copy(update={"tokens": f"{terminals[0]}.tokens"}))
+def _count_tokens(stage: Stage, signal: str) -> Stage:
+    """A stage that counts tokens, such as a mixture, counts those of the hand-off unless it names another signal."""
+    fields = type(stage.settings).model_fields.items()
+    marked = [name for name, field in fields if any(isinstance(mark, TokenCount) for mark in field.metadata)]
+    missing = {name: signal for name in marked if getattr(stage.settings, name) is None}
+    return replace(stage, settings=stage.settings.model_copy(update=missing)) if missing else stage
 
 
 def _decisions(
@@ -224,16 +219,17 @@ def _decisions(
     common: Common,
     ancestors: Sequence[Node],
     built: Mapping[str, tuple[Stage, Common]],
-    terminals: Sequence[str],
+    counts: Sequence[str],
     marked: Marked,
 ) -> tuple[tuple[Clause, ...], Clause | None]:
     """The clauses and the `repeat` expression of a stage, compiled against the signals that it may use."""
     visible = dict(_dotted(name, stage.signals()))
     for node in ancestors:
         visible |= dict(_dotted(node.name, node.stage.signals()))
-    tokens = f"{terminals[0]}.tokens" if terminals else None
+    tokens = counts[0] if counts else None
     if tokens:
-        visible |= {tokens: built[terminals[0]][0].signals()["tokens"]}
+        counter, _, signal = tokens.partition(".")
+        visible |= {tokens: built[counter][0].signals()[signal]}
     key = "keep"
     try:
         keep = _keep(name, stage, common, marked)
@@ -243,13 +239,13 @@ def _decisions(
     except ClauseError as error:
         raise SpecError(f"{marked.where('stages', name, key)}: stages.{error}") from None
     key = "keep" if clauses else "repeat"
-    if (clauses or repeat) and isinstance(stage, Terminal):
+    if (clauses or repeat) and stage.outputs.files:
         raise SpecError(
             f"{marked.where('stages', name, key)}: stages.{name}.{key}: the last stage decides nothing; give it to a "
             "stage before"
         )
     beyond = next((c for c in clauses if c.statistics or c.draws), repeat)
-    if beyond and not isinstance(stage, Measured):
+    if beyond and stage.raw:
         raise SpecError(
             f"{marked.where('stages', name, key)}: stages.{name}.{key}: '{beyond.text}' needs documents, and kind "
             f"'{stage.kind}' sees raw pages; give it to a stage after extraction"
@@ -284,14 +280,12 @@ def _check_reads(
     node: Node,
     nodes: Mapping[str, Node],
     built: Mapping[str, tuple[Stage, Common]],
-    terminals: Sequence[str],
+    counts: Sequence[str],
     marked: Marked,
 ) -> None:
     """A signal that a corpus or terminal stage reads must come from an ancestor (or be the hand-off's token count)."""
-    if not isinstance(node.stage, (Corpus, Terminal)):
-        return
     visible = [f"{a}.{s}" for a in node.ancestors for s in nodes[a].stage.signals()]
-    visible += [f"{t}.{s}" for t in terminals if t != node.name for s in built[t][0].signals()]
+    visible += [c for c in counts if not c.startswith(f"{node.name}.")]
     for signal in node.stage.reads():
         if signal not in visible:
             raise SpecError(
@@ -304,7 +298,7 @@ def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Sta
     """A stage that changes texts is by default also over the one that does so before it, wherever that branched off."""
     before: str | None = None
     for name, (stage, common) in built.items():
-        if isinstance(stage, (Transform, CorpusTransform)):
+        if stage.outputs.edits:
             if before is not None and common.over is None and before not in _above(name, over):
                 over[name] = (*over[name], before)
             before = name
@@ -313,7 +307,7 @@ def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Sta
 def _check_actors(node: Node, marked: Marked) -> None:
     """Actors measure documents or pages; a stage that does neither has no use for them."""
     stage = node.stage
-    if node.resources.actors and isinstance(stage, Measured) and not (stage.measured() or stage.hidden()):
+    if node.resources.actors and not node.raw and not stage.groups():
         raise SpecError(
             f"{marked.where('stages', node.name, 'actors')}: stages.{node.name}.actors: kind '{stage.kind}' measures nothing "
             "document by document; expected on a stage that does"
@@ -345,13 +339,13 @@ def _check_edits(nodes: Mapping[str, Node], marked: Marked) -> None:
                 f"expected one over the other, such as over: {before}"
             )
         before = name
-        terminal = next((n for n in nodes.values() if isinstance(n.stage, Terminal)), None)
+        terminal = next((n for n in nodes.values() if n.writes), None)
         if terminal is not None and name not in terminal.ancestors:
             raise SpecError(
                 f"{marked.where('stages', terminal.name, 'over')}: stages.{terminal.name}.over: '{name}' changes texts, and what "
                 f"is handed off would lack that; expected it to be over '{name}' too"
             )
-        for other in (nodes[a] for a in node.ancestors if isinstance(node.stage, CorpusTransform)):
+        for other in (nodes[a] for a in node.ancestors if node.reduces):
             for read in other.decides_by():
                 if read in nodes and name in nodes[read].edited_by:
                     raise SpecError(

@@ -23,7 +23,7 @@ from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, explain, holds, verdict
 from winnow.stages.opening import measured
 from winnow.stages.reading.files import public
-from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page, Screen
+from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page
 
 CHUNK_PAGES = 64
 CHUNK_BYTES = 32 * 2**20
@@ -100,7 +100,7 @@ class Ingest:
         store = plan.store
         self.writer = store.writer(plan.documents(partition), DOCUMENT_SCHEMA)
         self.raw_writers = {
-            n.name: store.writer(plan.signals(n.name, partition), self.schema(n), wide=True) for n in self.raw
+            n.name: store.writer(plan.signals(n, partition)[0][0], self.schema(n), wide=True) for n in self.raw
         }
 
     def stretches(self) -> Iterator[Stretch]:
@@ -182,7 +182,7 @@ class Ingest:
         frame = pl.DataFrame({"_": np.zeros(len(live), np.uint8)})
         measured: dict[str, pa.Array] = {}
         for node in self.raw:
-            if isinstance(node.stage, Screen) and node.stage.by_address:
+            if node.stage.sees == "addresses":
                 live, frame, measured = self._screened(node, pages, live, frame, measured, rows)
         kept = batch.take(pa.array(live, pa.int64()))
         sizes = pc.binary_length(kept.column("text")).to_pylist()
@@ -190,7 +190,7 @@ class Ingest:
         columns = [kept.column(f.name).cast(f.type) for f in DOCUMENT_SCHEMA]
         names = list(DOCUMENT_SCHEMA.names)
         for node in self.raw:
-            screened = isinstance(node.stage, Screen) and node.stage.by_address
+            screened = node.stage.sees == "addresses"
             for column in self.schema(node):
                 name = f"{node.name}/{column.name}"
                 value = measured[name] if name in measured else pa.nulls(kept.num_rows, column.type)
@@ -296,7 +296,7 @@ class Ingest:
         return [bool(k) for k in kept]
 
     def _wide(self, pages: Sequence[Page], measured: dict[str, pa.Array]) -> pa.RecordBatch:
-        extract = next(n.name for n in self.raw if not isinstance(n.stage, Screen))
+        extract = next(n.name for n in self.raw if n.stage.outputs.text)
         columns: dict[str, pa.Array] = {
             "id": pa.array([p.id for p in pages], pa.string()),
             "url": pa.array([p.url for p in pages], pa.string()),

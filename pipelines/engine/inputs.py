@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import posixpath
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -20,7 +22,6 @@ from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.yaml_source import SpecError
 from winnow.stages.reading.files import (
     ACCOUNT,
-    file_state,
     filed,
     filesystem,
     public,
@@ -164,14 +165,15 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
             raise SpecError(f"{where}: no file matches '{public(pattern)}'{_cause(fs, path)}")
         if len(matched) == 1 and fs.isdir(matched[0]):
             matched = _in_folder(source, fs, matched[0], say)
-        infos = {match: fs.info(match) for match in matched}
+        local = isinstance(fs, LocalFileSystem)
+        infos = {match: _local_info(fs, match) if local else fs.info(match) for match in matched}
         files = [match for match, info in infos.items() if info["type"] == "file"]
         if not files:
             raise SpecError(
                 f"{where}: '{pattern}' matches folders only; expected files, such as '{pattern.rstrip('/')}/*', or one folder"
             )
         for match in files:
-            url = fs.unstrip_protocol(match).removeprefix("file://")
+            url = match if local else fs.unstrip_protocol(match)
             if not _encodable(url):
                 raise SpecError(f"{where}: the name {url!r} is not valid UTF-8; expected one that is: rename the file")
             info = infos[match]
@@ -180,11 +182,19 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
                     f"{where}: the server of '{public(url)}' does not say how long it is; copy it to this machine and name "
                     "the copy"
                 )
-            stamp = file_state(fs, match).stamp if isinstance(fs, LocalFileSystem) else stamp_of(info)
+            stamp = info["stamp"] if local else stamp_of(info)
             modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(filed(url)))
             found[url] = InputFile(url, int(info["size"]), modified, stamp=stamp)
     shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
     return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
+
+
+def _local_info(fs: Any, path: str) -> dict[str, Any]:
+    """What fsspec says of a local file, and its stamp, from one look at it: there may be hundreds of thousands."""
+    there = Path(path).stat()
+    if not stat.S_ISREG(there.st_mode):
+        return dict(fs.info(path))
+    return {"type": "file", "size": there.st_size, "mtime": there.st_mtime, "stamp": str(there.st_mtime_ns)}
 
 
 def _cause(fs: Any, path: str) -> str:

@@ -66,21 +66,6 @@ def located(text: str, key: Key, marker: Located, marked: Marked) -> str:
     return text if named and not _there(beside) else beside
 
 
-def without_folders(settings: BaseModel) -> dict[str, Any]:
-    """The settings as JSON has them, with the folders of paths left out: what counts is what is in a file."""
-    tree = settings.model_dump(mode="json")
-    for name, field in type(settings).model_fields.items():
-        marker = next((one for one in field.metadata if isinstance(one, Located)), None)
-        if marker is not None and name in tree:
-            tree[name] = _each(tree[name], (), marker, lambda text, _: file_name(text))
-    return tree
-
-
-def file_name(text: str) -> str:
-    """An absolute path's last part; anything else as it is."""
-    return os.path.basename(text) if os.path.isabs(text) else text  # noqa: PTH117, PTH119
-
-
 def _changed(value: Any, key: Key, marker: Located, marked: Marked) -> Any:
     def change(text: str, at: Key) -> str:
         return located(text, at, marker, marked)

@@ -14,7 +14,6 @@ import pyarrow as pa
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
-from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.texts import read_documents
 from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
 
@@ -45,7 +44,7 @@ class PartView:
     @property
     def errors(self) -> pa.ChunkedArray | pa.Array:
         """Why the stage's own per-document part failed, per row of the partition; null where it did not."""
-        if not self.plan.has(Kind.MEASURE, self.node.name):
+        if not self.node.measures:
             return pa.nulls(self.documents, pa.string())
         return read_signals(self.plan, self.node, self.partition, [ERROR], own=True).column(ERROR)
 
@@ -58,7 +57,7 @@ class PartView:
             read = self.plan.pipeline.nodes[name]
             if not read.raw:
                 view.check_measured(read, seen, view.flag(name, MEASURED) | view.flag(name, ERROR))
-        if self.plan.has(Kind.MEASURE, self.node.name):
+        if self.node.measures:
             own = read_signals(self.plan, self.node, self.partition, [MEASURED, ERROR], own=True)
             sound = np.asarray(own.column(ERROR).is_null().to_numpy(zero_copy_only=False), bool)
             measured = np.asarray(own.column(MEASURED).to_numpy(zero_copy_only=False), bool)

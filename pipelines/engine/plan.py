@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from winnow.filters.languages import LanguagePack
+from winnow.identity import UnknownValue, file_name
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.gone import Kept
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition, partitions
-from winnow.pipelines.engine.located import file_name, without_folders
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.tasks import Kind, Task, Tasks, identified, named, tasks_of
+from winnow.pipelines.engine.yaml_source import SpecError
+from winnow.stages.base import EDITED, StageError
 from winnow.stages.opening import opened
-from winnow.stages.stage import Stage, StageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,19 @@ class Plan:
         """Whether there is such a task."""
         return named(kind, stage) in self.tasks
 
+    def groups(self, stage: str) -> list[Task]:
+        """The tasks that measure a stage's columns document by document, one per group of them."""
+        return [task for task in self.tasks.values() if task.kind is Kind.MEASURE and task.stage == stage]
+
+    def measured(self, stage: str) -> bool:
+        """Whether all groups of a stage are recorded to have measured all that they must."""
+        return all(self.store.exists(str(task.done)) for task in self.groups(stage))
+
+    def opened(self, stage: str, groups: Sequence[str] | None = None) -> Any:
+        """What a stage measures, reduces or writes with: opened once per process, on the artifacts that this is planned with;
+        `groups`: for these columns alone. Raises StageError."""
+        return opened(self.pipeline.nodes[stage].stage, self.facts.get(stage, {}).get("artifacts"), groups)
+
     def every(self, kind: Kind) -> list[Task]:
         """The tasks of a kind, in order."""
         return [task for task in self.tasks.values() if task.kind is kind]
@@ -84,7 +98,8 @@ class Plan:
 
     def measuring(self, level: int) -> list[Node]:
         """The stages that measure documents in a level, in order."""
-        return [self.pipeline.nodes[task.stage] for task in self.of_level(level, Kind.MEASURE)]
+        names = dict.fromkeys(task.stage for task in self.of_level(level, Kind.MEASURE))
+        return [self.pipeline.nodes[name] for name in names]
 
     def level_of(self, stage: str) -> int:
         """The level in which a stage is measured or, if it measures nothing by itself, reduces."""
@@ -103,11 +118,6 @@ class Plan:
     def filters(self, stage: str) -> tuple[str, ...]:
         """The stages that decide which documents a stage sees."""
         return self.task(Kind.DECIDE, stage).filters[0] if self.has(Kind.DECIDE, stage) else ()
-
-    def opened(self, stage: str) -> Any:
-        """What a stage measures, reduces or writes with: opened once per process, on the artifacts that this is planned with.
-        Raises StageError."""
-        return opened(self.pipeline.nodes[stage].stage, self.facts.get(stage, {}).get("artifacts"))
 
     def done(self, kind: Kind, stage: str = "") -> bool:
         """Whether all of a task is recorded to be done."""
@@ -139,19 +149,17 @@ class Plan:
             raise self.store.damaged(f"{self.records(partition)}.arrow", "missing, or never finished")
         return record
 
-    def signals(self, stage: str, partition: Partition) -> str:
-        """Part name of what a stage measured per document, row-aligned with the documents."""
-        if not self.has(Kind.MEASURE, stage):
-            return f"signals/{stage}/{self.ingest}/{partition.key}"
-        return f"{self.task(Kind.MEASURE, stage).folder}/{partition.key}"
-
-    def public(self, node: Node, partition: Partition) -> str:
-        """Part name of the signals that a stage shows to others: what its reduce wrote, or what it measured."""
-        return self.reduced(node.name, partition) if node.reduces else self.signals(node.name, partition)
-
-    def reduced(self, stage: str, partition: Partition) -> str:
-        """Part name of what a stage's reduce wrote, row-aligned with the documents."""
-        return f"{self.task(Kind.REDUCE, stage).folder}/{partition.key}"
+    def signals(self, node: Node, partition: Partition, own: bool = False) -> list[tuple[str, list[str]]]:
+        """The parts with a stage's signals, row-aligned with the documents, and the columns of each: what its reduce wrote,
+        or (`own`, or without one) what it measured, by group."""
+        stage = node.stage
+        if node.raw:
+            return [(f"signals/{node.name}/{self.ingest}/{partition.key}", list(stage.signals()))]
+        if node.reduces and not own:
+            columns = [*stage.signals(), *([EDITED] if node.edits else [])]
+            return [(f"{self.task(Kind.REDUCE, node.name).folder}/{partition.key}", columns)]
+        groups = node.groups()
+        return [(f"{t.folder}/{partition.key}", list(groups[t.group].columns)) for t in self.groups(node.name)]
 
     def selected(self, partition: Partition) -> str:
         """Part name of a partition's selection, row-aligned with the documents."""
@@ -197,7 +205,12 @@ def plan_over(
     """Fingerprint everything, for partitions that are known. `recorded`: the facts of a finished run, which stand for a
     stage whose artifacts are gone since, unless it is another stage now."""
     inputs = fingerprint([p.key for p in partitions])
-    facts = {name: _facts(node.stage, (recorded or {}).get(name)) for name, node in pipeline.nodes.items()}
+    facts: dict[str, dict[str, Any]] = {}
+    for name, node in pipeline.nodes.items():
+        try:
+            facts[name] = _facts(node, (recorded or {}).get(name))
+        except UnknownValue as error:
+            raise SpecError(f"{pipeline.path}: stages.{name}: {error}") from error
     tasks = identified(_tasks(pipeline), pipeline.nodes, facts, _language(pipeline.pack), pipeline.seed, inputs)
     for name, node in pipeline.nodes.items():
         facts[name] |= {"clauses": [[c.name, c.text] for c in node.clauses], "inputs": inputs}  # as JSON has them
@@ -231,17 +244,28 @@ def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
     return ", ".join(word for key, word in words.items() if before.get(key) != now.get(key)) or "an ancestor changed"
 
 
-def _facts(stage: Stage, recorded: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _facts(node: Node, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a stage is: its identity, with the artifacts' digests by name, and under `measured` by group what the columns of
+    that depend on."""
+    stage = node.stage
     if isinstance(stage.settings, Kept) and recorded is not None:  # its kind is gone, and it is declared as it was
         return {key: value for key, value in recorded.items() if key not in ("clauses", "inputs")}
-    said = {**stage.identity(), "settings": without_folders(stage.settings)}
+    said = stage.identity()
     try:
-        artifacts = {file_name(a.name): a.digest for a in stage.artifacts()}
+        found = stage.artifacts()
     except (StageError, OSError):
         if recorded is None or any(recorded.get(key) != value for key, value in said.items()):
             raise
-        artifacts = dict(recorded["artifacts"])
-    return said | {"artifacts": artifacts}
+        return said | {"artifacts": dict(recorded["artifacts"]), "measured": dict(recorded["measured"])}
+    measured = stage.identity(measured=True)
+    settings = {name: value for name, value in measured["settings"].items() if name not in stage.choosing}
+    digests = {file_name(a.name): a.digest for a in found}
+    of_rows = {file_name(a.name): a.digest for a in found if not a.of_corpus}
+    groups = {
+        name: {**measured, "settings": settings, "version": group.version, "group": name, "artifacts": of_rows}
+        for name, group in node.groups().items()
+    }
+    return said | {"artifacts": digests, "measured": groups}
 
 
 STEPS = {Kind.INGEST: "ingest", Kind.SELECT: "selection", Kind.PURGE: "purge rejected text"}

@@ -93,7 +93,7 @@ def unmeasured(plan: Plan, level: int, workers: int | None = None, progress: Pro
     """Stage -> documents that it must still measure, for the stages of a level that have any. Documents that a stage
     above them would have to measure first are not counted: whether they come so far cannot be told."""
     show = progress or Progress(quiet=True)
-    open_ = [n.name for n in plan.measuring(level) if not plan.done(Kind.MEASURE, n.name)]
+    open_ = [n.name for n in plan.measuring(level) if not plan.measured(n.name)]
     if not open_:
         return {}
     counts = dict.fromkeys(open_, 0)
@@ -115,7 +115,7 @@ def to_measure(plan: Plan) -> dict[str, int | None]:
     for level in range(plan.last_level + 1):
         found = {} if waits else unmeasured(replace(plan, allow_unmeasured=True), level)
         for node in plan.measuring(level):
-            if not plan.done(Kind.MEASURE, node.name):
+            if not plan.measured(node.name):
                 out[node.name] = None if waits else found.get(node.name, 0)
         together = plan.of_level(level, Kind.REDUCE, Kind.STATISTIC)
         waits |= bool(found) or not all(plan.done(task.kind, task.stage) for task in together)
@@ -129,7 +129,7 @@ def _driver(plan: Plan, workers: int | None, show: Progress) -> Driver:
 def _provisional(plan: Plan, level: int) -> Plan:
     """A plan that decides without what is not measured from a level on, filed so that it is never taken for the real one."""
     measured = plan.every(Kind.MEASURE)
-    state = [(p.key, [plan.store.record(plan.signals(t.stage, p)) for t in measured]) for p in plan.partitions]
+    state = [(p.key, [plan.store.record(f"{t.folder}/{p.key}") for t in measured]) for p in plan.partitions]
     filed = fingerprint("provisional", state)
     tasks = dict(plan.tasks)
     for name, task in tasks.items():

@@ -168,7 +168,7 @@ class Driver:
 
     def _measure(self, level: int) -> None:
         plan, nodes = self.plan, self.plan.measuring(level)
-        open_nodes = [n for n in nodes if not plan.done(Kind.MEASURE, n.name)]
+        open_nodes = [n for n in nodes if not plan.measured(n.name)]
         todo = list(plan.partitions)
         if not open_nodes:
             todo = [p for p in todo if level == 0 and plan.store.record(plan.records(p)) is None]
@@ -186,14 +186,15 @@ class Driver:
             self._took(result)
             self.accounts.append({"index": result["index"], "stages": result["stages"]})
         for node in open_nodes:
-            plan.store.write_json(plan.marker(Kind.MEASURE, node.name), {"partitions": len(plan.partitions)})
+            for task in plan.groups(node.name):
+                plan.store.write_json(str(task.done), {"partitions": len(plan.partitions)})
 
     def _resources(self, todo: Sequence[Partition], level: int) -> Resources:
         """What a task takes that measures these partitions: the most of any stage that it has to measure. The raw stages
         measure what is not read yet, and there every stage of the level measures, too."""
         plan, nodes = self.plan, self.plan.measuring(level)
         every = together(n.resources for n in [*(plan.pipeline.raw() if level == 0 else []), *nodes])
-        missing = together(n.resources for n in nodes if not plan.done(Kind.MEASURE, n.name))
+        missing = together(n.resources for n in nodes if not plan.measured(n.name))
         if every == missing or any(plan.store.record(plan.records(p)) is None for p in todo):
             return every
         return missing

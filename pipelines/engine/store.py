@@ -27,6 +27,7 @@ import pyarrow as pa
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
+from winnow.identity import UnknownValue
 from winnow.pipelines.engine.ledger import Ledger, listed, stamp
 
 BATCH_ROWS = 512
@@ -330,8 +331,15 @@ def hexdigest(content: Any, digits: int) -> str:
 
 
 def fingerprint(*parts: Any) -> str:
-    """16 hex digits of the canonical JSON of `parts`."""
-    return xxhash.xxh3_128_hexdigest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS, default=str))[:16]
+    """16 hex digits of the canonical JSON of `parts`. Raises UnknownValue for what JSON does not have: of an object that is
+    only written out, nobody can say whether it is equal to another."""
+    plain = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+    try:
+        return xxhash.xxh3_128_hexdigest(orjson.dumps(parts, option=plain))[:16]
+    except TypeError as error:
+        raise UnknownValue(
+            f"{error}: a fingerprint is made of None, numbers, texts, lists and mappings of those; expected such a value"
+        ) from error
 
 
 def rebatched(batches: Iterable[pa.RecordBatch], rows: int = BATCH_ROWS) -> Iterable[pa.RecordBatch]:

@@ -82,7 +82,8 @@ def _forget_stage(plan: Plan, step: str, mine: Sequence[Fault]) -> None:
         if fault.key:
             store.remove(f"{fault.file.rpartition('.')[0]}.json")
     if any(fault.file.startswith("signals/") for fault in mine):
-        store.remove_all(f"{plan.task(Kind.MEASURE, step).folder}/covers-*.json")
+        for task in plan.groups(step):
+            store.remove_all(f"{task.folder}/covers-*.json")
     if any(fault.file.startswith("corpus/") for fault in mine):
         store.remove(plan.marker(Kind.REDUCE, step))
         store.remove_all(f"{plan.task(Kind.EXCHANGE, step).folder}/exchange-*")
@@ -108,7 +109,7 @@ def _stages(plan: Plan, strict: bool) -> Iterator[Fault]:
     for task in plan.tasks.values():
         if task.kind not in (Kind.MEASURE, Kind.REDUCE, Kind.STATISTIC):
             continue
-        name = plan.marker(task.kind, task.stage)
+        name = str(task.done)
         yield from _json(store, task.stage, name)
         if task.kind is Kind.STATISTIC:
             continue

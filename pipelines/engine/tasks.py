@@ -24,7 +24,6 @@ from typing import Any
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.store import fingerprint
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.stage import Corpus, Stage
 from winnow.tokenize.shard import MANIFEST
 
 RECORDS = 2
@@ -70,6 +69,7 @@ class Task:
     stage: str = ""
     value_deps: tuple[str, ...] = ()
     filters: tuple[tuple[str, ...], ...] = ((),)
+    group: str = ""
     step: int = 0
     fingerprint: str = ""
     coverage: str = ""
@@ -77,7 +77,7 @@ class Task:
     @property
     def name(self) -> str:
         """Its key in the table: `measure quality`."""
-        return named(self.kind, self.stage)
+        return named(self.kind, self.stage, self.group)
 
     @property
     def row_deps(self) -> tuple[str, ...]:
@@ -115,9 +115,9 @@ Tasks = Mapping[str, Task]
 """All tasks of a declaration by name, each after those that it depends on."""
 
 
-def named(kind: Kind, stage: str = "") -> str:
+def named(kind: Kind, stage: str = "", group: str = "") -> str:
     """The name of a task."""
-    return f"{kind} {stage}".rstrip()
+    return f"{kind} {stage}".rstrip() + (f".{group}" if group else "")
 
 
 def tasks_of(nodes: Mapping[str, Node], purges: bool, path: str) -> dict[str, Task]:
@@ -148,7 +148,7 @@ def _tasks(nodes: Mapping[str, Node], purges: bool) -> Iterator[Task]:
     seeing = {name: filters_of(nodes, name) for name, node in nodes.items() if not node.raw}
 
     def results(stages: Iterable[str]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(result_of(nodes, stage) for stage in stages))
+        return tuple(dict.fromkeys(name for stage in stages for name in results_of(nodes, stage)))
 
     read: dict[str, set[str]] = {}  # whose signals a stage reads, and who edits the texts that these are measured on
     awaited: dict[str, set[str]] = {}  # the same for its verdict, with those that decide what it sees
@@ -165,31 +165,37 @@ def _tasks(nodes: Mapping[str, Node], purges: bool) -> Iterator[Task]:
             waiting = [o for o in seeing if name in read[o] and (nodes[o].clauses or nodes[o].reduces)]
             first, *others = ([f for f in seeing[o] if name not in awaited[f]] for o in (name, *waiting))
             lists = [first, *(more for more in others if not set(first) <= set(more))]
-            yield Task(Kind.MEASURE, name, (named(Kind.INGEST), *given), tuple(map(tuple, lists)))
-            given = (named(Kind.MEASURE, name),)
+            for group in node.groups():
+                yield Task(Kind.MEASURE, name, (named(Kind.INGEST), *given), tuple(map(tuple, lists)), group)
+            given = measured_by(node)
         if node.reduces:
             repeating = [named(Kind.DECIDE, a) for a in node.ancestors if nodes[a].repeats]
             given = (*given, *results(sorted(node.reads_itself())), *repeating)
             yield Task(Kind.EXCHANGE, name, given, (stages,))
             yield Task(Kind.REDUCE, name, (named(Kind.EXCHANGE, name),), (stages,))
-        decided = (result_of(nodes, name), *results(sorted(node.decides_by())))
+        decided = results([name, *sorted(node.decides_by())])
         if node.statistics:
             yield Task(Kind.STATISTIC, name, decided, (stages,))
             decided = (*decided, named(Kind.STATISTIC, name))
         yield Task(Kind.DECIDE, name, decided, (stages,))
     yield Task(Kind.SELECT, "", tuple(named(Kind.DECIDE, name) for name in seeing))
     for name in (name for name in seeing if nodes[name].writes):
-        yield Task(Kind.WRITE, name, (named(Kind.SELECT), named(Kind.MEASURE, name)))
+        yield Task(Kind.WRITE, name, (named(Kind.SELECT), *measured_by(nodes[name])))
     if purges:
         yield Task(Kind.PURGE, "", (named(Kind.SELECT),))
 
 
-def result_of(nodes: Mapping[str, Node], stage: str) -> str:
-    """The name of the task that makes the signals which a stage shows to others."""
+def results_of(nodes: Mapping[str, Node], stage: str) -> tuple[str, ...]:
+    """The names of the tasks that make the signals which a stage shows to others."""
     node = nodes[stage]
     if node.raw:
-        return named(Kind.INGEST)
-    return named(Kind.REDUCE if node.reduces else Kind.MEASURE, stage)
+        return (named(Kind.INGEST),)
+    return (named(Kind.REDUCE, stage),) if node.reduces else measured_by(node)
+
+
+def measured_by(node: Node) -> tuple[str, ...]:
+    """The names of the tasks that measure a stage's columns document by document."""
+    return tuple(named(Kind.MEASURE, node.name, group) for group in node.groups())
 
 
 def _after(task: Task, at: Mapping[str, tuple[int, int]], places: Mapping[str, int]) -> tuple[int, int]:
@@ -232,13 +238,21 @@ def identified(
     seed: int,
     inputs: str,
 ) -> dict[str, Task]:
-    """The same tasks with fingerprints. `facts`: of every stage its kind, version, settings and artifacts; `language`: what
-    of the language pack can change a measurement; `inputs`: fingerprint of the partitions."""
+    """The same tasks with fingerprints. `facts`: of every stage its kind, version, settings and artifacts, and by group what
+    it measures depends on; `language`: what of the language pack can change a measurement; `inputs`: fingerprint of the
+    partitions."""
     clauses = {name: [[c.name, c.text] for c in node.clauses] for name, node in nodes.items()}
     made: dict[str, Task] = {}
 
+    def together(names: Sequence[str]) -> str:
+        found = [made[name].fingerprint for name in names]
+        return found[0] if len(found) == 1 else fingerprint(found)
+
     def result(stage: str) -> str:
-        return made[result_of(nodes, stage)].fingerprint
+        return together(results_of(nodes, stage))
+
+    def whole(stage: str) -> dict[str, Any]:
+        return {key: value for key, value in facts[stage].items() if key != "measured"}
 
     def decided(stage: str) -> tuple[Any, ...]:
         """A stage's clauses and what they are about, which a row's verdict follows from."""
@@ -258,7 +272,7 @@ def identified(
         rows = [decided(stage) for stage in task.filters[0]]
         match task.kind:
             case Kind.INGEST:
-                raw = [(name, facts[name], clauses[name]) for name, node in nodes.items() if node.raw]
+                raw = [(name, whole(name), clauses[name]) for name, node in nodes.items() if node.raw]
                 return RECORDS, raw, language
             case Kind.SELECT:
                 texts = {name: node.repeat.text if node.repeat else None for name, node in nodes.items()}
@@ -270,20 +284,19 @@ def identified(
         edits = [result(editor) for editor in node.edited_by]
         match task.kind:
             case Kind.MEASURE:
-                own = measuring(node.stage, facts[task.stage])
+                own = facts[task.stage]["measured"][task.group]
                 return own, language, made[named(Kind.INGEST)].fingerprint, *([edits] if edits else [])
             case Kind.EXCHANGE:
-                assert isinstance(node.stage, Corpus)
-                measured = made[named(Kind.MEASURE, task.stage)].fingerprint if node.measures else edits or None
+                measured = together(measured_by(node)) if node.measures else edits or None
                 reads = [(signal, result(signal.partition(".")[0])) for signal in node.stage.reads()]
                 again = [repeated(a) for a in node.ancestors if nodes[a].repeats]
-                return facts[task.stage], measured, rows, reads, again, inputs
+                return whole(task.stage), measured, rows, reads, again, inputs
             case Kind.STATISTIC:
                 return decided(task.stage), rows, seed, inputs
             case Kind.DECIDE:
                 return repeated(task.stage)
             case Kind.WRITE:
-                return made[named(Kind.SELECT)].fingerprint, facts[task.stage]
+                return made[named(Kind.SELECT)].fingerprint, whole(task.stage)
         raise AssertionError(task.kind)
 
     for name, task in tasks.items():
@@ -297,13 +310,3 @@ def identified(
             rows = [[decided(stage) for stage in stages] for stages in task.filters]
             made[name] = replace(made[name], coverage=fingerprint(made[name].fingerprint, rows, inputs))
     return made
-
-
-_CHOSEN = ("settings", "artifacts")
-
-
-def measuring(stage: Stage, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a stage's facts can change a measurement: not the settings that choose clauses or what is compared with, nor
-    the artifacts that such a setting names (`known:...`)."""
-    kept = {key: {k: v for k, v in facts[key].items() if k.partition(":")[0] not in stage.choosing} for key in _CHOSEN}
-    return {**facts, **kept}

@@ -19,7 +19,7 @@ from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.view import View, read_signals
-from winnow.stages.stage import EDITED, RETITLED, Measured, StageError
+from winnow.stages.stage import EDITED, RETITLED, StageError
 
 CONTENT = ("text", "title")
 """The columns of documents that edits change."""
@@ -27,9 +27,8 @@ CONTENT = ("text", "title")
 
 def hidden(plan: Plan, editor: str) -> list[str]:
     """The columns in which a stage says what to change."""
-    stage = plan.pipeline.nodes[editor].stage
-    retitles = isinstance(stage, Measured) and RETITLED in stage.hidden()
-    return [EDITED, RETITLED] if retitles else [EDITED]
+    titles = plan.pipeline.nodes[editor].stage.outputs.titles
+    return [EDITED, RETITLED] if titles else [EDITED]
 
 
 class Stretches:

@@ -26,7 +26,7 @@ from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, co
 from winnow.pipelines.selection.statistic_result import StatisticResult
 from winnow.pipelines.selection.statistics import apply
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, holds, verdict
-from winnow.stages.stage import EDITED, Measured, StageError
+from winnow.stages.base import EDITED, StageError
 
 MEASURED, ERROR = "_measured", "_error"
 """Columns of every signals part: whether the row was measured, and why it failed (null if it did not)."""
@@ -151,9 +151,14 @@ class View:
                 mask &= self.flag(name, MEASURED)  # likewise
         return mask
 
+    def measured(self, node: Node) -> Mask:
+        """Which rows a stage has measured document by document, in all its groups."""
+        column = read_signals(self.plan, node, self.partition, [MEASURED], own=True).column(0)
+        return np.asarray(column.to_numpy(zero_copy_only=False), bool)[self.start : self.start + self.rows]
+
     def needed(self, node: Node) -> Mask:
         """Which rows a stage must measure: those it sees, and those that its own signals help to choose."""
-        own, *others = map(self._kept_by, self.plan.task(Kind.MEASURE, node.name).filters)
+        own, *others = map(self._kept_by, self.plan.groups(node.name)[0].filters)
         for mask in others:
             own |= mask
         return own
@@ -192,8 +197,8 @@ class View:
             factors: list[npt.NDArray[np.float64]] = []
             if node.repeat is not None:
                 factors.append(self._repeat(node, node.repeat))
-            if "multiplicity" in node.stage.signals():
-                column = self.table(node.name, ["multiplicity"]).column("multiplicity")
+            if signal := node.stage.outputs.multiplicity:
+                column = self.table(node.name, [signal]).column(signal)
                 factors.append(np.nan_to_num(column.to_numpy(zero_copy_only=False).astype(np.float64)))
             for factor in factors:
                 out = factor if out is None else out * factor
@@ -230,9 +235,10 @@ class View:
         """
         if lost := int((seen & ~measured).sum()):
             plan = self.plan
-            for kind in (Kind.MEASURE, Kind.REDUCE):
-                if plan.has(kind, node.name):
-                    plan.store.remove(plan.marker(kind, node.name))
+            for task in plan.groups(node.name):
+                plan.store.remove(str(task.done))
+            if plan.has(Kind.REDUCE, node.name):
+                plan.store.remove(plan.marker(Kind.REDUCE, node.name))
             if plan.has(Kind.EXCHANGE, node.name):
                 plan.store.remove_all(f"{plan.task(Kind.EXCHANGE, node.name).folder}/exchange-*")
             raise Unmeasured(
@@ -313,24 +319,44 @@ class View:
 
 def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence[str], own: bool = False) -> pa.Table:
     """Columns of a stage's signals in a partition. `own`: what it measured itself, for a corpus stage not what its reduce
-    wrote. Where the plan allows unmeasured rows, a part that is not there, since the stage or its settings are new, is all unmeasured."""
-    name = plan.signals(node.name, partition) if own else plan.public(node, partition)
+    wrote. Where the plan allows unmeasured rows, a part that is not there, since the stage or its settings are new, is all
+    unmeasured."""
+    flags = [column for column in (MEASURED, ERROR) if column in columns]
+    tables = []
+    for part, filed in plan.signals(node, partition, own):
+        mine = [column for column in columns if column in filed]
+        if mine or flags:
+            tables.append(_read_part(plan, node, partition, part, [*flags, *mine], own))
+    return side_by_side(tables).select(list(columns))
+
+
+def side_by_side(tables: Sequence[pa.Table]) -> pa.Table:
+    """Row-aligned tables of a stage's groups as one: a row is measured where all have it, and failed where one did."""
+    first, *others = tables
+    for other in others:
+        for name in other.schema.names:
+            column = other.column(name)
+            if name not in first.schema.names:
+                first = first.append_column(name, column)
+            elif name in (MEASURED, ERROR):
+                join = pc.and_ if name == MEASURED else pc.coalesce
+                first = first.set_column(first.schema.get_field_index(name), name, join(first.column(name), column))
+    return first
+
+
+def _read_part(plan: Plan, node: Node, partition: Partition, name: str, columns: Sequence[str], own: bool) -> pa.Table:
     if not plan.allow_unmeasured or plan.store.record(name) is not None:
         try:
             return plan.store.read(name, columns)
         except StoreError as error:
-            kind = Kind.REDUCE if node.reduces and not own else Kind.MEASURE
-            if (
-                isinstance(error.__cause__, FileNotFoundError)
-                and plan.has(kind, node.name)
-                and not plan.done(kind, node.name)
-            ):
+            done = plan.done(Kind.REDUCE, node.name) if node.reduces and not own else plan.measured(node.name)
+            if isinstance(error.__cause__, FileNotFoundError) and not node.raw and not done:
                 raise Unmeasured(f"{node.name}: partition {partition.key} was never measured; run again") from error
             raise
     record = plan.ingested(partition)
-    types = {**node.stage.signals(), ERROR: pa.string(), MEASURED: pa.bool_()}
-    if isinstance(node.stage, Measured):
-        types |= {**node.stage.measured(), **node.stage.hidden(), **({EDITED: EDITS} if node.edits else {})}
+    types = {**node.stage.signals(), ERROR: pa.string(), **({EDITED: EDITS} if node.edits else {})}
+    for group in node.groups().values():
+        types |= group.columns
     nulls = {c: pa.nulls(record["documents"], types[c]) for c in columns if c != MEASURED}
     return pa.table(nulls | {MEASURED: pa.repeat(False, record["documents"])}).select(list(columns))
 

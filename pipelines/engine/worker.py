@@ -25,7 +25,7 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.texts import Stretches
-from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View, read_signals
+from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View, side_by_side
 from winnow.pipelines.selection.statistics import PartialStatistic, StatisticRequest, partial_statistics
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
 from winnow.stages.base import EDITED, CorpusStage, Reducer, StageError, Writer
@@ -41,10 +41,12 @@ def measure(plan: Plan, partition: Partition, level: int) -> dict[str, Any]:
     started = time.perf_counter()
     tally, accounts = Tally(), Tally()
     record = plan.store.record(plan.records(partition))
-    nodes = [n for n in plan.measuring(level) if record is None or not plan.done(Kind.MEASURE, n.name)]
-    writers = {n.name: plan.store.writer(plan.signals(n.name, partition), _schema(n), wide=True) for n in nodes}
-    before = {n.name: _measured_before(plan, n, partition) for n in nodes} if record else {}
-    fresh = {n.name for n in nodes if before.get(n.name) is None}
+    nodes = [n for n in plan.measuring(level) if record is None or not plan.measured(n.name)]
+    parts = {n.name: [part for part, _ in plan.signals(n, partition, own=True)] for n in nodes}
+    before = {part: _stored_part(plan, part) if record else None for own in parts.values() for part in own}
+    schemas = {part: schema for n in nodes for part, schema in zip(parts[n.name], _schemas(plan, n), strict=True)}
+    writers = {part: plan.store.writer(part, schema, wide=True) for part, schema in schemas.items()}
+    fresh = {part for part, table in before.items() if table is None}
     ingest = None if record else Ingest(plan, partition, tally)
     with ExitStack() as unless_done:
         for writer in writers.values():
@@ -55,13 +57,13 @@ def measure(plan: Plan, partition: Partition, level: int) -> dict[str, Any]:
             texts = Stretches(plan, view, text)
             for node in nodes:
                 begun = time.perf_counter()
-                table, count = _measure(node, view, texts, before.get(node.name))
+                tables, counts = _measure(plan, node, view, texts, [before[part] for part in parts[node.name]])
                 tally.seconds[node.name] += time.perf_counter() - begun
-                tally.measured[node.name] += count
-                if count:
-                    fresh.add(node.name)
-                view.put(node.name, table)
-                writers[node.name].write(table)
+                tally.measured[node.name] += max(counts)
+                view.put(node.name, side_by_side(tables))
+                for part, table, count in zip(parts[node.name], tables, counts, strict=True):
+                    writers[part].write(table)
+                    fresh |= {part} if count else set()
             _account(plan, view, level, accounts)
         unless_done.pop_all()
     for name, writer in writers.items():
@@ -98,9 +100,9 @@ def uncovered(plan: Plan, partition: Partition, level: int) -> bool:
         return True
     view = View(plan, partition, 0, record["documents"])
     for node in plan.measuring(level):
-        if not plan.done(Kind.MEASURE, node.name):
-            before = _measured_before(plan, node, partition, [MEASURED])
-            if before is None or (view.needed(node) & ~before.column(MEASURED).to_numpy()).any():
+        if not plan.measured(node.name):
+            there = all(plan.store.record(part) for part, _ in plan.signals(node, partition, own=True))
+            if not there or (view.needed(node) & ~view.measured(node)).any():
                 return True
     return False
 
@@ -111,8 +113,8 @@ def exchange(
     """The buckets `first` to `stop - 1` of a corpus stage's exchange."""
     started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
-    reducer: Reducer = plan.opened(stage)
     parts = _parts(plan, node, partitions)
+    reducer: Reducer = plan.opened(stage)
     for bucket in range(first, stop):
         part = _exchanged(plan, stage, bucket)
         if plan.store.record(part) is None:
@@ -125,8 +127,8 @@ def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]
     """A corpus stage's reduce: its signals for every row it sees, written part by part."""
     started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
-    reducer: Reducer = plan.opened(stage)
     parts = _parts(plan, node, partitions)
+    reducer: Reducer = plan.opened(stage)
     exchanged = (plan.store.read(_exchanged(plan, stage, b)) for b in range(buckets))
     columns = {**node.stage.signals(), **({EDITED: EDITS} if node.edits else {})}
     schema = pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns})
@@ -139,7 +141,7 @@ def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]
         take = pa.array(at, mask=at < 0)
         values = [batch.column(f.name).cast(f.type).take(take) for f in list(schema)[2:]]
         table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *values], schema=schema)
-        plan.store.write(plan.reduced(stage, part.partition), table)
+        plan.store.write(plan.signals(node, part.partition)[0][0], table)
         documents += part.rows
     plan.store.write_json(plan.marker(Kind.REDUCE, stage), {"documents": documents, "report": reducer.report()})
     wall = time.perf_counter() - started
@@ -158,9 +160,8 @@ def unmeasured(plan: Plan, partition: Partition, level: int) -> dict[str, int]:
     view = View(replace(plan, allow_unmeasured=True), partition, 0, plan.ingested(partition)["documents"])
     out = {}
     for node in plan.measuring(level):
-        if not plan.done(Kind.MEASURE, node.name):
-            have = read_signals(view.plan, node, partition, [MEASURED], own=True).column(0).to_numpy()
-            out[node.name] = int((view.needed(node) & ~have).sum())
+        if not plan.measured(node.name):
+            out[node.name] = int((view.needed(node) & ~view.measured(node)).sum())
     return out
 
 
@@ -242,8 +243,8 @@ def plan_shards(plan: Plan) -> list[Any]:
     """The terminal stage's plan: what goes into each shard, from the selection alone."""
     node = _terminal(plan)
     parts = _parts(plan, node, plan.partitions)
-    writer: Writer = plan.opened(node.name)
     chosen = [plan.store.read(plan.selected(p.partition), ["multiplicity"]).column(0) for p in parts]
+    writer: Writer = plan.opened(node.name)
     return writer.plan(
         parts, [c.combine_chunks().take(pa.array(p.selected)) for c, p in zip(chosen, parts, strict=True)]
     )
@@ -259,31 +260,57 @@ def write_shard(plan: Plan, shard: Any, partitions: Sequence[Partition]) -> dict
     return {"entry": entry, "seconds": {node.name: wall}, "measured": {}, "wall": wall, "rows": {}}
 
 
-def _measure(node: Node, view: View, texts: Stretches, before: pa.Table | None) -> tuple[pa.Table, int]:
-    """Signals of one stage on one stretch: those measured before, and now those still missing."""
-    schema = _schema(node)
-    before = before.slice(view.start, view.rows) if before is not None else None
-    have = np.zeros(view.rows, bool) if before is None else before.column(MEASURED).to_numpy()
-    todo = np.flatnonzero(view.needed(node) & ~have)
-    if before is not None and not len(todo):
-        return before, 0
-    fresh = schema.empty_table()
-    if len(todo):
-        documents = texts.seen_by(node.name)
-        documents = documents if len(todo) == view.rows else documents.take(pa.array(todo))
-        texts.check(node.name, todo)
-        stage = node.stage
-        batch = measured(stage, view.plan.opened(node.name), documents, stage.measured_signals() | stage.hidden())
-        columns = [_numbers(batch.column(f.name)) for f in list(schema)[2:]]
-        fresh = pa.Table.from_arrays([pa.repeat(True, len(todo)), batch.column("error"), *columns], schema=schema)
-        if len(todo) == view.rows:
-            return fresh, len(todo)
-    at = np.full(view.rows, -1, np.int64)
+def _measure(
+    plan: Plan, node: Node, view: View, texts: Stretches, before: Sequence[pa.Table | None]
+) -> tuple[list[pa.Table], list[int]]:
+    """The columns of a stage on a batch of rows, a table for each of its groups, and how many rows of each were measured
+    now. `before`: what was measured of the partition; groups that lack the same rows are measured together."""
+    needed, tasks = view.needed(node), plan.groups(node.name)
+    old = [None if table is None else table.slice(view.start, view.rows) for table in before]
+    have = [np.zeros(view.rows, bool) if table is None else table.column(MEASURED).to_numpy() for table in old]
+    todo = [np.flatnonzero(needed & ~rows) for rows in have]
+    batches: dict[bytes, pa.RecordBatch] = {}
+    tables: list[pa.Table] = []
+    for number, (rows, schema) in enumerate(zip(todo, _schemas(plan, node), strict=True)):
+        if rows.tobytes() not in batches and len(rows):
+            alike = [t.group for t, other in zip(tasks, todo, strict=True) if np.array_equal(rows, other)]
+            batches[rows.tobytes()] = _measured(
+                plan, node, view, texts, rows, alike if len(alike) < len(tasks) else None
+            )
+        fresh = schema.empty_table()
+        if len(rows):
+            batch = batches[rows.tobytes()]
+            columns = [_numbers(batch.column(f.name)) for f in list(schema)[2:]]
+            fresh = pa.Table.from_arrays([pa.repeat(True, len(rows)), batch.column("error"), *columns], schema=schema)
+        tables.append(_merged(old[number], have[number], fresh, rows, view.rows))
+    return tables, [len(rows) for rows in todo]
+
+
+def _measured(
+    plan: Plan, node: Node, view: View, texts: Stretches, rows: npt.NDArray[np.intp], groups: Sequence[str] | None
+) -> pa.RecordBatch:
+    """What a stage measures of some rows, in all its groups (None) or in these."""
+    documents = texts.seen_by(node.name)
+    documents = documents if len(rows) == view.rows else documents.take(pa.array(rows))
+    texts.check(node.name, rows)
+    asked = [group for name, group in node.groups().items() if groups is None or name in groups]
+    columns = {name: kind for group in asked for name, kind in group.columns.items()}
+    return measured(node.stage, plan.opened(node.name, groups), documents, columns)
+
+
+def _merged(
+    before: pa.Table | None, have: npt.NDArray[np.bool_], fresh: pa.Table, rows: npt.NDArray[np.intp], total: int
+) -> pa.Table:
+    """All rows: those measured before (where `have`), the fresh ones (at `rows`), and unmeasured ones, which are null."""
+    if before is not None and not len(rows):
+        return before
+    if len(rows) == total:
+        return fresh
+    at = np.full(total, -1, np.int64)
     at[have] = np.flatnonzero(have)
-    at[todo] = np.arange(len(todo)) + (0 if before is None else view.rows)
-    rows = pa.concat_tables([fresh] if before is None else [before, fresh])
-    table = rows.take(pa.array(at, mask=at < 0))
-    return table.set_column(0, schema.field(0), pa.array(at >= 0)), len(todo)
+    at[rows] = np.arange(len(rows)) + (0 if before is None else total)
+    table = (fresh if before is None else pa.concat_tables([before, fresh])).take(pa.array(at, mask=at < 0))
+    return table.set_column(0, table.schema.field(0), pa.array(at >= 0))
 
 
 def _numbers(column: pa.Array) -> pa.Array:
@@ -301,15 +328,15 @@ def account(plan: Plan, partition: Partition, stage: str) -> dict[str, Any]:
     return {"index": partition.index, "stages": accounts.stages}
 
 
-def _schema(node: Node) -> pa.Schema:
-    return pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.measured_signals(), **node.stage.hidden()})
+def _schemas(plan: Plan, node: Node) -> list[pa.Schema]:
+    """Of the parts that a stage measures, by group."""
+    groups = node.groups()
+    own = [groups[task.group].columns for task in plan.groups(node.name)]
+    return [pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns}) for columns in own]
 
 
-def _measured_before(
-    plan: Plan, node: Node, partition: Partition, columns: Sequence[str] | None = None
-) -> pa.Table | None:
-    part = plan.signals(node.name, partition)
-    return plan.store.read(part, columns) if plan.store.record(part) else None
+def _stored_part(plan: Plan, part: str) -> pa.Table | None:
+    return plan.store.read(part) if plan.store.record(part) else None
 
 
 def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterator[Stretch]:
@@ -362,7 +389,8 @@ def _copies(
 
 def _tokens(plan: Plan, view: View, copies: np.ndarray) -> int:
     node = plan.pipeline.terminal()
-    if node is None:
+    if node is None or not node.stage.outputs.tokens:
         return 0
-    tokens = view.table(node.name, ["tokens"]).column("tokens").fill_null(0).to_numpy(zero_copy_only=False)
+    signal = node.stage.outputs.tokens
+    tokens = view.table(node.name, [signal]).column(signal).fill_null(0).to_numpy(zero_copy_only=False)
     return int((tokens.astype(np.int64) * copies).sum())

@@ -26,7 +26,6 @@ from winnow.pipelines.engine.handoff import manifest_name, read_manifest
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.pointers import RunRecord, open_record
 from winnow.pipelines.engine.store import Store, fingerprint
-from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.unfinished import accounts, last_record
 from winnow.pipelines.engine.worker import missing_text
 from winnow.pipelines.results.rows import REASON, TEXTS, Indices, Rows, column_types
@@ -255,7 +254,7 @@ class Run(RunRecord):
 
     def measured_as(self, stage: str) -> str:
         """The fingerprint of what a stage measured."""
-        return self.plan.task(Kind.MEASURE, stage).fingerprint
+        return "-".join(task.fingerprint for task in self.plan.groups(stage))
 
     def work(self) -> dict[str, Any]:
         """Seconds of work and rows measured per stage in this folder so far: `seconds`, `rows`, and `wall` in all."""

@@ -18,7 +18,7 @@ from winnow.pipelines.engine.graph import KindCommon, Node
 from winnow.pipelines.engine.yaml_source import Marked, SpecError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
-from winnow.stages.stage import Source, Stage, Terminal
+from winnow.stages.stage import Source, Stage
 
 FIGURES = {name: pa.int64() for name in ("rows", "kept", "dropped", "failed")} | {
     "drop": pa.float64(),
@@ -81,7 +81,7 @@ def declared_guards(
     found: Mapping[str, tuple[Source | Stage, KindCommon]], nodes: Mapping[str, Node], marked: Marked, section: str
 ) -> Iterator[tuple[str, tuple[Guard, ...]]]:
     """The guards of every source or stage of a declaration's section, by name. Raises SpecError."""
-    counted = any(isinstance(node.stage, Terminal) for node in nodes.values())
+    counted = any(node.stage.outputs.tokens for node in nodes.values())
     for name, (kind, common) in found.items():
         own = kind.guards
         if name in nodes and any(c.statistics or c.draws for c in nodes[name].clauses):

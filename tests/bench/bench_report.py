@@ -116,7 +116,8 @@ def write_partition(plan: Plan, partition: Partition, rows: int, texts: list[str
         found = {name: signal(node, name, kind, rows, dice) for name, kind in node.stage.signals().items()}
         nulls = {name: pa.array(values, node.stage.signals()[name], mask=~seen) for name, values in found.items()}
         marks = {MEASURED: pa.array(seen), ERROR: pa.nulls(rows, pa.string())}
-        plan.store.write(plan.public(node, partition), pa.table(marks | nulls))
+        for part, columns in plan.signals(node, partition):
+            plan.store.write(part, pa.table(marks | {name: nulls[name] for name in columns if name in nulls}))
 
 
 def signal(node: Node, name: str, kind: pa.DataType, rows: int, dice: np.random.Generator) -> np.ndarray:

@@ -122,8 +122,13 @@ def _write(plan: Plan, index: int, rows: int) -> dict[str, object]:
             value = 4 + 10 * value if measure.unit == "characters" else value
             signals["rules"][measure.name] = pa.array(value.astype(np.float32))
     for stage, found in signals.items():
-        table = {"_measured": pa.repeat(True, rows), "_error": nothing, **found}
-        plan.store.write(plan.signals(stage, partition), pa.table(table))
+        for part, columns in plan.signals(plan.pipeline.nodes[stage], partition):
+            table = {
+                "_measured": pa.repeat(True, rows),
+                "_error": nothing,
+                **{c: found[c] for c in columns if c in found},
+            }
+            plan.store.write(part, pa.table(table))
     return {"index": index, "stages": account}
 
 
@@ -167,9 +172,12 @@ clauses = [c for n in nodes for c in n.clauses]
 signals = {s for c in clauses for s in c.signals}
 frames = []
 for n in nodes:
-    files = [plan.store.path(plan.signals(n.name, p) + ".arrow") for p in plan.partitions]
-    wanted = [s.partition(".")[2] for s in sorted(signals) if s.startswith(n.name + ".")]
-    if wanted:
+    for number, (_, columns) in enumerate(plan.signals(n, plan.partitions[0])):
+        files = [plan.store.path(plan.signals(n, p)[number][0] + ".arrow") for p in plan.partitions]
+        wanted = [s.partition(".")[2] for s in sorted(signals) if s.startswith(n.name + ".")]
+        wanted = [column for column in wanted if column in columns]
+        if not wanted:
+            continue
         frames.append(pl.scan_ipc(files).select(pl.col(wanted).name.prefix(n.name + ".")))
 wide = pl.concat(frames, how="horizontal").select(pl.all_horizontal(c.expr() for c in clauses).sum())
 kept = wide.collect(engine="streaming").item()

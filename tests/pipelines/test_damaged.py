@@ -15,7 +15,6 @@ import pytest
 import winnow
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.table import open_run
 
 Prose = Callable[..., str]
@@ -81,7 +80,7 @@ def test_what_is_missing_or_cut_is_made_again(run: Path, command: Any, pattern: 
     before, digest = parts(run), open_run(run).accounting["digest"]
     own = open_run(run).plan
     pattern = pattern.replace("selection/*", f"selection/{own.selection}").replace("shards/*", own.shards)
-    path = run / own.marker(Kind.MEASURE, "shards") if "covers" in pattern else one(run, pattern)
+    path = run / str(own.groups("shards")[0].done) if "covers" in pattern else one(run, pattern)
     if path.is_dir():
         if cut:
             pytest.skip("folders are not cut")

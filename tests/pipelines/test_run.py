@@ -156,7 +156,7 @@ def test_a_lost_part_is_made_again(recipe: Path) -> None:
 def test_rows_that_lost_their_measurement_are_noticed_and_measured_again(recipe: Path) -> None:
     first = go(recipe)
     plan = first.plan
-    part = plan.signals("rules", plan.partitions[1])
+    part = plan.signals(plan.pipeline.nodes["rules"], plan.partitions[1])[0][0]
     table = plan.store.read(part)
     writer = plan.store.writer(part, table.schema)
     writer.write(table.set_column(0, table.schema.field(0), pa.array([False] * table.num_rows)))

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winnow.identity import UnknownValue
 from winnow.pipelines.engine.store import Store, StoreError, fingerprint, rebatched
 
 SCHEMA = pa.schema({"a": pa.int64(), "b": pa.string()})
@@ -138,3 +139,12 @@ def test_a_wide_part_has_large_batches_whatever_came(tmp_path: Path) -> None:
     left.write(rows.slice(0, 10))
     left.discard()
     assert store.record("other") is None and not list(tmp_path.glob("other*"))
+
+
+@pytest.mark.parametrize(
+    "value", [object(), Path("a"), {1, 2}, b"a", float, {1: "a"}], ids=["object", "path", "set", "bytes", "type", "key"]
+)
+def test_a_fingerprint_refuses_what_it_does_not_know(value: object) -> None:
+    with pytest.raises(UnknownValue, match="expected such a value"):
+        fingerprint("stage", {"setting": [value]})
+    assert fingerprint("stage", [1, 2.5, None, ("a",)]) == fingerprint("stage", [1, 2.5, None, ["a"]])
