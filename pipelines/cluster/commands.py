@@ -10,12 +10,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from winnow.pipelines.console import PLAIN, Json, as_lines, console, say
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from winnow.pipelines.cluster.server import JobsServer, JobStatus
     from winnow.pipelines.cluster.watch import Row
@@ -288,6 +288,8 @@ def json_row(row: Row) -> dict[str, object]:
 
 
 def _table(*columns: str) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -67,7 +67,7 @@ class JobsServer:
     def jobs(self) -> dict[str, JobStatus]:
         """Every job that was submitted there, by its id."""
         found = self._call(self.client.list_jobs)
-        return {job.submission_id: _seen(job) for job in found if job.submission_id}
+        return {job.submission_id: _status(job) for job in found if job.submission_id}
 
     def submit(self, id: str, command: str, environment: Mapping[str, Any], metadata: Mapping[str, str]) -> bool:
         """Submits a job. False where the server has one of this id already, so that nothing was started."""
@@ -123,14 +123,10 @@ class JobsServer:
             raise RunError(f"{self.address}: the jobs server {_said(error)}") from error
 
 
-def named(address: str | None) -> str | None:
-    """The address that is meant: the option, then RAY_DASHBOARD_ADDRESS, RAY_API_SERVER_ADDRESS and RAY_ADDRESS."""
-    return address or next((os.environ[name] for name in (DASHBOARD, SERVER, CLUSTER) if os.environ.get(name)), None)
-
-
 def _resolved(address: str | None) -> str:
-    """A URL of a dashboard, or host:port of a cluster that knows its own. Raises RunError where nothing is named."""
-    found = named(address)
+    """A URL of a dashboard, or host:port of a cluster that knows its own: the option, then RAY_DASHBOARD_ADDRESS,
+    RAY_API_SERVER_ADDRESS and RAY_ADDRESS. Raises RunError where nothing is named."""
+    found = address or next((os.environ[name] for name in (DASHBOARD, SERVER, CLUSTER) if os.environ.get(name)), None)
     if found is None:
         raise RunError(
             f"no jobs server is named; give --address http://head:8265, or set {DASHBOARD} or {CLUSTER} to a cluster's"
@@ -195,7 +191,7 @@ def _own(family: socket.AddressFamily, host: Any) -> bool:
     return True
 
 
-def _seen(job: Any) -> JobStatus:
+def _status(job: Any) -> JobStatus:
     times = [moment / 1000 if moment else None for moment in (job.start_time, job.end_time)]
     return JobStatus(
         job.submission_id, str(job.status), dict(job.metadata or {}), times[0], times[1], job.message or ""
