@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from winnow.pipelines.console import PLAIN, visible
-from winnow.pipelines.results.report.wording import sharing
 from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.verdict import FAILED
 
@@ -166,3 +165,17 @@ def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
     for row in rows.to_pylist():
         text = tokenizer.decode(row["input_ids"][:80])
         console.print(f"{row['doc_id']}: {text!r}", **PLAIN)
+
+
+def sharing(shared: dict[str, Any]) -> str:
+    """The sentence about documents that have the id of another one."""
+    kept = (
+        f"; {shared['kept_documents']:,} of them are kept"
+        if shared["kept_documents"]
+        else "; at most one of each is kept"
+    )
+    ids = f"{shared['ids']:,} id" + ("s" if shared["ids"] != 1 else "")
+    return (
+        f"{shared['documents']:,} documents have only {ids} between them{kept}. What goes by the id (joins, `programs:`) means "
+        "all that have it"
+    )

@@ -23,7 +23,7 @@ from winnow.pipelines.engine.texts import Reader, hidden
 from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, reasons
-from winnow.stages.stage import DOCUMENT_SCHEMA, Measured, StageError
+from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 
 RECORD = ("id", "url", "date", "page_bytes", "text_bytes")
 """Columns that records have whatever became of them."""
@@ -68,7 +68,7 @@ def column_types(plan: Plan) -> dict[str, pl.DataType]:
         kinds |= {f"{what} {node.name}": pa.bool_() for what in ("@seen", "@measured", "@own")}
         kinds |= {f"@holds {clause.name}": pa.bool_() for clause in node.clauses}
         kinds |= {f"{node.name}.{name}": kind for name, kind in node.stage.signals().items()}
-        if isinstance(node.stage, Measured):
+        if not node.raw:
             kinds |= {f"{node.name}.{name}": kind for name, kind in node.stage.hidden().items()}
     schema = pa.schema([pa.field(name, kind) for name, kind in kinds.items()])
     return dict(pl.DataFrame(schema.empty_table()).schema)

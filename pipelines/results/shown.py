@@ -1,4 +1,5 @@
-"""What of a document is shown: what was decided about it, and its text with the stretches marked that a signal comes from.
+"""What of a document is shown: what was decided about it, its duplicates, and its text with the stretches marked that a signal
+comes from.
 
 Texts that leave a run are masked by its own stages, those included that a masking stage never saw: documents dropped before
 it, which a publication lists among its rejects and a report shows as samples, have no edits of it.
@@ -6,8 +7,8 @@ it, which a publication lists among its rejects and a report shows as samples, h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ READ_AT_MOST = 100_000
 
 DECISION = ("outcome", "multiplicity", "stage", "clause", "value", "threshold")
 """The columns of a table that a decision is made of."""
+
+MEMBERS = 5
+"""Other members of a cluster that are named beside the representative."""
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -72,6 +76,30 @@ class HighlightedText:
 
 NO_TEXT = HighlightedText("")
 """Of what never had one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A document of a cluster."""
+
+    id: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The documents that one stage takes for copies of each other. `id` is the representative's. `members`: others than
+    it and the document in question, those of smallest id, at most MEMBERS of them. `known`: the representative is a
+    document of an earlier run, counted in `copies`; `earlier`: what the index that it is in was made from (`run`,
+    `groups`, `index`, ...), empty where that cannot be told any more."""
+
+    stage: str
+    id: str
+    copies: int
+    representative: Member | None
+    members: tuple[Member, ...]
+    known: bool = False
+    earlier: dict[str, Any] = field(default_factory=dict)
 
 
 def decision(row: Mapping[str, Any]) -> Decision:
@@ -127,6 +155,47 @@ def rendered(shown: HighlightedText, console: Console) -> Text:
         pieces += [text[at:start], "⟦", text[start:end], "⟧"]
         at = end
     return Text("".join([*pieces, text[at:]]))
+
+
+def clusters_of(run: Run, records: Sequence[Mapping[str, Any]], part: Callable[[int], Rows]) -> list[list[Cluster]]:
+    """The clusters of each record (columns `id`, `partition`, `row`)."""
+    out: list[list[Cluster]] = [[] for _ in records]
+    places = [(at, record["partition"], record["row"]) for at, record in enumerate(records) if record["row"] >= 0]
+    for stage in run.clustering() if places else ():
+        names = [f"{stage}.{bare}" for bare in ("cluster", "copies", "known") if f"{stage}.{bare}" in run.signals()]
+        mine: dict[int, tuple[str, int, bool]] = {}
+        for at, partition, row in places:
+            cluster, copies, *earlier = part(partition).documents(names, np.array([row])).row(0)
+            if cluster is not None:
+                mine[at] = (cluster, copies, any(earlier))
+        members = _members(run, stage, {cluster: copies - known for cluster, copies, known in mine.values()})
+        for at, (cluster, copies, known) in mine.items():
+            all_ = members.get(cluster, [])
+            representative = None if known else next((m for m in all_ if m.id == cluster), None)
+            others = [m for m in all_ if m.id != records[at]["id"] and (known or m.id != cluster)][:MEMBERS]
+            look = getattr(run.pipeline.nodes[stage].stage, "earlier", None) if known else None
+            made = (look(cluster) if look else None) or {}
+            out[at].append(Cluster(stage, cluster, copies, representative, tuple(others), known, made))
+    return out
+
+
+def _members(run: Run, stage: str, wanted: Mapping[str, int]) -> dict[str, list[Member]]:
+    """The representative and the members of smallest id of each cluster. `wanted`: cluster -> its copies in this run.
+
+    Reads the cluster column of some partitions at a time, until all copies are met.
+    """
+    found: dict[str, list[Member]] = {cluster: [] for cluster, copies in wanted.items() if copies > 1}
+    left, signal = sum(wanted[cluster] for cluster in found), f"{stage}.cluster"
+    for frame in run.read([signal, "id", "url"], pl.col(signal).is_in(list(found))) if left else ():
+        for cluster, identity, url in frame.rows():
+            found[cluster].append(Member(identity, url))
+        for cluster, members in found.items():
+            members.sort(key=lambda m: (m.id != cluster, m.id))
+            del members[MEMBERS + 2 :]
+        left -= len(frame)
+        if left <= 0:
+            break
+    return found
 
 
 def masked(run: Run, rows: pl.DataFrame) -> pl.DataFrame:
@@ -200,13 +269,12 @@ def _taken_out(run: Run, node: Node, rows: pl.DataFrame) -> tuple[list[str | Non
     """Texts, titles (null where masking failed) and edits."""
     empty = {"id": "", "source": "", "text": ""}  # columns that are never null
     columns = {}
-    for field in DOCUMENT_SCHEMA:
-        if field.name in rows.columns:
-            column = rows.get_column(field.name)
-            column = column.fill_null(empty[field.name]) if field.name in empty else column
-            columns[field.name] = column.to_arrow().cast(field.type)
+    for name, kind in zip(DOCUMENT_SCHEMA.names, DOCUMENT_SCHEMA.types, strict=True):
+        if name in rows.columns:
+            column = rows.get_column(name)
+            columns[name] = (column.fill_null(empty[name]) if name in empty else column).to_arrow().cast(kind)
         else:
-            columns[field.name] = pa.array([empty.get(field.name)] * len(rows), field.type)
+            columns[name] = pa.array([empty.get(name)] * len(rows), kind)
     found = run.plan.opened(node.name).measure(pa.RecordBatch.from_pydict(columns, schema=DOCUMENT_SCHEMA))
     texts = apply_column(columns["text"], found.column(EDITED)).to_pylist()
     titles = columns["title"].to_pylist()

@@ -129,8 +129,7 @@ class Run(RunRecord):
 
     def clustering(self) -> list[str]:
         """The stages that group documents into clusters of duplicates."""
-        wanted = {"cluster", "copies", "representative"}
-        return [node.name for node in self.pipeline.measured() if wanted <= set(node.stage.signals())]
+        return [node.name for node in self.pipeline.measured() if node.stage.outputs.clusters]
 
     def tokens(self) -> str | None:
         """The signal that counts the tokens of a document, None where nothing is tokenized."""

@@ -11,11 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from winnow.pipelines.console import visible
-from winnow.pipelines.results.clusters import Cluster
 from winnow.pipelines.results.diff import Change, Count, Difference, Group, Reason
 from winnow.pipelines.results.find import Candidate, Found
 from winnow.pipelines.results.sample import Sample, Sampled
-from winnow.pipelines.results.shown import HighlightedText, excerpt, rendered
+from winnow.pipelines.results.shown import Cluster, HighlightedText, excerpt, rendered
 from winnow.pipelines.results.why import ClauseCheck, Explanation, StageCheck, TextChange
 
 VERDICTS = {True: ("ok", "green"), False: ("no", "bold red"), None: ("-", "dim")}

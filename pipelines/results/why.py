@@ -16,13 +16,14 @@ import polars as pl
 
 from winnow.filters.edits import edits
 from winnow.filters.hash_random import hashes
-from winnow.pipelines.results.clusters import Cluster, clusters_of
 from winnow.pipelines.results.find import Found, find
 from winnow.pipelines.results.shown import (
     DECISION,
     NO_TEXT,
+    Cluster,
     Decision,
     HighlightedText,
+    clusters_of,
     content,
     decision,
     highlighted,

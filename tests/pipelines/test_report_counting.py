@@ -9,10 +9,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winnow.pipelines.results.report.clauses import Notches, grid
 from winnow.pipelines.results.report.dag import places
 from winnow.pipelines.results.report.figures import Amount, Signal, Step
 from winnow.pipelines.results.report.histogram import Counter, axis_of
-from winnow.pipelines.results.report.threshold import Notches, grid
 from winnow.pipelines.results.sums import Sums
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from winnow.filters.edits import apply, apply_column, edits
 from winnow.filters.languages import language_pack
 from winnow.filters.personal.found import KINDS
-from winnow.pipelines.results.publish.limits import PERSONAL
+from winnow.pipelines.results.publish.card import PERSONAL
 from winnow.stages.personal import KIND
 from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, RETITLED, StageError
 

@@ -6,10 +6,8 @@ read at the end. Whatever the accounting of the run says too is compared with it
 
 from __future__ import annotations
 
-import platform
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import yaml
 
+from winnow.pipelines.results.report.clauses import Curve, Notches, Overlaps, compared
 from winnow.pipelines.results.report.figures import (
     Amount,
     Clusters,
@@ -32,11 +31,9 @@ from winnow.pipelines.results.report.figures import (
     Step,
 )
 from winnow.pipelines.results.report.histogram import Counter
-from winnow.pipelines.results.report.overlap import Overlaps
 from winnow.pipelines.results.report.samples import Drawn, samples
-from winnow.pipelines.results.report.threshold import Curve, Notches
 from winnow.pipelines.results.sums import Sums
-from winnow.pipelines.results.table import Node, Rows, Run, RunError, StatisticResult
+from winnow.pipelines.results.table import Node, Rows, Run, RunError
 from winnow.pipelines.selection.clause import Clause
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
 from winnow.stages.reading.files import public_tree
@@ -52,10 +49,6 @@ MOST_CAUSES = 1_000
 
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)"
 DAY = r"^(\d{4}-\d{2}-\d{2})"
-
-COMPARED = ("<", "<=", ">", ">=")
-
-PACKAGES = """winnow polars pyarrow numpy ray trafilatura resiliparse fastwarc tokenizers altair vl-convert-python"""
 
 AMOUNT = ["rows", "bytes", "sized", "tokens", "uncounted"]
 """`sized`: rows whose bytes are known."""
@@ -264,21 +257,6 @@ class Counts:
                 self.sizes[node.name][int(size)] += int(clusters)
 
 
-def compared(clause: Clause, results: Mapping[str, StatisticResult]) -> tuple[str, float] | None:
-    """The operator and the number that a clause compares its one signal with: as declared, or the one figure that a
-    statistic over all documents came to. None where it does something else."""
-    if clause.number is not None and clause.operator in COMPARED:
-        return clause.operator, clause.number
-    if clause.signal is None or len(clause.statistics) != 1 or clause.statistics[0].column not in results:
-        return None
-    statistic = clause.statistics[0]
-    operator = clause.sql.removeprefix(f'"{clause.signal}" ').removesuffix(f' "{statistic.column}"')
-    groups = results[statistic.column].groups()
-    if operator not in COMPARED or statistic.by is not None or statistic.kind == "top" or len(groups) != 1:
-        return None
-    return operator, groups[0][1]
-
-
 def _figures(run: Run, counts: Counts) -> Figures:
     pipeline, accounting, work = run.pipeline, run.accounting, run.work()
     amounts = {(stage, what): _amount(*rest) for stage, what, *rest in counts.amounts.ranked().iter_rows()}
@@ -312,23 +290,11 @@ def _figures(run: Run, counts: Counts) -> Figures:
         facts={
             name: {**fact, "settings": dict(sorted(fact["settings"].items()))} for name, fact in run.facts().items()
         },
-        versions=versions(),
     )
 
 
 def _amount(rows: int, size: int, sized: int, tokens: int, uncounted: int) -> Amount:
     return Amount(rows, size if sized else None, tokens, uncounted)
-
-
-def versions() -> dict[str, str]:
-    """Package -> version, of those that matter here and are installed."""
-    out = {"Python": platform.python_version()}
-    for package in PACKAGES.split():
-        try:
-            out[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return out
 
 
 def _hosts(ranked: pl.DataFrame, error: int) -> Hosts:
@@ -415,7 +381,8 @@ def _labels(run: Run, counts: Counts) -> Iterator[Labels]:
     pipeline = run.pipeline
     mixed = {signal for node in pipeline.measured() if node.reduces for signal in node.stage.reads()}
     for name, sums in counts.labels.items():
-        kind = pipeline.nodes[name.partition(".")[0]].stage.kind
-        role = "language" if kind == "langid" else "domain" if name in mixed else "label"
+        stage, _, bare = name.partition(".")
+        says_language = pipeline.nodes[stage].stage.outputs.language == bare
+        role = "language" if says_language else "domain" if name in mixed else "label"
         rows = [Label("" if v is None else v, *rest) for v, *rest in sums.ranked().iter_rows()]
         yield Labels(name, role, tuple(row for row in rows if row.seen), sums.forgotten)

@@ -12,12 +12,10 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from winnow.pipelines.results.diff import ABSENT
+from winnow.pipelines.results.diff import ABSENT, side_by_side
 from winnow.pipelines.results.report import charts
-from winnow.pipelines.results.report.figures import Amount
+from winnow.pipelines.results.report.figures import Amount, share, short
 from winnow.pipelines.results.report.page import put, render
-from winnow.pipelines.results.report.wording import share, short
-from winnow.pipelines.results.side_by_side import side_by_side
 from winnow.pipelines.results.sums import Sums
 from winnow.pipelines.results.table import Run, RunError
 from winnow.stages.reading.files import public_tree

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from winnow.pipelines.results.report.figures import Figures, Step
-from winnow.pipelines.results.report.wording import bare, count, short
+from winnow.pipelines.results.report.figures import Figures, Step, bare, count, short
 
 WIDTH, ROW, LANE, TOP = 960, 46, 20, 6
 BAR, BAR_WIDTH, NUMBERS = 214, 350, 580

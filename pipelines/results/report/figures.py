@@ -1,4 +1,4 @@
-"""The figures of a report: plain data, made by `collect` from a run's parts, shown by `page`.
+"""The figures of a report: plain data, made by `collect` from a run's parts, shown by `page`; and how they are written.
 
 An `Amount` is what a step of the funnel is measured in. Pages have bytes of HTML; documents have bytes of text, and
 tokens as far as the hand-off's tokenizer has read them.
@@ -6,11 +6,15 @@ tokens as far as the hand-off's tokenizer has read them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from winnow.pipelines.results.report.histogram import Histogram, Ints
-from winnow.pipelines.results.report.threshold import Curve
+from winnow.pipelines.results.report.clauses import Curve, Overlap
+from winnow.pipelines.results.report.histogram import Histogram
+
+DASH = "–"
+_SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<", "=": "=", "==": "=", "!=": "≠", "<>": "≠"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +87,6 @@ class Statistic:
     group: str | None
     number: float
     words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """Clauses that drop the same documents. `both[i, j]`: documents that fail clauses i and j; the diagonal, those that
-    fail i. `alone[i]`: those that fail no other clause; `first[i]`: those that count as dropped by i."""
-
-    clauses: tuple[str, ...]
-    both: Ints
-    alone: Ints
-    first: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +204,6 @@ class Figures:
     wall: float | None
     declaration: str
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # stage -> kind, version, settings, artifacts
-    versions: dict[str, str] = field(default_factory=dict)
 
     def step(self, name: str) -> Step:
         """The source or stage of that name."""
@@ -226,3 +218,72 @@ class Figures:
     def records(self) -> int:
         """Records that the sources read."""
         return sum(step.seen.rows for step in self.steps if step.kind == "source")
+
+
+def count(value: float) -> str:
+    """A whole number with separators: 12,345."""
+    return f"{round(value):,}".replace("-", "−")
+
+
+def short(value: float) -> str:
+    """Every digit up to a million, then a unit: 123,456, 7.89 M."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {unit}"
+    return count(value)
+
+
+def size(value: float | None) -> str:
+    """Bytes in decimal units: 41.8 MB; a dash where unknown."""
+    if value is None:
+        return DASH
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(value) >= scale:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value:,.0f} B"
+
+
+def share(part: float | None, whole: float | None) -> str:
+    """A percentage with two digits that say something; a dash where there is no whole."""
+    if not whole or part is None:
+        return DASH
+    percent = 100 * part / whole
+    if percent == 0 or math.isclose(percent, 100):
+        return f"{percent:.0f}%"
+    if 99.9 < percent < 100:
+        return ">99.9%"
+    return f"{percent:.1f}%" if percent >= 0.1 else "<0.1%"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign: +12, −3, ±0."""
+    return f"+{count(value)}" if value > 0 else count(value) if value < 0 else "±0"
+
+
+def number(value: float) -> str:
+    """A threshold or a signal's value, as one would write it."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    if value == round(value) and abs(value) < 1e15:
+        return count(value)
+    return f"{value:.6g}".replace("-", "−")
+
+
+def seconds(value: float | None) -> str:
+    """A duration: 35 s, 4 min 10 s, 2 h 05 min; a dash where unknown."""
+    if value is None:
+        return DASH
+    if value < 60:
+        return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def sign(operator: str) -> str:
+    """A comparison as mathematics writes it."""
+    return _SIGNS.get(operator, operator)
+
+
+def bare(name: str) -> str:
+    """A clause's or signal's name without its stage."""
+    return name.partition(".")[2] or name

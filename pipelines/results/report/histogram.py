@@ -169,9 +169,10 @@ def axis_of(signal: Charted) -> Axis:
     if signal.integer and high - low < SHOWN_BINS:
         edges = np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
         return Axis("linear", float(edges[0]), float(edges[-1]), edges, _integers(edges), signal.bounds)
-    if high <= low:
-        high = low + (abs(low) or 1.0)
     edges = np.linspace(low, high, SHOWN_BINS + 1)
+    if not (np.diff(edges) > 0).all():  # all values are one, or nearly so
+        high = low + (abs(low) or 1.0)
+        edges = np.linspace(low, high, SHOWN_BINS + 1)
     return Axis("linear", low, high, edges, None, signal.bounds)
 
 

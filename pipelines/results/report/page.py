@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import platform
 import threading
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from winnow.pipelines.results.report import wording
+from winnow.pipelines.results.inspect import sharing
+from winnow.pipelines.results.report import figures as written
 from winnow.pipelines.results.report.collect import collect
 from winnow.pipelines.results.report.figures import Amount, Figures
 from winnow.pipelines.results.table import Run
 
 HERE = Path(__file__).parent
 NAME = "report.html"
+
+PACKAGES = """winnow polars pyarrow numpy ray trafilatura resiliparse fastwarc tokenizers altair vl-convert-python"""
 
 
 def write_report(run: Run, out: Path | str | None = None) -> str:
@@ -63,6 +68,7 @@ def report_html(figures: Figures) -> str:
         "report.html.jinja",
         f=figures,
         p=parts.of(figures),
+        versions=versions(),
         tokens=token_words(rate),
         tokens_at=lambda amount: amount.tokens_at(rate)[0],
     )
@@ -87,8 +93,8 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = ("count", "short", "size", "share", "signed", "number", "seconds", "sign", "bare", "sharing")
-    found.filters |= {word: getattr(wording, word) for word in words}
+    words = ("count", "short", "size", "share", "signed", "number", "seconds", "sign", "bare")
+    found.filters |= {word: getattr(written, word) for word in words} | {"sharing": sharing}
     return found
 
 
@@ -97,6 +103,17 @@ def token_words(rate: float | None) -> Any:
 
     def words(amount: Amount) -> str:
         value, estimated = amount.tokens_at(rate)
-        return wording.DASH if value is None else f"≈ {wording.short(value)}" if estimated else wording.short(value)
+        return written.DASH if value is None else f"≈ {written.short(value)}" if estimated else written.short(value)
 
     return words
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of those that matter here and are installed."""
+    out = {"Python": platform.python_version()}
+    for package in PACKAGES.split():
+        try:
+            out[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return out

@@ -11,10 +11,22 @@ import numpy as np
 from markupsafe import Markup
 
 from winnow.pipelines.results.report import charts, dag
-from winnow.pipelines.results.report.figures import Amount, Figures, Label, Labels, Signal
+from winnow.pipelines.results.report.clauses import Curve
+from winnow.pipelines.results.report.figures import (
+    Amount,
+    Figures,
+    Label,
+    Labels,
+    Signal,
+    bare,
+    count,
+    number,
+    seconds,
+    share,
+    short,
+    sign,
+)
 from winnow.pipelines.results.report.histogram import Axis, axis_of
-from winnow.pipelines.results.report.threshold import Curve
-from winnow.pipelines.results.report.wording import bare, count, number, seconds, share, short, sign
 
 MOST_OVERLAP, MOST_PAIRS, MOST_LABELS = 24, 15, 20
 """Rows of a matrix or table before it is cut, always with a line that says so."""

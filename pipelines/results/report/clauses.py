@@ -1,6 +1,6 @@
-"""What another threshold would keep, counted exactly at the notches of a grid that the present threshold suggests.
+"""What clauses drop: which of them fail on the same documents, and what another threshold would keep.
 
-Two kinds of rows can change when one clause's number moves, and every other clause stays. Rows that are kept now go
+Alternatives are counted exactly, at the notches of a grid that the present threshold suggests. Two kinds of rows can change when one clause's number moves, and every other clause stays. Rows that are kept now go
 when it is tightened: they are counted by their value, and the answer is exact. Rows that this clause alone drops come
 back when it is loosened: they reach the next stage, but what follows has never measured them.
 """
@@ -8,6 +8,7 @@ back when it is loosened: they reach the next stage, but what follows has never 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.pipelines.results.report.histogram import Floats, Ints
+from winnow.pipelines.selection.clause import Clause
+from winnow.pipelines.selection.statistic_result import StatisticResult
+
+Flags = npt.NDArray[np.bool_]
+
+COMPARED = ("<", "<=", ">", ">=")
 
 STEPS = 100
 """About so many notches on a grid."""
@@ -39,6 +46,21 @@ class Curve:
     def likely(self, notch: int) -> int:
         """Documents that a notch would keep, those let in counted at the later stages' present rate."""
         return round(int(self.kept[notch]) + int(self.entering[notch]) * self.later)
+
+
+def compared(clause: Clause, results: Mapping[str, StatisticResult]) -> tuple[str, float] | None:
+    """The operator and the number that a clause compares its one signal with: as declared, or the one figure that a
+    statistic over all documents came to. None where it does something else."""
+    if clause.number is not None and clause.operator in COMPARED:
+        return clause.operator, clause.number
+    if clause.signal is None or len(clause.statistics) != 1 or clause.statistics[0].column not in results:
+        return None
+    statistic = clause.statistics[0]
+    operator = clause.sql.removeprefix(f'"{clause.signal}" ').removesuffix(f' "{statistic.column}"')
+    groups = results[statistic.column].groups()
+    if operator not in COMPARED or statistic.by is not None or statistic.kind == "top" or len(groups) != 1:
+        return None
+    return operator, groups[0][1]
 
 
 def grid(number: float, integer: bool) -> Floats:
@@ -104,6 +126,52 @@ class Notches:
     def _passing(self, intervals: Ints) -> Ints:
         below = np.cumsum(intervals)[:-1]  # rows before each notch
         return below if self.operator[0] == "<" else intervals.sum() - below
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Clauses that drop the same documents. `both[i, j]`: documents that fail clauses i and j; the diagonal, those that
+    fail i. `alone[i]`: those that fail no other clause; `first[i]`: those that count as dropped by i."""
+
+    clauses: tuple[str, ...]
+    both: Ints
+    alone: Ints
+    first: Ints
+
+
+class Overlaps:
+    """Counts which clauses fail on the same documents. State: the counts."""
+
+    def __init__(self, clauses: Sequence[str]) -> None:
+        self.clauses = tuple(clauses)
+        size = len(self.clauses)
+        self.both = np.zeros((size, size), np.int64)
+        self.alone, self.first = np.zeros(size, np.int64), np.zeros(size, np.int64)
+
+    def dropped(self, clauses: Sequence[str], first: npt.NDArray[np.int16]) -> None:
+        """Count documents that a stage with these clauses drops, by the number of the first that fails."""
+        numbers = [self.clauses.index(name) for name in clauses]
+        self.first[numbers] += np.bincount(first, minlength=len(numbers))
+
+    def add(self, failing: Mapping[str, Flags], failures: npt.NDArray[np.uint16]) -> None:
+        """Count documents: clauses with the rows that fail them, and how many each row fails in all."""
+        if not failing:
+            return
+        columns = [self.clauses.index(name) for name in failing]
+        bits = np.stack([_bits(fails) for fails in failing.values()])
+        for column, row in zip(columns, bits, strict=True):
+            self.both[column, columns] += np.bitwise_count(bits & row).sum(axis=1, dtype=np.int64)
+        self.alone[columns] += np.bitwise_count(bits & _bits(failures == 1)).sum(axis=1, dtype=np.int64)
+
+    def overlap(self) -> Overlap:
+        """What was counted so far."""
+        return Overlap(self.clauses, self.both, self.alone, self.first)
+
+
+def _bits(flags: Flags) -> npt.NDArray[np.uint64]:
+    """64 flags to a word, so that pairs of clauses are counted 64 rows at a time."""
+    packed = np.packbits(flags)
+    return np.pad(packed, (0, -len(packed) % 8)).view(np.uint64)
 
 
 def _steps(top: float) -> Floats:
