@@ -175,7 +175,13 @@ class Rows(View):
         return dict(self.table(editor, columns).select(columns).slice(row, 1).to_pylist()[0])
 
     def load(self, columns: Sequence[str], of: str) -> None:
-        """Read columns ahead, of `documents` or of `records`."""
+        """Read columns ahead, of `documents` or of `records`. Every part is opened once, whatever is wanted of it."""
+        signals: dict[str, list[str]] = {}
+        for stage, _, bare in (name.partition(".") for name in columns):
+            if bare and not bare.startswith("_"):
+                signals.setdefault(stage, []).append(bare)
+        for stage, wanted in signals.items() if self.rows else ():
+            self.table(stage, wanted)
         for name in columns:
             if of == "records" and (name in RECORD or name in REFUSED):
                 self._record(name)

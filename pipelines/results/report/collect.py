@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import yaml
@@ -49,6 +50,8 @@ MOST_CAUSES = 1_000
 
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)"
 DAY = r"^(\d{4}-\d{2}-\d{2})"
+
+Flags = npt.NDArray[Any]
 
 AMOUNT = ["rows", "bytes", "sized", "tokens", "uncounted"]
 """`sized`: rows whose bytes are known."""
@@ -189,20 +192,19 @@ class Counts:
         failing: dict[str, np.ndarray] = {}
         lost = np.zeros(part.rows, np.uint8)
         for node in (n for n in self.nodes if not n.raw):
-            status, first = (part.column(f"{what} {node.name}") for what in ("@status", "@first"))
-            self._amounts(node, status, first, weights)
-            at = status.to_numpy()
+            at, first = (part.column(f"{what} {node.name}").to_numpy() for what in ("@status", "@first"))
+            self._amounts(node, at, first, weights)
             dropped = at == DROPPED
             lost += dropped | (at == FAILED) | (at == PENDING)
             if (at == FAILED).any():
                 causes = pl.DataFrame({"cause": part.column(f"@error {node.name}"), "url": chosen.get_column("url")})
-                self._failed(causes.filter(status == FAILED).with_columns(stage=pl.lit(node.name)))
+                self._failed(causes.filter(pl.Series(at == FAILED)).with_columns(stage=pl.lit(node.name)))
             if dropped.any():
                 for clause in node.clauses:
                     fails = dropped & ~part.column(f"@holds {clause.name}").to_numpy()
                     if fails.any():
                         failing[clause.name] = fails
-                self.overlaps.dropped([clause.name for clause in node.clauses], first.to_numpy()[dropped])
+                self.overlaps.dropped([clause.name for clause in node.clauses], first[dropped])
         failures = np.zeros(part.rows, np.uint16)
         for fails in failing.values():
             failures += fails
@@ -213,17 +215,23 @@ class Counts:
         for node in self.nodes:
             self._signals(part, node, kept, alone, copies)
 
-    def _amounts(self, node: Node, status: pl.Series, first: pl.Series, weights: pl.DataFrame) -> None:
+    def _amounts(self, node: Node, status: Flags, first: Flags, weights: pl.DataFrame) -> None:
         """Rows of a stage by what became of them there."""
-        clauses = [clause.name for clause in node.clauses]
-        drop = first.replace_strict(list(range(len(clauses))), clauses, default=None, return_dtype=pl.String)
-        repeated = f"{node.name}.{MULTIPLICITY}"
-        words = {FAILED: "failed", PENDING: "unmeasured", KEPT: "kept"}
-        what = status.replace_strict(words, default=None, return_dtype=pl.String).alias("what")
-        less = (status == KEPT) & (weights.get_column("reason") == self.drawn.number[node.name, repeated])
-        frame = weights.with_columns(pl.coalesce(drop, what).alias("what"), pl.lit(node.name).alias("stage"))
-        frame = frame.with_columns(pl.when(less).then(pl.lit(repeated)).otherwise("what").alias("what"))
-        self.amounts.add(frame.filter(status != UNSEEN))
+        names = ["kept", "failed", "unmeasured", f"{node.name}.{MULTIPLICITY}", *(c.name for c in node.clauses)]
+        code = np.zeros(len(status), np.int16)
+        code[status == FAILED] = 1
+        code[status == PENDING] = 2
+        reason = weights.get_column("reason").to_numpy()
+        code[(status == KEPT) & (reason == self.drawn.number[node.name, names[3]])] = 3
+        dropped = status == DROPPED
+        code[dropped] = first[dropped] + 4
+        seen = status != UNSEEN
+        sums = {
+            column: np.bincount(code[seen], weights=weights.get_column(column).to_numpy()[seen], minlength=len(names))
+            for column in AMOUNT
+        }
+        frame = pl.DataFrame({"what": names, **sums}).with_columns(stage=pl.lit(node.name))
+        self.amounts.add(frame.filter(pl.col("rows") > 0))
 
     def _signals(
         self, part: Rows, node: Node, kept: np.ndarray, alone: Mapping[str, np.ndarray], copies: pl.DataFrame

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 import polars as pl
+import xxhash
 
-from winnow.filters.hash_random import hashes
 from winnow.pipelines.results.report.figures import Sample, Samples
 from winnow.pipelines.results.shown import (
     HighlightedText,
@@ -56,8 +56,8 @@ class Drawn:
         """Consider records that are kept, and those that a clause dropped."""
         kept = pl.col("status") == KEPT
         shown = records.filter(kept | ((pl.col("status") == DROPPED) & pl.col("clause").is_not_null()))
-        ids = shown.get_column("id").fill_null("")
-        key = pl.Series("key", hashes(ids.to_arrow(), self.run.pipeline.seed))
+        ids, seed = shown.get_column("id").fill_null(""), self.run.pipeline.seed % 2**64
+        key = pl.Series("key", [xxhash.xxh64_intdigest(name, seed) for name in ids], pl.UInt64)
         found = shown.with_columns(key, ids).select(list(BEST)).cast(BEST)
         ranked = pl.concat([self.best, found]).sort("key", "id", "partition", "number")
         self.best = ranked.group_by("stage", "clause", maintain_order=True).head(KEPT_SAMPLES).select(list(BEST))
