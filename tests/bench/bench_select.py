@@ -70,7 +70,7 @@ def make(folder: Path, documents: int, partitions: int) -> Plan:
     keys = tuple(Partition(n, fingerprint("bench", n), "docs", ()) for n in range(partitions))
     plan = plan_over(load_pipeline(declaration), store, keys)
     with Threads(plan) as threads:
-        results = list(threads.run(_write, [(n, documents // partitions) for n in range(partitions)]))
+        results = list(threads.run(_write, [(key, documents // partitions) for key in keys]))
         for task in plan.every(Kind.MEASURE):
             store.write_json(plan.marker(task.kind, task.stage), {"partitions": partitions})
         stages, by_source = added(plan, results)
@@ -80,8 +80,8 @@ def make(folder: Path, documents: int, partitions: int) -> Plan:
     return plan
 
 
-def _write(plan: Plan, index: int, rows: int) -> dict[str, object]:
-    dice, partition = np.random.default_rng(index), plan.partitions[index]
+def _write(plan: Plan, partition: Partition, rows: int) -> dict[str, object]:
+    dice = np.random.default_rng(partition.index)
     raw = dice.integers(0, 256, (rows, 16), np.uint8).tobytes().hex()
     ids = pa.array([raw[n : n + 32] for n in range(0, 32 * rows, 32)])
     nothing = pa.nulls(rows, pa.string())
@@ -129,7 +129,7 @@ def _write(plan: Plan, index: int, rows: int) -> dict[str, object]:
                 **{c: found[c] for c in columns if c in found},
             }
             plan.store.write(part, pa.table(table))
-    return {"index": index, "stages": account}
+    return {"index": partition.index, "stages": account}
 
 
 LOW = {"jamo_ratio", "bad_word_share"}
