@@ -125,10 +125,11 @@ def plan(
     folder: Folder = None,
     selection: Selection = None,
     strict: Annotated[bool, typer.Option("--strict", help="Hash stored files, not only their sizes.")] = False,
+    graph: Annotated[bool, typer.Option("--graph", help="Show every task and what it depends on instead.")] = False,
 ) -> None:
     """Show the stages, what is cached, what would run and why, and the work to expect."""
     from winnow.pipelines.engine.planning import plan_run
-    from winnow.pipelines.plan_table import show_plan
+    from winnow.pipelines.plan_table import show_graph, show_plan
 
     target = _declared(declaration, set_, folder, selection)
 
@@ -136,7 +137,10 @@ def plan(
         say(f"note: {sentence}")
 
     planned, found = plan_run(target.pipeline, target.store, target.base, target.name, strict, note)
-    show_plan(planned, console(), found)
+    if graph:
+        show_graph(planned, console())
+    else:
+        show_plan(planned, console(), found)
 
 
 @app.command()

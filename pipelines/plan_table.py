@@ -10,10 +10,11 @@ from rich.table import Table
 
 from winnow.pipelines.console import PLAIN
 from winnow.pipelines.engine.inputs import KeptInStore
-from winnow.pipelines.engine.plan import Plan, changes, pending
+from winnow.pipelines.engine.plan import Plan, changes, pending, pending_of
 from winnow.pipelines.engine.planning import say_faults
 from winnow.pipelines.engine.reselect import to_measure
 from winnow.pipelines.engine.stored import Fault
+from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.inspect import print_report
 
 
@@ -57,6 +58,27 @@ def show_plan(plan: Plan, console: Console, found: Sequence[Fault] = ()) -> None
     say_faults(found, plan.store, lambda sentence: console.print(sentence, **PLAIN))
     if not any(todo.values()) and not found:
         console.print("nothing to do")
+
+
+def show_graph(plan: Plan, console: Console) -> None:
+    """Every task, each after those that it depends on: what of it is to run, where its results are, whose results it reads,
+    and whose decisions say which rows it covers."""
+    table = Table("step", "task", "to run", "results", "reads", "rows kept by", box=None, pad_edge=False)
+    for column in table.columns[3:]:
+        column.overflow = "fold"
+    for task in plan.tasks.values():
+        apart = task.kind not in (Kind.EXCHANGE, Kind.DECIDE)
+        count, of = pending_of(plan, task), 1 if task.kind is Kind.WRITE else len(plan.partitions)
+        table.add_row(
+            f"{task.level}{'+' if task.step % 2 else ''}",
+            task.name,
+            f"{count}/{of}" if apart else "",
+            task.folder if task.kind is not Kind.DECIDE else "",
+            ", ".join(task.value_deps),
+            "; or ".join(", ".join(stages) for stages in task.filters if stages),
+        )
+    console.print(table)
+    console.print("a step with + needs all partitions; a decision is computed where it is needed", **PLAIN)
 
 
 def _show_expected(plan: Plan, console: Console) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -185,13 +185,15 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
             stamp = info["stamp"] if local else stamp_of(info)
             modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(filed(url)))
             found[url] = InputFile(url, int(info["size"]), modified, stamp=stamp)
-    shared = len(posixpath.commonpath([posixpath.dirname(url) for url in found])) if found else 0
-    return [replace(found[url], key=url[shared:].lstrip("/")) for url in sorted(found)]
+    urls = sorted(found)
+    ends = [posixpath.dirname(url) for url in (*urls[:1], *urls[-1:])]  # what these share all do
+    shared = len(posixpath.commonpath(ends)) if ends else 0
+    return [replace(found[url], key=url[shared:].lstrip("/")) for url in urls]
 
 
 def _local_info(fs: Any, path: str) -> dict[str, Any]:
     """What fsspec says of a local file, and its stamp, from one look at it: there may be hundreds of thousands."""
-    there = Path(path).stat()
+    there = os.stat(path)  # noqa: PTH116 (a Path for each would take as long again)
     if not stat.S_ISREG(there.st_mode):
         return dict(fs.info(path))
     return {"type": "file", "size": there.st_size, "mtime": there.st_mtime, "stamp": str(there.st_mtime_ns)}

@@ -278,12 +278,15 @@ def pending(plan: Plan) -> dict[str, int]:
     for task in plan.tasks.values():
         if task.kind not in (Kind.EXCHANGE, Kind.DECIDE):  # the one ends with its reduce, the other stores nothing
             step = STEPS.get(task.kind, task.stage)
-            out[step] = out.get(step) or _pending(plan, task)
+            out[step] = out.get(step) or pending_of(plan, task)
     return out
 
 
-def _pending(plan: Plan, task: Task) -> int:
+def pending_of(plan: Plan, task: Task) -> int:
+    """The partitions for which a task is still to run."""
     total = len(plan.partitions)
+    if task.kind in (Kind.EXCHANGE, Kind.DECIDE):
+        return 0
     if task.kind is Kind.PURGE:
         keeps = (plan.store.read_json(plan.purged) or {}).get("keeps", ())
         return 0 if plan.selection in keeps else total

@@ -170,6 +170,8 @@ def _parts(
 ) -> Iterator[Fault]:
     """Of the parts of a folder those that are not what was recorded. `required`: one without a record is a fault, too."""
     there = listed(store.fs, store.path(folder))
+    if not there and not required:
+        return
     unknown: list[tuple[str, tuple[int, str]]] = []
     for key in keys:
         name, found = f"{folder}/{key}.arrow", there.get(f"{key}.arrow")

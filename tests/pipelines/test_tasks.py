@@ -15,6 +15,7 @@ from winnow.pipelines.engine.tasks import TOGETHER, Kind
 from winnow.pipelines.engine.yaml_source import SpecError
 
 from .declarations import declaration
+from .in_process import command
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = tuple(Partition(n, f"{n:016x}", "crawl", ()) for n in range(3))
@@ -164,3 +165,22 @@ def _written(folder: Path, stages: dict[str, dict[str, object]]) -> Path:
     tree = {"name": "p", "language": "en", "sources": sources, "stages": stages}
     path.write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
     return path
+
+
+def test_the_graph_is_printed_with_what_each_task_depends_on(recipe: Path) -> None:
+    shown = command("plan", recipe, "--folder", recipe.parent / "run", "--graph")
+    assert shown.returncode == 0, shown.stderr
+    rows = {line[6:].split("  ")[0].strip(): " ".join(line.split()) for line in shown.stdout.splitlines()}
+    words = " ".join(shown.stdout.split())
+    for name in (
+        "ingest",
+        "measure language",
+        "measure rules",
+        "exchange dedup",
+        "reduce dedup",
+        "select",
+        "write shards",
+    ):
+        assert name in words, shown.stdout
+    assert list(rows)[1].startswith("ingest")
+    assert not (recipe.parent / "run" / "records").exists()
