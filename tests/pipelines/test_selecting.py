@@ -474,7 +474,7 @@ def test_the_command_shows_a_selection_and_what_it_lacks(recipe: Path) -> None:
     assert done.returncode == 0 and "shards: " in done.stdout and "provisional" not in done.stdout
 
 
-@pytest.mark.parametrize("lost", ["declaration", "plan", "tasks", "partitions", "tasks.measure rules"])
+@pytest.mark.parametrize("lost", ["declaration", "plan", "tasks", "partitions", "tasks.measure language"])
 def test_a_folder_of_another_version_is_one_sentence(recipe: Path, lost: str) -> None:
     base = go(recipe)
     saved = base.plan.store.read_json("run.json")

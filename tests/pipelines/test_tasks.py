@@ -28,8 +28,7 @@ def planned(path: Path, *assignments: str) -> Plan:
 
 def changed(before: Plan, after: Plan, kind: Kind, what: str = "fingerprint") -> set[str]:
     """The stages of whose tasks of a kind a fingerprint differs."""
-    tasks = {task.stage: task for task in before.every(kind)}
-    return {t.stage for t in after.every(kind) if getattr(t, what) != getattr(tasks.get(t.stage), what, None)}
+    return {t.stage for t in after.every(kind) if getattr(t, what) != getattr(before.tasks.get(t.name), what, None)}
 
 
 def made_up(folder: Path, seeds: range) -> list[Plan]:
@@ -141,8 +140,8 @@ def test_what_is_measured_with_the_rows_of_a_later_stage_waits_for_it(tmp_path: 
     }
     plan = planned(_written(tmp_path, stages))
     assert plan.level_of("words") < plan.level_of("personal") <= plan.level_of("shards")
-    assert "decide words" in plan.task(Kind.MEASURE, "personal").row_deps
-    assert "decide long" not in plan.task(Kind.MEASURE, "shards").row_deps
+    assert "decide words" in plan.groups("personal")[0].row_deps
+    assert "decide long" not in plan.groups("shards")[0].row_deps
 
 
 def test_a_stage_that_waits_for_itself_is_one_sentence(tmp_path: Path) -> None:

@@ -100,8 +100,9 @@ def test_fifty_random_pages_agree_with_recomputing_by_hand(crawled: Run, respons
     position = {row["url"]: number for number, row in enumerate(documents)}
     signals: dict[str, list[dict[str, Any]]] = {}
     for name in plan.pipeline.nodes:
-        folder = plan.signals(plan.pipeline.nodes[name], plan.partitions[0])[0][0].rpartition("/")[0]
-        signals[name] = pa.concat_tables(part(crawled, folder)).to_pylist()
+        folders = [filed.rpartition("/")[0] for filed, _ in plan.signals(plan.pipeline.nodes[name], plan.partitions[0])]
+        groups = [pa.concat_tables(part(crawled, folder)).to_pylist() for folder in folders]
+        signals[name] = [{k: v for row in rows for k, v in row.items()} for rows in zip(*groups, strict=True)]
     copies = pa.concat_tables(part(crawled, f"selection/{plan.selection}")).column("multiplicity").to_pylist()
     declared = {name: node.clauses for name, node in plan.pipeline.nodes.items()}
 
