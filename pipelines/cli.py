@@ -154,7 +154,7 @@ def train(
     ] = None,
 ) -> None:
     """Train on the shards of a finished run, as the declaration's `train:` section says."""
-    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.errors import RunError
     from winnow.pipelines.engine.resources import without_resources
     from winnow.pipelines.results.table import open_run
     from winnow.train_handoff.config import TrainError, parse_config
@@ -251,7 +251,7 @@ def _declared(
     a selection may be given other training settings.
     """
     from winnow.pipelines.engine.declaration import load_pipeline, override_pipeline
-    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.errors import RunError
     from winnow.pipelines.engine.pointers import open_plan, parse_reference
     from winnow.pipelines.engine.store import Store
 

@@ -45,7 +45,7 @@ def inspect(
 def verify(run: Reference) -> None:
     """Hash every file of a run - records, documents, signals, selections, shards, tokenizer - and say which are damaged or
     missing, and what to do. Exit code 1 where any is."""
-    from winnow.pipelines.engine.verify import verify as check
+    from winnow.pipelines.engine.stored import verify as check
 
     found = check(run, say)
     if found:

@@ -15,7 +15,7 @@ def guarded(command: Callable[[], object]) -> None:
     try:
         command()
     except Exception as error:
-        from winnow.pipelines.engine.failures import sentence
+        from winnow.pipelines.engine.errors import sentence
         from winnow.stages.reading.files import server_errors
 
         if not isinstance(error, (*_known(), *server_errors())):
@@ -34,7 +34,7 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.classifiers.artifacts import ModelError
     from winnow.classifiers.recipe import RecipeError
     from winnow.filters.fitting import FitError
-    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.errors import RunError
     from winnow.pipelines.engine.ledger import unreachable
     from winnow.pipelines.engine.yaml_source import SpecError
     from winnow.stages.stage import StageError

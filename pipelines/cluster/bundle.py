@@ -16,7 +16,7 @@ import xxhash
 import yaml
 
 from winnow.pipelines.engine.declaration import Pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 
 DECLARATION = "declaration.yaml"
 """The resolved declaration in the folder that a job starts in."""

@@ -100,7 +100,7 @@ def submit(
     from winnow.pipelines.cluster.submit import Job, SubmitOptions, placed
     from winnow.pipelines.cluster.submit import submit as hand_over
     from winnow.pipelines.engine.declaration import load_pipeline
-    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.errors import RunError
 
     pipeline = load_pipeline(declaration, set_ or [])
     job = Job(pipeline.name, placed(folder, pipeline), named_snapshot(pipeline), strict=strict)

@@ -7,7 +7,7 @@ import argparse
 import socket
 from collections.abc import Sequence
 
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 
 
 def carry_out(arguments: Sequence[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from winnow.pipelines.cluster.bundle import DECLARATION, bundle, local
 from winnow.pipelines.cluster.submit import Job
 from winnow.pipelines.engine.declaration import Pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 
 MOUNTED = "/etc/winnow"
 """Where the head finds the declaration. Workers are sent what they need of it."""

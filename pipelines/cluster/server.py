@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from winnow.nearest import expected
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from winnow.pipelines.cluster.bundle import absolute, local
 from winnow.pipelines.engine.declaration import Pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.stages.commoncrawl import snapshots as crawl
 from winnow.stages.stage import Source, StageError
 

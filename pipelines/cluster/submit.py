@@ -20,7 +20,7 @@ import winnow
 from winnow.pipelines.cluster.bundle import DECLARATION, bundle, local
 from winnow.pipelines.cluster.server import MARK, WAITING, JobsServer, JobStatus
 from winnow.pipelines.engine.declaration import Pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.store import fingerprint
 
 Code = Literal["installed", "wheel"]

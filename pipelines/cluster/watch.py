@@ -23,7 +23,7 @@ from winnow.pipelines.cluster.snapshots import Listing
 from winnow.pipelines.cluster.state import Attempt, Record, State, WatchStart
 from winnow.pipelines.cluster.submit import Job, SubmitOptions, send
 from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.heartbeat import NAME, another_runs
 from winnow.pipelines.engine.ledger import unreachable
 from winnow.pipelines.engine.store import Store

@@ -1,4 +1,5 @@
-"""Accounts: rows in = kept + dropped + failed at every stage, added up from the parts, and what stops a run."""
+"""Accounts: rows in = kept + dropped + failed at every stage, added up from the parts, and what stops a run; what a
+source's companions say of what it passes over."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.engine.frame import ERROR, side_by_side
+from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.plan import Plan
-from winnow.pipelines.engine.view import ERROR, side_by_side
 from winnow.pipelines.selection.guards import Guard, figures
 from winnow.pipelines.selection.verdict import FAILED
 from winnow.stages.reading.batches import unplaced
@@ -194,3 +196,18 @@ def _failures(plan: Plan) -> Iterator[tuple[str, str, int]]:
                 found = side_by_side([plan.store.read(part, [ERROR]) for part in parts])
                 counted = pl.DataFrame(found).drop_nulls().group_by(ERROR, maintain_order=True).len()
                 yield from ((node.name, cause, count) for cause, count in counted.iter_rows())
+
+
+def audits(plan: Plan, groups: Mapping[str, Mapping[str, Accounts]]) -> dict[str, Any]:
+    """Source name -> a report with figures by group. Nothing without a stage that identifies languages, the last of
+    which says what is found."""
+    identifying = [name for name, node in plan.pipeline.nodes.items() if node.stage.outputs.language]
+    kept = KeptInStore(plan.store)
+    out: dict[str, Any] = {}
+    for name, source in plan.pipeline.sources.items():
+        if identifying and source.companions():
+            found = {
+                group: source.audited(group, identifying[-1], accounts, kept) for group, accounts in groups.items()
+            }
+            out[name] = {"groups": {group: figures for group, figures in found.items() if figures}}
+    return {name: report for name, report in out.items() if report["groups"]}

@@ -15,7 +15,8 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any
 
-from winnow.pipelines.engine.execute import Call, RunError
+from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.engine.execute import Call
 from winnow.pipelines.engine.kernels import ensure_compiled
 from winnow.pipelines.engine.own_ray import first_ended
 from winnow.pipelines.engine.plan import Plan

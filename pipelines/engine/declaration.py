@@ -18,7 +18,7 @@ from winnow.nearest import expected
 from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_gone, shape
 from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.engine.located import locate, locate_train, located
-from winnow.pipelines.engine.yaml_source import Marked, SpecError, as_written, load, override
+from winnow.pipelines.engine.yaml_source import SourceMap, SpecError, as_written, load, override
 from winnow.pipelines.selection.guards import Guard, declared_guards
 from winnow.stages.registry import NoKind, Of, exists, find, names
 from winnow.stages.stage import (
@@ -116,21 +116,21 @@ def load_pipeline(path: str | Path, assignments: Sequence[str] = ()) -> Pipeline
 def resolve_pipeline(tree: dict[str, Any], path: str, shapes: Shapes | None = None) -> Pipeline:
     """Check a resolved declaration, such as a run keeps. `shapes` stand for what is declared as it was and whose kind is not
     there any more (`gone.py`). Raises SpecError."""
-    marked = Marked()
+    marked = SourceMap()
     marked.tree = tree
     return _checked(marked, path, shapes)
 
 
 def override_pipeline(pipeline: Pipeline, assignments: Sequence[str]) -> Pipeline:
     """The same declaration with `path=value` overrides. Raises SpecError."""
-    marked = Marked()
+    marked = SourceMap()
     marked.tree = deepcopy(pipeline.tree)
     for assignment in assignments:
         override(marked, assignment)
     return _trainable(_checked(marked, pipeline.path, pipeline.shapes()), marked)
 
 
-def _trainable(pipeline: Pipeline, marked: Marked) -> Pipeline:
+def _trainable(pipeline: Pipeline, marked: SourceMap) -> Pipeline:
     """The same pipeline, if its `train:` section can be carried out once there are shards."""
     try:
         check_lengths(parse_config({"shards": "-", "out": "-"} | pipeline.train))
@@ -140,7 +140,7 @@ def _trainable(pipeline: Pipeline, marked: Marked) -> Pipeline:
     return pipeline
 
 
-def _checked(marked: Marked, path: str, shapes: Shapes | None = None) -> Pipeline:
+def _checked(marked: SourceMap, path: str, shapes: Shapes | None = None) -> Pipeline:
     problems: list[str] = []
     header = _validated(Header, marked.tree, marked, (), problems)
     if header is None:
@@ -185,7 +185,7 @@ def _checked(marked: Marked, path: str, shapes: Shapes | None = None) -> Pipelin
     )
 
 
-def _check_addresses(source: Source, nodes: Mapping[str, Node], marked: Marked) -> None:
+def _check_addresses(source: Source, nodes: Mapping[str, Node], marked: SourceMap) -> None:
     """A stage that judges rows of text by their address can use no signal of a stage that looks at pages."""
     if source.gives != "texts":
         return
@@ -200,7 +200,7 @@ def _check_addresses(source: Source, nodes: Mapping[str, Node], marked: Marked) 
                 )
 
 
-def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> LanguagePack:
+def _pack(language: str | dict[str, Any], marked: SourceMap, path: str) -> LanguagePack:
     """The language pack. One from a file of its own becomes part of the declaration, so that a run keeps what it used."""
     try:
         if not isinstance(language, str):
@@ -215,7 +215,7 @@ def _pack(language: str | dict[str, Any], marked: Marked, path: str) -> Language
     return pack
 
 
-def _validated(model: type[M], tree: Any, marked: Marked, key: tuple[str, ...], problems: list[str]) -> M | None:
+def _validated(model: type[M], tree: Any, marked: SourceMap, key: tuple[str, ...], problems: list[str]) -> M | None:
     """The model, or None with one sentence per mistake added to `problems`."""
     try:
         return model.model_validate(tree)
@@ -267,7 +267,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)
 
 
-def _kind(of: Of, marked: Marked, key: tuple[str, ...], problems: list[str]) -> Any:
+def _kind(of: Of, marked: SourceMap, key: tuple[str, ...], problems: list[str]) -> Any:
     """The class of a stage or source, or None with one sentence added to `problems`."""
     use = marked.texts.get((*key, "use"), marked.tree[of][key[1]].get("use"))
     try:
@@ -280,7 +280,7 @@ def _kind(of: Of, marked: Marked, key: tuple[str, ...], problems: list[str]) -> 
 
 
 def _sources(
-    header: Header, marked: Marked, pack: LanguagePack, problems: list[str], shapes: Shapes
+    header: Header, marked: SourceMap, pack: LanguagePack, problems: list[str], shapes: Shapes
 ) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
     for name, tree in header.sources.items():
         key = ("sources", name)
@@ -320,7 +320,7 @@ def _sources(
 def _stages(
     header: Header,
     sources: Container[str],
-    marked: Marked,
+    marked: SourceMap,
     pack: LanguagePack,
     problems: list[str],
     shapes: Shapes,

@@ -20,10 +20,6 @@ AHEAD = 4
 Call = tuple[Any, ...]
 
 
-class RunError(Exception):
-    """A run that cannot go on: one sentence with the figures."""
-
-
 @dataclass(frozen=True, slots=True)
 class Shared:
     """An argument that many calls have in common: on a cluster it is sent once."""
@@ -36,7 +32,7 @@ def unwrapped(call: Call) -> Call:
     return tuple(a.value if isinstance(a, Shared) else a for a in call)
 
 
-def unheard(said: object) -> None:
+def ignored(said: object) -> None:
     """For who does not want the lines of tasks, or last words."""
 
 
@@ -60,7 +56,7 @@ class Executor(Protocol):
 class Local:
     """The calling process, one task after the other: the same plan under a debugger. `took` is given each task's line."""
 
-    def __init__(self, plan: Plan, took: Callable[[Entry], None] = unheard) -> None:
+    def __init__(self, plan: Plan, took: Callable[[Entry], None] = ignored) -> None:
         self.table, self.took = plan.table, took
 
     def run(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from winnow.nearest import expected
 from winnow.pipelines.engine.resources import ORDINARY, Actors, Cpus, Gpus, Memory, Resources
-from winnow.pipelines.engine.yaml_source import Marked, SpecError
+from winnow.pipelines.engine.yaml_source import SourceMap, SpecError
 from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic
 from winnow.pipelines.selection.language import compile_clauses, compile_repeat
 from winnow.stages.base import Group, NoClauses, Stage, StageError, TokenCount
@@ -124,7 +124,7 @@ class Node:
         return {s.partition(".")[0] for clause in clauses for s in clause.signals} - {self.name}
 
 
-def connect(built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> dict[str, Node]:
+def connect(built: Mapping[str, tuple[Stage, Common]], marked: SourceMap) -> dict[str, Node]:
     """Resolve `over`, refuse cycles, compile every clause against the signals that its stage may see."""
     built = dict(sorted(built.items(), key=lambda item: _finality(*item[1])))
     terminals = [name for name, (stage, _) in built.items() if stage.outputs.files]
@@ -187,7 +187,7 @@ def _finality(stage: Stage, common: Common) -> int:
     return int(not stage.clauses() and not common.keep)
 
 
-def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: Marked) -> tuple[str, ...]:
+def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: SourceMap) -> tuple[str, ...]:
     """What a stage is over. The default is the stage before it; what looks at the final selection (a corpus stage
     without clauses, such as a mixture, and the terminal) is by default over every stage before it."""
     stage, common = built[name]
@@ -220,7 +220,7 @@ def _decisions(
     ancestors: Sequence[Node],
     built: Mapping[str, tuple[Stage, Common]],
     counts: Sequence[str],
-    marked: Marked,
+    marked: SourceMap,
 ) -> tuple[tuple[Clause, ...], Clause | None]:
     """The clauses and the `repeat` expression of a stage, compiled against the signals that it may use."""
     visible = dict(_dotted(name, stage.signals()))
@@ -253,7 +253,7 @@ def _decisions(
     return tuple(clauses), repeat
 
 
-def _keep(name: str, stage: Stage, common: Common, marked: Marked) -> dict[str, str] | str:
+def _keep(name: str, stage: Stage, common: Common, marked: SourceMap) -> dict[str, str] | str:
     try:
         defaults = stage.clauses()
     except NoClauses as error:
@@ -281,7 +281,7 @@ def _check_reads(
     nodes: Mapping[str, Node],
     built: Mapping[str, tuple[Stage, Common]],
     counts: Sequence[str],
-    marked: Marked,
+    marked: SourceMap,
 ) -> None:
     """A signal that a corpus or terminal stage reads must come from an ancestor (or be the hand-off's token count)."""
     visible = [f"{a}.{s}" for a in node.ancestors for s in nodes[a].stage.signals()]
@@ -304,7 +304,7 @@ def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Sta
             before = name
 
 
-def _check_actors(node: Node, marked: Marked) -> None:
+def _check_actors(node: Node, marked: SourceMap) -> None:
     """Actors measure documents or pages; a stage that does neither has no use for them."""
     stage = node.stage
     if node.resources.actors and not node.raw and not stage.groups():
@@ -326,7 +326,7 @@ def _above(name: str, over: Mapping[str, tuple[str, ...]]) -> set[str]:
     return found
 
 
-def _check_edits(nodes: Mapping[str, Node], marked: Marked) -> None:
+def _check_edits(nodes: Mapping[str, Node], marked: SourceMap) -> None:
     """Stages that change texts come one after another; and none decides by what is measured on the text that it makes
     and that waits for its decision."""
     before: str | None = None

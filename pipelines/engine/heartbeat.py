@@ -18,10 +18,9 @@ from copy import deepcopy
 from types import TracebackType
 from typing import Any
 
-from winnow.pipelines.engine.failures import sentence
-from winnow.pipelines.engine.metrics import RowCount
+from winnow.pipelines.engine.errors import sentence
 from winnow.pipelines.engine.store import Store
-from winnow.pipelines.engine.tasklog import Entry
+from winnow.pipelines.engine.tasklog import Entry, RowCount
 
 NAME = "progress.json"
 

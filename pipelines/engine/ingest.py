@@ -15,11 +15,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, RowBatch
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import rebatched
-from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, explain, holds, verdict
 from winnow.stages.opening import measured
 from winnow.stages.reading.files import public
@@ -103,12 +103,12 @@ class Ingest:
             n.name: store.writer(plan.signals(n, partition)[0][0], self.schema(n), wide=True) for n in self.raw
         }
 
-    def stretches(self) -> Iterator[Stretch]:
+    def row_batches(self) -> Iterator[RowBatch]:
         """The documents as they come, in stretches of BATCH_ROWS, written on the way."""
         for wide in rebatched(self.documents()):
             documents = wide.select(DOCUMENT_SCHEMA.names).cast(DOCUMENT_SCHEMA)
             self.writer.write(documents)
-            view = View(self.plan, self.partition, self.count, wide.num_rows, batch=documents)
+            view = PartitionFrame(self.plan, self.partition, self.count, wide.num_rows, batch=documents)
             for name, writer in self.raw_writers.items():
                 columns = [wide.column(f"{name}/{f.name}") for f in writer.schema]
                 table = pa.Table.from_arrays(columns, schema=writer.schema)

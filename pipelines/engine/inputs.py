@@ -17,7 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from winnow.pipelines.engine import ledger
 from winnow.pipelines.engine.declaration import Pipeline
-from winnow.pipelines.engine.matching import below, matches
+from winnow.pipelines.engine.located import below, matches
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.yaml_source import SpecError
 from winnow.stages.reading.files import (

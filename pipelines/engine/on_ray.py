@@ -12,15 +12,15 @@ from types import TracebackType
 from typing import Any
 
 from winnow.pipelines.engine.actors import Pool
-from winnow.pipelines.engine.execute import AHEAD, Call, Local, RunError, Shared, unheard
+from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.engine.execute import AHEAD, Call, Local, Shared, ignored
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.kernels import ensure_compiled, uncompiled
-from winnow.pipelines.engine.metrics import Metrics
 from winnow.pipelines.engine.own_ray import OwnRay, first_ended
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.resources import ORDINARY, Machine, Resources, offered, refusal
 from winnow.pipelines.engine.same_code import difference
-from winnow.pipelines.engine.tasklog import Entry, described, first_line, log_to_stderr, perform
+from winnow.pipelines.engine.tasklog import Entry, Metrics, described, first_line, log_to_stderr, perform
 
 RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
@@ -32,7 +32,7 @@ ANSWER_SECONDS = 20.0
 LOOK_SECONDS = 10.0
 """While no task ends, the machines are counted so often."""
 
-PATIENCE_SECONDS = 600.0
+MACHINE_WAIT_SECONDS = 600.0
 """How long a run waits for a machine that can run its tasks, after the last such machine was lost."""
 
 ONE_THREAD = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -50,9 +50,9 @@ class OnRay:
         plan: Plan,
         workers: int | None,
         asked: Mapping[str, Resources] | None = None,
-        took: Callable[[Entry], None] = unheard,
+        took: Callable[[Entry], None] = ignored,
         say: Callable[[str], None] = print,
-        failed: Callable[[str], None] = unheard,
+        failed: Callable[[str], None] = ignored,
     ) -> None:
         self.plan, self.workers, self.asked = plan, workers, asked or {}
         self.took, self.say, self.failed = took, say, failed
@@ -287,15 +287,15 @@ class Watch:
         self.since: float | None = None
 
     def look(self) -> None:
-        """Raises RunError where there has been no such machine for PATIENCE_SECONDS."""
+        """Raises RunError where there has been no such machine for MACHINE_WAIT_SECONDS."""
         there = [*machines(self.ray), *_to_come(self.ray)]
         if any(m.fits(self.wanted) for m in there):
             self.since = None
             return
         self.since = self.since or time.monotonic()
-        if time.monotonic() - self.since > PATIENCE_SECONDS:
+        if time.monotonic() - self.since > MACHINE_WAIT_SECONDS:
             raise RunError(
-                f"{self.where}: for {PATIENCE_SECONDS:.0f} s no machine has offered {self.wanted}, which a task needs: "
+                f"{self.where}: for {MACHINE_WAIT_SECONDS:.0f} s no machine has offered {self.wanted}, which a task needs: "
                 f"{offered(there)}; run again when there is one"
             )
 

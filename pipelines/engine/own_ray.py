@@ -13,11 +13,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.store import Store
 
 NOTE = "ray.json"
@@ -203,3 +203,15 @@ def _of_session(psutil: Any, session: str) -> Iterator[Any]:
         written = [o.path for o in opened if o.path.startswith(f"{session}/") and getattr(o, "mode", "w") != "r"]
         if written and not any("/python-core-driver-" in path for path in written):
             yield process
+
+
+@contextmanager
+def swept(store: Store) -> Iterator[None]:
+    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one.
+    What is left of the Ray of a killed run might still write some."""
+    end_left(store)
+    store.sweep()
+    try:
+        yield
+    finally:
+        store.sweep()

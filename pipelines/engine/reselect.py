@@ -13,14 +13,15 @@ from typing import Any, Generic, TypeVar
 
 from winnow.pipelines.engine import worker
 from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
-from winnow.pipelines.engine.execute import RunError, Threads
+from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.engine.execute import Threads
+from winnow.pipelines.engine.frame import Unmeasured
 from winnow.pipelines.engine.plan import Plan, plan_over
 from winnow.pipelines.engine.pointers import SELECTION_NAME, RunRecord, set_current
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.run import Driver, locked
 from winnow.pipelines.engine.store import fingerprint
 from winnow.pipelines.engine.tasks import TOGETHER, Kind
-from winnow.pipelines.engine.view import Unmeasured
 
 Of = TypeVar("Of", bound=RunRecord)
 

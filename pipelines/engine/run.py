@@ -14,6 +14,7 @@ from typing import Any
 from winnow.pipelines.engine import worker
 from winnow.pipelines.engine.accounting import (
     added,
+    audits,
     check_damage,
     check_failures,
     check_guards,
@@ -21,18 +22,17 @@ from winnow.pipelines.engine.accounting import (
     joined,
     reconcile,
 )
-from winnow.pipelines.engine.audits import audits
 from winnow.pipelines.engine.declaration import Pipeline
-from winnow.pipelines.engine.execute import Executor, Local, RunError, Shared
-from winnow.pipelines.engine.failures import in_folder, swept
+from winnow.pipelines.engine.errors import RunError, in_folder
+from winnow.pipelines.engine.execute import Executor, Local, Shared
 from winnow.pipelines.engine.handoff import read_manifest
 from winnow.pipelines.engine.heartbeat import Heartbeat
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.kernels import announce
-from winnow.pipelines.engine.known_inputs import remember
 from winnow.pipelines.engine.on_ray import OnRay
+from winnow.pipelines.engine.own_ray import swept
 from winnow.pipelines.engine.plan import Plan, pending
-from winnow.pipelines.engine.planning import plan_run, say_faults
+from winnow.pipelines.engine.planning import plan_run, remember, say_faults
 from winnow.pipelines.engine.pointers import RunRecord, begin, set_current, shown_selections
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.resources import Resources, together

@@ -43,7 +43,7 @@ def status(
 
 def read_status(folder: str) -> dict[str, Any]:
     """What the driver last wrote, and `stale`: whether it is gone without a word. Raises RunError where no run began."""
-    from winnow.pipelines.engine.execute import RunError
+    from winnow.pipelines.engine.errors import RunError
     from winnow.pipelines.engine.heartbeat import NAME, is_stale
     from winnow.pipelines.engine.store import Store
 

@@ -1,4 +1,4 @@
-"""Texts as a stage sees them: as they were stored, with the edits of the stages above it applied.
+"""Documents as a stage sees them: the rows that it sees, and their texts with the edits of the stages above it applied.
 
 A text is stored once. Stages that change texts store what to change (`filters/edits.py`), and whoever reads a text says
 whose edits it should have: those above a stage for what that stage sees, all of them for what is handed off.
@@ -7,6 +7,9 @@ whose edits it should have: those above a stage for what that stage sees, all of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.filters.edits import apply_column
+from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, read_signals
+from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import BATCH_ROWS
-from winnow.pipelines.engine.view import View, read_signals
 from winnow.stages.stage import EDITED, RETITLED, StageError
 
 CONTENT = ("text", "title")
@@ -31,10 +35,10 @@ def hidden(plan: Plan, editor: str) -> list[str]:
     return [EDITED, RETITLED] if titles else [EDITED]
 
 
-class Stretches:
+class EditedBatches:
     """The documents of a view as each of its stages sees them. State: the versions made so far, by their editors."""
 
-    def __init__(self, plan: Plan, view: View, stored: Callable[[], pa.RecordBatch]) -> None:
+    def __init__(self, plan: Plan, view: PartitionFrame, stored: Callable[[], pa.RecordBatch]) -> None:
         self.plan, self.view, self.stored = plan, view, stored
         self.made: dict[tuple[str, ...], pa.RecordBatch] = {}
 
@@ -135,3 +139,81 @@ def _changed(documents: pa.RecordBatch | pa.Table, changes: pa.Table) -> pa.Reco
 
 def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+@dataclass(frozen=True)
+class SelectedRows:
+    """The rows of one partition that a stage sees, as corpus and terminal stages read them (stage.Part)."""
+
+    plan: Plan
+    partition: Partition
+    node: Node
+
+    @property
+    def index(self) -> int:
+        """Position of the partition in the corpus."""
+        return self.partition.index
+
+    @property
+    def view(self) -> PartitionFrame:
+        """The whole partition, loaded anew: a corpus stage visits thousands, and must not hold their signals."""
+        return PartitionFrame(self.plan, self.partition, 0, self.documents)
+
+    @cached_property
+    def documents(self) -> int:
+        """Number of documents of the partition, selected or not."""
+        return int(self.plan.ingested(self.partition)["documents"])
+
+    @property
+    def errors(self) -> pa.ChunkedArray | pa.Array:
+        """Why the stage's own per-document part failed, per row of the partition; null where it did not."""
+        if not self.node.measures:
+            return pa.nulls(self.documents, pa.string())
+        return read_signals(self.plan, self.node, self.partition, [ERROR], own=True).column(ERROR)
+
+    @cached_property
+    def selected(self) -> npt.NDArray[np.uint32]:
+        """Row numbers (uint32, 4 bytes a document) that the stage sees and measured without failure, ascending."""
+        view = self.view
+        seen = view.seen(self.node)
+        for name in self.node.reads() if not self.plan.allow_unmeasured else ():
+            read = self.plan.pipeline.nodes[name]
+            if not read.raw:
+                view.check_measured(read, seen, view.flag(name, MEASURED) | view.flag(name, ERROR))
+        if self.node.measures:
+            own = read_signals(self.plan, self.node, self.partition, [MEASURED, ERROR], own=True)
+            sound = np.asarray(own.column(ERROR).is_null().to_numpy(zero_copy_only=False), bool)
+            measured = np.asarray(own.column(MEASURED).to_numpy(zero_copy_only=False), bool)
+            if not self.plan.allow_unmeasured:
+                view.check_measured(self.node, seen, measured)
+            seen &= sound & measured
+        return np.flatnonzero(seen).astype(np.uint32)
+
+    @property
+    def rows(self) -> int:
+        """Number of selected rows."""
+        return len(self.selected)
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """The selected rows' columns: document columns, dotted signals, hidden columns, `multiplicity`."""
+        plan, own = self.plan, self.node.name
+        take = pa.array(self.selected)
+        out: dict[str, Any] = {}
+        for column in columns:
+            stage, dot, bare = column.partition(".")
+            if column == "multiplicity":
+                out[column] = self._multiplicity()
+                continue
+            if not dot and not column.startswith("_"):
+                table = read_documents(plan, self.partition, [column], self.node.edited_by)
+                out[column] = table.column(column).take(take)
+                continue
+            stage, bare = (stage, bare) if dot else (own, column)
+            table = read_signals(plan, plan.pipeline.nodes[stage], self.partition, [bare], own=stage == own)
+            out[column] = table.column(bare).take(take)
+        return pa.table(out)
+
+    def _multiplicity(self) -> pa.Array:
+        before = [self.plan.pipeline.nodes[name] for name in self.node.ancestors]
+        value = self.view.multiplicity([n for n in before if n.repeats])
+        return pa.array(np.ones(self.rows) if value is None else value[self.selected], pa.float64())

@@ -17,15 +17,14 @@ import pyarrow.compute as pc
 
 from winnow.filters.edits import EDITS
 from winnow.filters.hash_random import realise
+from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, RowBatch, side_by_side
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.ingest import Ingest, Tally
 from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.parts import PartView
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.tasks import Kind
-from winnow.pipelines.engine.texts import Stretches
-from winnow.pipelines.engine.view import ERROR, MEASURED, Stretch, View, side_by_side
+from winnow.pipelines.engine.texts import EditedBatches, SelectedRows
 from winnow.pipelines.selection.statistics import PartialStatistic, StatisticRequest, partial_statistics
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
 from winnow.stages.base import EDITED, CorpusStage, Reducer, StageError, Writer
@@ -53,8 +52,8 @@ def measure(plan: Plan, partition: Partition, level: int) -> dict[str, Any]:
             unless_done.callback(writer.discard)
         if ingest:
             unless_done.callback(ingest.discard)
-        for view, text in ingest.stretches() if ingest else _stored(plan, partition, record or {}):
-            texts = Stretches(plan, view, text)
+        for view, text in ingest.row_batches() if ingest else _stored(plan, partition, record or {}):
+            texts = EditedBatches(plan, view, text)
             for node in nodes:
                 begun = time.perf_counter()
                 tables, counts = _measure(plan, node, view, texts, [before[part] for part in parts[node.name]])
@@ -86,7 +85,7 @@ def measure(plan: Plan, partition: Partition, level: int) -> dict[str, Any]:
     }
 
 
-def _account(plan: Plan, view: View, level: int, accounts: Tally) -> None:
+def _account(plan: Plan, view: PartitionFrame, level: int, accounts: Tally) -> None:
     """What the stages of a level decide on the rows of a view, where that does not need all documents together."""
     for node in plan.measuring(level):
         if plan.task(Kind.DECIDE, node.name).step == 2 * level and not node.writes:
@@ -98,7 +97,7 @@ def uncovered(plan: Plan, partition: Partition, level: int) -> bool:
     record = plan.store.record(plan.records(partition))
     if record is None:
         return True
-    view = View(plan, partition, 0, record["documents"])
+    view = PartitionFrame(plan, partition, 0, record["documents"])
     for node in plan.measuring(level):
         if not plan.measured(node.name):
             there = all(plan.store.record(part) for part, _ in plan.signals(node, partition, own=True))
@@ -157,7 +156,7 @@ def buckets(plan: Plan, stage: str) -> int:
 
 def unmeasured(plan: Plan, partition: Partition, level: int) -> dict[str, int]:
     """Stage -> documents of a partition that a stage of the level must measure and has not. Reads signals, no text."""
-    view = View(replace(plan, allow_unmeasured=True), partition, 0, plan.ingested(partition)["documents"])
+    view = PartitionFrame(replace(plan, allow_unmeasured=True), partition, 0, plan.ingested(partition)["documents"])
     out = {}
     for node in plan.measuring(level):
         if not plan.measured(node.name):
@@ -169,7 +168,7 @@ def count(plan: Plan, partition: Partition, stage: str, requests: Sequence[Stati
     """One partition's part of a pass of statistics over the documents that a stage sees."""
     node = plan.pipeline.nodes[stage]
     try:
-        return partial_statistics(PartView(plan, partition, node).view, node, requests)
+        return partial_statistics(SelectedRows(plan, partition, node).view, node, requests)
     except ValueError as error:
         raise StageError(f"{stage}.keep: {requests[0].statistic.text}: {error}") from error
 
@@ -178,7 +177,7 @@ def select(plan: Plan, partition: Partition) -> dict[str, Any]:
     """Decide on every document of a partition and account for it at every stage. Raises StageError if rows are lost."""
     started = time.perf_counter()
     tally = Tally()
-    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
+    view = PartitionFrame(plan, partition, 0, plan.ingested(partition)["documents"])
     status = np.full(view.rows, KEPT, np.uint8)
     reason = np.full(view.rows, -1, np.int16)
     number = 0
@@ -233,7 +232,7 @@ def purge(plan: Plan, partition: Partition, selections: Sequence[str]) -> None:
 def missing_text(plan: Plan, partition: Partition) -> int:
     """How many documents that the selection keeps have lost their text in a partition."""
     empty = pc.equal(pc.binary_length(plan.store.read(plan.documents(partition), ["text"]).column(0)), 0)
-    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
+    view = PartitionFrame(plan, partition, 0, plan.ingested(partition)["documents"])
     had = view.documents(["text_bytes"]).get_column("text_bytes").to_numpy() > 0
     kept = view.decided().get_column("multiplicity").to_numpy() > 0
     return int((np.asarray(empty.to_numpy(zero_copy_only=False), bool) & had & kept).sum())
@@ -261,7 +260,7 @@ def write_shard(plan: Plan, shard: Any, partitions: Sequence[Partition]) -> dict
 
 
 def _measure(
-    plan: Plan, node: Node, view: View, texts: Stretches, before: Sequence[pa.Table | None]
+    plan: Plan, node: Node, view: PartitionFrame, texts: EditedBatches, before: Sequence[pa.Table | None]
 ) -> tuple[list[pa.Table], list[int]]:
     """The columns of a stage on a batch of rows, a table for each of its groups, and how many rows of each were measured
     now. `before`: what was measured of the partition; groups that lack the same rows are measured together."""
@@ -287,7 +286,12 @@ def _measure(
 
 
 def _measured(
-    plan: Plan, node: Node, view: View, texts: Stretches, rows: npt.NDArray[np.intp], groups: Sequence[str] | None
+    plan: Plan,
+    node: Node,
+    view: PartitionFrame,
+    texts: EditedBatches,
+    rows: npt.NDArray[np.intp],
+    groups: Sequence[str] | None,
 ) -> pa.RecordBatch:
     """What a stage measures of some rows, in all its groups (None) or in these."""
     documents = texts.seen_by(node.name)
@@ -323,7 +327,7 @@ def _numbers(column: pa.Array) -> pa.Array:
 def account(plan: Plan, partition: Partition, stage: str) -> dict[str, Any]:
     """What one stage decides on a partition, where all documents together had to be known first."""
     accounts = Tally()
-    view = View(plan, partition, 0, plan.ingested(partition)["documents"])
+    view = PartitionFrame(plan, partition, 0, plan.ingested(partition)["documents"])
     accounts.verdict(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]))
     return {"index": partition.index, "stages": accounts.stages}
 
@@ -339,7 +343,7 @@ def _stored_part(plan: Plan, part: str) -> pa.Table | None:
     return plan.store.read(part) if plan.store.record(part) else None
 
 
-def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterator[Stretch]:
+def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterator[RowBatch]:
     """The stretches of a partition that is ingested; a batch of text is read only when asked for."""
     reader = None
 
@@ -350,12 +354,12 @@ def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterato
 
     loaded: dict[str, pa.Table] = {}
     for number, start in enumerate(range(0, record["documents"], BATCH_ROWS)):
-        view = View(plan, partition, start, min(BATCH_ROWS, record["documents"] - start), loaded)
+        view = PartitionFrame(plan, partition, start, min(BATCH_ROWS, record["documents"] - start), loaded)
         yield view, partial(text, number)
 
 
-def _parts(plan: Plan, node: Node, partitions: Sequence[Partition]) -> list[PartView]:
-    return [PartView(plan, partition, node) for partition in partitions]
+def _parts(plan: Plan, node: Node, partitions: Sequence[Partition]) -> list[SelectedRows]:
+    return [SelectedRows(plan, partition, node) for partition in partitions]
 
 
 def _terminal(plan: Plan) -> Node:
@@ -369,7 +373,7 @@ def _exchanged(plan: Plan, stage: str, bucket: int) -> str:
 
 
 def _copies(
-    view: View, status: npt.NDArray[np.uint8], nodes: Sequence[Node]
+    view: PartitionFrame, status: npt.NDArray[np.uint8], nodes: Sequence[Node]
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.bool_]]:
     """How often each row is written, and which rows that every clause keeps are not written at all."""
     kept = status == KEPT
@@ -387,7 +391,7 @@ def _copies(
     return copies, kept & (copies == 0)
 
 
-def _tokens(plan: Plan, view: View, copies: np.ndarray) -> int:
+def _tokens(plan: Plan, view: PartitionFrame, copies: np.ndarray) -> int:
     node = plan.pipeline.terminal()
     if node is None or not node.stage.outputs.tokens:
         return 0

@@ -25,7 +25,7 @@ class SpecError(ValueError):
     """A declaration that cannot be run. Every line of the message is one sentence: where, what, what was expected."""
 
 
-class Marked:
+class SourceMap:
     """A declaration's tree, where each key was written, and how: `texts` has what stands in the file for values that YAML
     takes for something else than text, such as `no`. State: `tree`, `marks`, `texts`; later layers override earlier."""
 
@@ -46,11 +46,11 @@ class Marked:
         file, colon, _ = self.where(*key).rpartition(":")
         return Path(file).parent if colon and not file.startswith(SET) else None
 
-    def overlay(self, child: Marked) -> None:
+    def overlay(self, child: SourceMap) -> None:
         """Merge a child over this tree: mappings merge, everything else replaces, null removes."""
         _merge(self.tree, child.tree, (), self, child)
 
-    def adopt(self, key: Key, child: Marked) -> None:
+    def adopt(self, key: Key, child: SourceMap) -> None:
         """What is below `key` was written in `child`."""
         for mine, new in ((self.marks, child.marks), (self.texts, child.texts)):
             for old in [k for k in mine if k[: len(key)] == key]:
@@ -58,7 +58,7 @@ class Marked:
             mine.update({k: v for k, v in new.items() if k[: len(key)] == key})
 
 
-def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
+def load(path: Path, seen: tuple[Path, ...] = ()) -> SourceMap:
     """Read a declaration and everything it extends, parents first. Raises SpecError."""
     if path in seen:
         chain = " -> ".join(p.name for p in (*seen, path))
@@ -71,7 +71,7 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
         raise SpecError(f"{path}: cannot be read: {error.strerror or error}") from None
     except OutOfBounds as error:
         raise SpecError(f"{path}{f':{error.line}' if error.line else ''}: {error}") from None
-    child = Marked()
+    child = SourceMap()
     tree = _plain(node, (), str(path), child) if node else {}
     if not isinstance(tree, dict) or (tree and not EXPECTED & set(tree)):
         raise SpecError(f"{path}:1: expected a mapping with name, language, sources and stages")
@@ -80,12 +80,12 @@ def load(path: Path, seen: tuple[Path, ...] = ()) -> Marked:
     parent = child.texts.get(("extends",), parent)
     if parent is not None and not isinstance(parent, str):
         raise SpecError(f"{child.marks[('extends',)]}: extends: expected the path of one declaration, got {parent!r}")
-    marked = load(_parent(path, parent), (*seen, path)) if parent else Marked()
+    marked = load(_parent(path, parent), (*seen, path)) if parent else SourceMap()
     marked.overlay(child)
     return marked
 
 
-def override(marked: Marked, assignment: str) -> None:
+def override(marked: SourceMap, assignment: str) -> None:
     """Apply one `--set path=value`; the value is YAML."""
     path, equals, value = assignment.partition("=")
     shown = assignment if len(assignment) <= 120 else f"{assignment[:116]} ..."
@@ -96,7 +96,7 @@ def override(marked: Marked, assignment: str) -> None:
         node = compose(value)
     except OutOfBounds:
         raise SpecError(f"--set {shown!r}: the value is not valid YAML; quote it if it is text") from None
-    child = Marked()
+    child = SourceMap()
     tree: Any = _plain(node, key, f"{SET}{path}", child) if node else None
     for part in reversed(key):
         tree = {part: tree}
@@ -112,7 +112,7 @@ def override(marked: Marked, assignment: str) -> None:
     marked.overlay(child)
 
 
-def as_written(mistake: ErrorDetails, tree: Any, marked: Marked, key: tuple[str, ...]) -> bool:
+def as_written(mistake: ErrorDetails, tree: Any, marked: SourceMap, key: tuple[str, ...]) -> bool:
     """Whether a text was expected where YAML saw something else (`no`, 2024-10-01, 0123), and stands there now as it is
     written."""
     if mistake["type"] not in ("string_type", "tuple_type", "list_type", "literal_error", "enum"):
@@ -145,7 +145,7 @@ def _siblings(path: Path) -> str:
     return f"; there are {', '.join(found)} in {path.parent}" if found else ""
 
 
-def _plain(node: yaml.Node, key: Key, file: str, out: Marked) -> Any:
+def _plain(node: yaml.Node, key: Key, file: str, out: SourceMap) -> Any:
     """The value of a node; `out` is told where its keys are written, and how what is no text."""
 
     def at(node: yaml.Node) -> str:
@@ -173,7 +173,7 @@ def _plain(node: yaml.Node, key: Key, file: str, out: Marked) -> Any:
     return value
 
 
-def _merge(into: dict[str, Any], tree: Mapping[str, Any], key: Key, marked: Marked, child: Marked) -> None:
+def _merge(into: dict[str, Any], tree: Mapping[str, Any], key: Key, marked: SourceMap, child: SourceMap) -> None:
     anchor: str | None = None
     for name, value in tree.items():
         here = (*key, name)

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, read_signals
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.texts import Reader, hidden
-from winnow.pipelines.engine.view import ERROR, MEASURED, View, read_signals
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, reasons
 from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
@@ -74,7 +74,7 @@ def column_types(plan: Plan) -> dict[str, pl.DataType]:
     return dict(pl.DataFrame(schema.empty_table()).schema)
 
 
-class Rows(View):
+class Rows(PartitionFrame):
     """State: as of a view over all documents of the partitions, and the columns of records read so far.
 
     Reading changes nothing in the run: rows that were never measured are an error, unless the plan allows them.

@@ -20,13 +20,12 @@ import pyarrow.compute as pc
 from polars.io.plugins import register_io_source
 
 from winnow.pipelines.engine.declaration import Pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.handoff import manifest_name, read_manifest
 from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.pointers import RunRecord, open_record
+from winnow.pipelines.engine.pointers import RunRecord, accounts, last_record, open_record
 from winnow.pipelines.engine.store import Store, fingerprint
-from winnow.pipelines.engine.unfinished import accounts, last_record
 from winnow.pipelines.engine.worker import missing_text
 from winnow.pipelines.results.rows import REASON, TEXTS, Indices, Rows, column_types
 from winnow.pipelines.selection.statistic_result import StatisticResult

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from winnow.pipelines.engine.graph import KindCommon, Node
-from winnow.pipelines.engine.yaml_source import Marked, SpecError
+from winnow.pipelines.engine.yaml_source import SourceMap, SpecError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
 from winnow.stages.stage import Source, Stage
@@ -78,7 +78,7 @@ def figures(account: Mapping[str, Any]) -> dict[str, float]:
 
 
 def declared_guards(
-    found: Mapping[str, tuple[Source | Stage, KindCommon]], nodes: Mapping[str, Node], marked: Marked, section: str
+    found: Mapping[str, tuple[Source | Stage, KindCommon]], nodes: Mapping[str, Node], marked: SourceMap, section: str
 ) -> Iterator[tuple[str, tuple[Guard, ...]]]:
     """The guards of every source or stage of a declaration's section, by name. Raises SpecError."""
     counted = any(node.stage.outputs.tokens for node in nodes.values())

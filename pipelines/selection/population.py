@@ -20,8 +20,8 @@ from winnow.pipelines.selection.clause import Clause
 from winnow.pipelines.selection.grouped_counts import labelled, ungrouped
 
 if TYPE_CHECKING:
+    from winnow.pipelines.engine.frame import PartitionFrame
     from winnow.pipelines.engine.graph import Node
-    from winnow.pipelines.engine.view import View
 
 REMEMBERED_BYTES = 2**28
 
@@ -42,7 +42,7 @@ class Population:
     def _groups(self) -> dict[str | None, Groups]:
         return {}
 
-    def indices(self, view: View) -> npt.NDArray[np.intp]:
+    def indices(self, view: PartitionFrame) -> npt.NDArray[np.intp]:
         """The population's row numbers in the partition, ascending."""
         return np.flatnonzero(np.unpackbits(self.rows, count=view.rows))
 
@@ -69,7 +69,7 @@ _REMEMBERED: dict[tuple[str, ...], tuple[Population, int]] = {}
 _LOCK = Lock()
 
 
-def population(view: View, node: Node, clauses: Sequence[Clause]) -> Population:
+def population(view: PartitionFrame, node: Node, clauses: Sequence[Clause]) -> Population:
     """The population of a stage in a view's partition. Raises Unmeasured where it is not all measured."""
     name = (view.plan.store.root, view.plan.statistics(node.name), view.partition.key, *(c.name for c in clauses))
     remembered = _REMEMBERED.get(name)
@@ -84,7 +84,7 @@ def population(view: View, node: Node, clauses: Sequence[Clause]) -> Population:
     return found
 
 
-def _look_up(view: View, node: Node, clauses: Sequence[Clause]) -> Population:
+def _look_up(view: PartitionFrame, node: Node, clauses: Sequence[Clause]) -> Population:
     seen, failed = view.seen(node), view.flag(node.name, "_error")
     measured = view.flag(node.name, "_measured")
     if not view.plan.allow_unmeasured:

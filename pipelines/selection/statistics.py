@@ -23,8 +23,8 @@ from winnow.pipelines.selection.ranks import Quantiles, State, Top, histogram
 from winnow.pipelines.selection.statistic_result import StatisticResult
 
 if TYPE_CHECKING:
+    from winnow.pipelines.engine.frame import PartitionFrame
     from winnow.pipelines.engine.graph import Node
-    from winnow.pipelines.engine.view import View
 
 Search = Quantiles | Top | MomentSearch
 PartialStatistic = Cells
@@ -66,7 +66,9 @@ def compute_statistics(
     return computed
 
 
-def partial_statistics(view: View, node: Node, requests: Sequence[StatisticRequest]) -> list[PartialStatistic]:
+def partial_statistics(
+    view: PartitionFrame, node: Node, requests: Sequence[StatisticRequest]
+) -> list[PartialStatistic]:
     """A partition's answers. Raises Unmeasured where what is asked about is not measured."""
     clauses = list({c.name: c for c in node.clauses if c.statistics}.values())
     asked = population(view, node, clauses)

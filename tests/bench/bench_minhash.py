@@ -28,7 +28,7 @@ from winnow.filters.dedup.clusters import Forest, equal_key_edges
 from winnow.filters.dedup.minhash import Scheme, band_keys
 from winnow.filters.hash_random import realise
 from winnow.filters.languages import language_pack
-from winnow.pipelines.engine.parts import PartView
+from winnow.pipelines.engine.texts import SelectedRows
 from winnow.stages.minhash import MinHash
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -259,7 +259,7 @@ def snapshots() -> None:
         for known, parts in (("the second against the index", against), ("both", joint)):
             node = parts.plan.pipeline.nodes["dedup"]
             assert isinstance(node.stage, MinHash)
-            views = [PartView(parts.plan, partition, node) for partition in parts.plan.partitions]
+            views = [SelectedRows(parts.plan, partition, node) for partition in parts.plan.partitions]
             buckets = node.stage.buckets(sum(view.rows for view in views))
             tracemalloc.start()
             edges = [node.stage.exchange(bucket, buckets, views) for bucket in range(buckets)]

@@ -20,13 +20,13 @@ import pyarrow as pa
 
 from winnow.pipelines.api import run
 from winnow.pipelines.engine.declaration import Node, load_pipeline
+from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame
 from winnow.pipelines.engine.ingest import RECORD_SCHEMA
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan, make_plan
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.store import BATCH_ROWS, Store
 from winnow.pipelines.engine.tasks import Kind
-from winnow.pipelines.engine.view import ERROR, MEASURED, View
 from winnow.pipelines.selection.verdict import DROPPED, KEPT
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
@@ -112,7 +112,7 @@ def write_partition(plan: Plan, partition: Partition, rows: int, texts: list[str
     late = [n for n in plan.pipeline.nodes.values() if terminal is not None and terminal.name in n.reads()]
     for node in [*(n for n in plan.pipeline.nodes.values() if n not in late), *late]:  # a mixture reads token counts
         raw = node in plan.pipeline.raw()
-        seen = np.ones(rows, bool) if raw else View(plan, partition, 0, rows).seen(node)
+        seen = np.ones(rows, bool) if raw else PartitionFrame(plan, partition, 0, rows).seen(node)
         found = {name: signal(node, name, kind, rows, dice) for name, kind in node.stage.signals().items()}
         nulls = {name: pa.array(values, node.stage.signals()[name], mask=~seen) for name, values in found.items()}
         marks = {MEASURED: pa.array(seen), ERROR: pa.nulls(rows, pa.string())}

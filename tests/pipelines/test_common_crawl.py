@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import winnow
 from winnow.pipelines.cli import app
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.publish.publish import publish
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import winnow
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.results.publish.dataset import row_groups

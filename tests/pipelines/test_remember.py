@@ -17,7 +17,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.dedup_index import write_index

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 import winnow
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.results.report.collect import collect

@@ -14,7 +14,7 @@ import pytest
 import winnow
 from winnow.pipelines.engine.actors import IDLE_SECONDS, Pool
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.on_ray import RETRIES, OnRay, Watch
 from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.progress import Progress
@@ -126,7 +126,7 @@ def test_a_run_does_not_wait_for_ever_for_a_machine_that_was_lost(
     possible, impossible = Watch(ray, Resources(cpus=2), "here"), Watch(ray, Resources(gpus=1), "here")
     for watch in (possible, impossible):
         watch.look()
-    monkeypatch.setattr("winnow.pipelines.engine.on_ray.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("winnow.pipelines.engine.on_ray.MACHINE_WAIT_SECONDS", 0.0)
     possible.look()
     with pytest.raises(
         RunError, match="here: for 0 s no machine has offered 1 CPU and 1 GPU, which a task needs: 2 CPUs"

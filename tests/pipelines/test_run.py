@@ -18,7 +18,7 @@ import pytest
 
 import winnow
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.plan import make_plan, pending
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.store import Store

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import winnow
 from winnow.pipelines.console import visible
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.sample import Question, parse_near, sample
 from winnow.pipelines.results.shown import HighlightedText, excerpt, highlighted, rendered

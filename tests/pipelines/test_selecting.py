@@ -16,7 +16,7 @@ from rich.console import Console
 
 import winnow
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import Reselected, reselect, to_measure

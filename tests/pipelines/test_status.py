@@ -19,7 +19,8 @@ import pytest
 
 import winnow
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import Local, RunError
+from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.engine.execute import Local
 from winnow.pipelines.engine.heartbeat import STALE_SECONDS, WRITE_SECONDS, Heartbeat, is_stale
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.on_ray import OnRay

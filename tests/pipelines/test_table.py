@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from tokenizers import Tokenizer
 
 import winnow
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.results.table import Run, open_last, open_run

@@ -19,7 +19,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 import winnow
 from winnow.pipelines.console import visible
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.results.shown import Decision

@@ -14,7 +14,7 @@ import yaml
 from winnow.pipelines.cluster.manifest import Cluster, manifest, parse_workers
 from winnow.pipelines.cluster.submit import Job
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

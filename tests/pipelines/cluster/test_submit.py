@@ -19,7 +19,7 @@ from winnow.pipelines.cluster.bundle import bundle
 from winnow.pipelines.cluster.server import JobsServer, JobStatus
 from winnow.pipelines.cluster.submit import Job, SubmitOptions, check_folder, submit
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.results.table import Run, open_run
 
 ROOT = Path(__file__).parents[3]

@@ -22,7 +22,7 @@ from winnow.pipelines.cluster.snapshots import Listing
 from winnow.pipelines.cluster.state import Attempt, Record, State, WatchStart
 from winnow.pipelines.cluster.watch import Row, Watch, parse_every
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.results.table import open_run
 from winnow.stages.stage import StageError
 

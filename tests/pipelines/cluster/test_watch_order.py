@@ -17,7 +17,7 @@ from watched import FIRST, SECOND, THIRD, last_id, of_snapshot, states
 from winnow.pipelines.cluster.server import JobsServer, JobStatus
 from winnow.pipelines.cluster.snapshots import Listing
 from winnow.pipelines.cluster.watch import Watch
-from winnow.pipelines.engine.execute import RunError
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.store import Store
 from winnow.stages.stage import StageError
 

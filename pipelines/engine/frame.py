@@ -1,7 +1,7 @@
 """A partition as a stage sees it: signals loaded on demand, each stage's verdict on each row computed once.
 
 Used in two ways: over a stretch of rows while they are being measured (results are `put` as they come), and over a
-whole partition afterwards (`PartView`, the selection, everything that explains one).
+whole partition afterwards (`SelectedRows`, the selection, everything that explains one).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Unmeasured(StageError):
     """Rows that a stage must decide on were never measured."""
 
 
-class View:
+class PartitionFrame:
     """Rows [start, start + rows) of a partition. State: the signal tables loaded or put so far, and verdicts.
 
     Where the plan allows unmeasured rows, one that a stage sees but never measured is PENDING there rather than an error.
@@ -361,7 +361,7 @@ def _read_part(plan: Plan, node: Node, partition: Partition, name: str, columns:
     return pa.table(nulls | {MEASURED: pa.repeat(False, record["documents"])}).select(list(columns))
 
 
-def _culprit(clauses: Sequence[Clause], view: View) -> str:
+def _culprit(clauses: Sequence[Clause], view: PartitionFrame) -> str:
     """The clause that cannot be evaluated."""
     for clause in clauses:
         try:
@@ -371,7 +371,7 @@ def _culprit(clauses: Sequence[Clause], view: View) -> str:
     return "its clauses together"
 
 
-Stretch = tuple[View, Callable[[], pa.RecordBatch]]
+RowBatch = tuple[PartitionFrame, Callable[[], pa.RecordBatch]]
 """Consecutive rows of a partition, and how to get their documents; the text is read only if that is called."""
 
 

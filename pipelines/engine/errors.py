@@ -1,4 +1,4 @@
-"""What a person reads of an error that the system or a server raised: one sentence with the place and what to do."""
+"""What ends a command, and what a person reads of it: one sentence with the place and what to do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from winnow.pipelines.engine.execute import RunError
-from winnow.pipelines.engine.own_ray import end_left
-from winnow.pipelines.engine.store import Store, StoreError
+from winnow.pipelines.engine.store import StoreError
 from winnow.stages.reading.files import public, reason_of, server_errors
+
+
+class RunError(Exception):
+    """A run that cannot go on: one sentence with the figures."""
+
 
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 CLOSED = frozenset([errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST])
@@ -51,18 +54,6 @@ def in_folder(folder: str) -> Iterator[None]:
         if said is None:
             raise
         raise RunError(said) from error
-
-
-@contextmanager
-def swept(store: Store) -> Iterator[None]:
-    """No part that was not finished, with texts in it, is left: by a killed run before this one, or by this one.
-    What is left of the Ray of a killed run might still write some."""
-    end_left(store)
-    store.sweep()
-    try:
-        yield
-    finally:
-        store.sweep()
 
 
 def sentence(error: BaseException) -> str:
