@@ -72,7 +72,7 @@ def make(folder: Path, documents: int, partitions: int) -> Plan:
     with Threads(plan) as threads:
         results = list(threads.run(_write, [(key, documents // partitions) for key in keys]))
         for task in plan.every(Kind.MEASURE):
-            store.write_json(plan.marker(task.kind, task.stage), {"partitions": partitions})
+            store.write_json(str(task.done), {"partitions": partitions})
         stages, by_source = added(plan, results)
         ingested = {"stages": stages, "by_source": by_source, "groups": {}, "damage": [], "documents": documents}
         Driver(plan, threads, Progress(quiet=True), strict=False).select(ingested)
