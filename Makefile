@@ -25,7 +25,7 @@ KNOWN  := $(sort $(basename $(notdir $(wildcard filters/languages/*.yaml))))
 RECIPE := $(firstword $(wildcard pipelines/$(CODE).yaml) pipelines/web.yaml)
 OTHER  := $(if $(filter pipelines/web.yaml,$(RECIPE)),--set name=$(CODE) --set language=$(CODE))
 SETS   := $(OTHER) $(if $(WARC),--set $(call quoted,sources.crawl.paths=["$(escaped)"])) $(foreach s,$(SET),--set $(call quoted,$(s)))
-ROOMS  := pipelines stages filters classifiers tokenize train_handoff
+ROOMS  := pipelines stages filters classifiers tokenize train_handoff testing
 SAMPLE := runs/sample/sample.warc.gz
 
 .DEFAULT_GOAL := help

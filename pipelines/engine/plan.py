@@ -237,6 +237,7 @@ def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
         "inputs": "input changed",
         "clauses": "keep changed",
         "version": "new version",
+        "code": "code changed",
     }
     if before.get("settings") != now["settings"]:
         old, new = before.get("settings", {}), now["settings"]
