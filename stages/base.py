@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -220,9 +220,15 @@ class Stage(ABC):
         """The fitted objects it depends on, as they are now. Raises StageError where one cannot be found. Loads no model."""
         return []
 
+    @abstractmethod
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Any:
+        """What measures, reduces or writes, with the artifacts that the run was planned with; `groups`: only those. Raises
+        StageError where an artifact is not sound."""
+
     def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
-        """See `Measurer`."""
-        return []
+        """See `Measurer`; by default as opened now."""
+        made = self.open(self.artifacts())
+        return [] if made is self else cast("Measurer", made).highlight(text, signal)
 
 
 class PageStage(Stage):
@@ -233,8 +239,7 @@ class PageStage(Stage):
     guards: ClassVar[tuple[str, ...]] = ("kept > 0 or rows < 20",)
 
     def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Measurer:
-        """What measures, with the artifacts that the run was planned with; `groups`: only those. Raises StageError where an
-        artifact is not there or not the planned one. A stage that loads nothing is its own measurer."""
+        """A stage that loads nothing is its own measurer."""
         return self
 
     def measure(self, pages: Any, /) -> pa.RecordBatch:
@@ -292,21 +297,29 @@ class Part(Protocol):
         ...
 
 
-class Reducer(Measurer, Protocol):
+class Reducer(ABC):
     """An opened corpus stage."""
+
+    def measure(self, documents: Any, /) -> pa.RecordBatch:
+        """See `Measurer`; one that measures nothing of a document by itself keeps this."""
+        return pa.RecordBatch.from_struct_array(pa.array([{}] * documents.num_rows, pa.struct([])))
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """See `Measurer`."""
+        return []
 
     def exchange(self, bucket: int, buckets: int, parts: Sequence[Part]) -> pa.Table:
         """What the rows routed to `bucket` yield together. `parts` may be iterated more than once."""
-        ...
+        raise StageError(f"{type(self).__name__} has no exchange, and its stage asks for {buckets} buckets")
 
+    @abstractmethod
     def reduce(self, parts: Sequence[Part], exchanged: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """For each part in order, the `signals()` of its selected rows (one batch per part, row-aligned), and with
         `outputs.edits` the column `EDITED`, for which stages below wait."""
-        ...
 
     def report(self) -> dict[str, Any]:
         """Figures of the last `reduce` for people (groups, clusters); small, JSON-able."""
-        ...
+        return {}
 
 
 class CorpusStage(Stage):
@@ -321,7 +334,7 @@ class CorpusStage(Stage):
 
     @abstractmethod
     def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Reducer:
-        """As `PageStage.open`."""
+        """As `Stage.open`."""
 
 
 class Writer(Measurer, Protocol):
@@ -348,4 +361,4 @@ class WriterStage(Stage):
 
     @abstractmethod
     def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Writer:
-        """As `PageStage.open`."""
+        """As `Stage.open`."""

@@ -8,7 +8,9 @@ steps come one after the other, each on the text that those before it leave; wha
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -17,37 +19,43 @@ from pydantic import BeforeValidator
 from winnow.filters.cleaning import Step
 from winnow.filters.cleaning.characters import Width
 from winnow.filters.edits import Edit, column
+from winnow.identity import Located
 from winnow.nearest import hint
-from winnow.stages.stage import EDITED, Artifact, Located, Settings, StageError, Transform
+from winnow.stages.base import EDITED, Artifact, DocumentStage, Outputs, Settings, StageError
+
+if TYPE_CHECKING:
+    from winnow.filters.cleaning import Cleaning
 
 Files = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class CleanSettings(Settings):
-    """`steps`: what to do, in this order. `width`: see `filters/cleaning/characters.py`; `cjk` for languages in Han and
-    kana unless given, else `ascii`. `languages`: whose boilerplate to know; the language pack's and English unless given.
-    `c4_lines`: clean lines as C4 does, after the steps. `programs`: files of edit programs by document id, or by
-    the id that the source has for the document, carried out before the steps, on the text that the stage is given."""
-
     steps: tuple[Literal["mojibake", "characters", "boilerplate"], ...] = ("mojibake", "characters", "boilerplate")
+    """What to do, in this order."""
     width: Width | None = None
+    """What becomes of full-width characters (`filters/cleaning/characters.py`); `cjk` for languages in Han and kana unless
+    given, else `ascii`."""
     languages: tuple[str, ...] | None = None
+    """Whose boilerplate to know; the language pack's and English unless given."""
     c4_lines: bool = False
+    """Whether to clean lines as C4 does, after the steps."""
     programs: Annotated[Files, Located()] = ()
+    """Files of edit programs by document id, or by the id that the source has for the document, carried out before the steps,
+    on the text that the stage is given."""
 
 
-class Clean(Transform):
+class Clean(DocumentStage):
     """Signals, of the text after all edits unless said otherwise: `edits` (how many), `removed_share` (of the characters
     before), `repaired_lines` (of mojibake), `boilerplate_lines` (removed), `damaged_share` (characters that are mojibake
     beyond repair), `chars` (without outer white space).
 
     With `programs`: `program` (kept, edited, dropped, refused; none for a document without one) and `bad_operations`.
-    State: the programs' digests, as in `stages/modelled.py`; all programs are in memory, once per process.
+    All programs are in memory, once per process.
     """
 
-    __slots__ = ("_planned",)
-    _planned: tuple[tuple[str, str], ...]
+    __slots__ = ()
     kind = "clean"
+    outputs = Outputs(edits=True)
     version = 3
     Settings = CleanSettings
 
@@ -66,82 +74,22 @@ class Clean(Transform):
         return {"empty": "chars >= 1"} | ({"program": "program != 'dropped'"} if self.settings.programs else {})
 
     def artifacts(self) -> list[Artifact]:
-        from pathlib import Path
+        from winnow.stages.program_files import ProgramFileError, identified
 
-        files = self._files()
-        self._programs(files)
         self._boilerplate()
-        object.__setattr__(self, "_planned", files)
-        return [Artifact(f"{n}:{Path(path).name}", Path(path), digest) for n, (path, digest) in enumerate(files, 1)]
+        try:
+            files = [(path, identified(path)) for path in self.settings.programs]
+        except ProgramFileError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        found = [Artifact(f"{n}:{Path(path).name}", Path(path), digest) for n, (path, digest) in enumerate(files, 1)]
+        self._programs(found)
+        return found
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        from winnow.filters.cleaning import Cleaning, emptied, invalid
-        from winnow.filters.cleaning.mojibake import damaged
-
-        errors = invalid(documents.column("text"))
-        given = pl.Series("text", emptied(documents.column("text"), errors), pl.String)
-        rows = documents.num_rows
-        counts = {name: [0] * rows for name in ("mojibake", "boilerplate", "bad_operations")}
-        verdicts = ["none"] * rows
-        cleaning = Cleaning(given)
-
-        def count(name: str, row: int, edits: int) -> None:
-            if name in counts:
-                counts[name][row] += edits
-
-        if self.settings.programs:
-            outcomes = self._outcomes(documents.column("id").to_pylist(), given)
-            for row, outcome in outcomes.items():
-                verdicts[row], counts["bad_operations"][row] = outcome.verdict, len(outcome.bad)
-            cleaning.change({row: outcome.edits for row, outcome in outcomes.items() if outcome.edits})
-        cleaning.run(self._steps(), count)
-        if self.settings.c4_lines:
-            cleaning.change(self._c4_lines()(cleaning.after))
-
-        after = cleaning.after
-        before_chars, after_chars = given.str.len_chars().cast(pl.Int64), after.str.len_chars().cast(pl.Int64)
-        removed = (before_chars - after_chars).clip(lower_bound=0) / before_chars.clip(lower_bound=1)
-        edits_of: list[list[Edit]] = [cleaning.edits.get(row, []) for row in range(rows)]
-        values: dict[str, Any] = {
-            "edits": [len(edits) for edits in edits_of],
-            "removed_share": removed.to_list(),
-            "repaired_lines": counts["mojibake"],
-            "boilerplate_lines": counts["boilerplate"],
-            "damaged_share": (damaged(after) / after_chars.clip(lower_bound=1)).to_list(),
-            "chars": after.str.strip_chars().str.len_chars().to_list(),
-            "program": verdicts,
-            "bad_operations": counts["bad_operations"],
-        }
-        columns: dict[str, pa.Array] = {}
-        for name, kind in self.signals().items():
-            known = [None if row in errors else value for row, value in enumerate(values[name])]
-            columns[name] = pa.array(known, kind)
-        columns[EDITED] = column(edits_of)
-        columns["error"] = pa.array([errors.get(row) for row in range(rows)], pa.string())
-        return pa.RecordBatch.from_pydict(columns)
-
-    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
-        """What the steps would edit; for `repaired_lines` and `boilerplate_lines` those edits alone, for `damaged_share`
-        what is beyond repair. Programs are by document, so nothing is shown of them. Raises StageError for a signal that
-        this stage does not measure."""
-        from winnow.filters.cleaning import Cleaning
-        from winnow.filters.cleaning.mojibake import DAMAGE
-
-        if signal not in self.signals():
-            raise StageError(f"{self.name}: no signal '{signal}'{hint(signal, self.signals())}")
-        if signal == "damaged_share":
-            return [match.span() for match in re.finditer(DAMAGE, text)]
-        if signal in ("program", "bad_operations"):
-            return []
-        rule = {"repaired_lines": "mojibake", "boilerplate_lines": "boilerplate"}.get(signal, "")
-        cleaning = Cleaning(pl.Series([text], dtype=pl.String))
-        cleaning.run(self._steps(), lambda name, row, edits: None)
-        if self.settings.c4_lines:
-            cleaning.change(self._c4_lines()(cleaning.after))
-        edits = cleaning.edits.get(0, [])
-        return [(edit.start, edit.end) for edit in edits if rule in edit.rule and edit.start < edit.end]
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Cleaner:
+        return Cleaner(self, self._steps(), self._programs(artifacts))
 
     def _steps(self) -> list[tuple[str, Step]]:
+        """What is done to a text, in order, by name."""
         from winnow.filters.cleaning.characters import characters
         from winnow.filters.cleaning.mojibake import mojibake
 
@@ -154,12 +102,6 @@ class Clean(Transform):
             "boilerplate": self._boilerplate(),
         }
         return [(name, known[name]) for name in self.settings.steps]
-
-    def _c4_lines(self) -> Step:
-        from winnow.filters.cleaning.c4_lines import FEWEST_WORDS, MARKS, c4_lines
-
-        marks = tuple(dict.fromkeys((*MARKS, *self.pack.terminal_punctuation)))
-        return c4_lines(marks, FEWEST_WORDS if self.pack.word_unit == "whitespace" else 0)
 
     def _boilerplate(self) -> Step:
         from winnow.filters.cleaning.boilerplate import BadPhrases, boilerplate, languages
@@ -175,40 +117,98 @@ class Clean(Transform):
         except BadPhrases as error:
             raise StageError(f"{self.name}: {error}") from error
 
-    def _outcomes(self, ids: list[str], texts: pl.Series) -> dict[int, Any]:
-        from winnow.filters.cleaning.programs import execute
-
-        files = self._files()
-        planned = getattr(self, "_planned", files)
-        if files != planned:
-            raise StageError(f"{self.name}: a file of programs changed during the run: run again with files that stay")
-        found = self._programs(files)
-        return {row: execute(texts[row], found[key]) for row, key in enumerate(ids) if key in found}
-
-    def _files(self) -> tuple[tuple[str, str], ...]:
-        from winnow.stages.program_files import ProgramFileError, identified
-
-        try:
-            return tuple((path, identified(path)) for path in self.settings.programs)
-        except ProgramFileError as error:
-            raise StageError(f"{self.name}: {error}") from error
-
-    def _programs(self, files: tuple[tuple[str, str], ...]) -> Any:
+    def _programs(self, files: Sequence[Artifact]) -> Mapping[str, Any]:
         from winnow.stages.program_files import ProgramFileError, programs
         from winnow.stages.reading.batches import identity
 
         try:
-            return programs(files, identity)
+            found: Mapping[str, Any] = programs(tuple((str(file.path), file.digest) for file in files), identity)
         except ProgramFileError as error:
             raise StageError(f"{self.name}: {error}") from error
+        return found
 
-    def __getstate__(self) -> list[Any]:
-        return [self.name, self.settings, self.pack, getattr(self, "_planned", None)]
 
-    def __setstate__(self, state: list[Any]) -> None:
-        for name, value in zip(("name", "settings", "pack", "_planned"), state, strict=True):
-            if value is not None:
-                object.__setattr__(self, name, value)
+class Cleaner:
+    """The steps, and the programs by document id."""
+
+    def __init__(self, stage: Clean, steps: Sequence[tuple[str, Step]], programs: Mapping[str, Any]) -> None:
+        self.stage, self.steps, self.programs = stage, steps, programs
+
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
+        """The signals, the edits and `error`."""
+        from winnow.filters.cleaning import Cleaning, emptied, invalid
+        from winnow.filters.cleaning.mojibake import damaged
+        from winnow.filters.cleaning.programs import execute
+
+        errors = invalid(documents.column("text"))
+        given = pl.Series("text", emptied(documents.column("text"), errors), pl.String)
+        rows = documents.num_rows
+        counts = {name: [0] * rows for name in ("mojibake", "boilerplate", "bad_operations")}
+        verdicts = ["none"] * rows
+        cleaning = Cleaning(given)
+
+        def count(name: str, row: int, edits: int) -> None:
+            if name in counts:
+                counts[name][row] += edits
+
+        if self.programs:
+            keys = enumerate(documents.column("id").to_pylist())
+            outcomes = {row: execute(given[row], self.programs[key]) for row, key in keys if key in self.programs}
+            for row, outcome in outcomes.items():
+                verdicts[row], counts["bad_operations"][row] = outcome.verdict, len(outcome.bad)
+            cleaning.change({row: outcome.edits for row, outcome in outcomes.items() if outcome.edits})
+        self._clean(cleaning, count)
+        after = cleaning.after
+        before_chars, after_chars = given.str.len_chars().cast(pl.Int64), after.str.len_chars().cast(pl.Int64)
+        removed = (before_chars - after_chars).clip(lower_bound=0) / before_chars.clip(lower_bound=1)
+        edits_of: list[list[Edit]] = [cleaning.edits.get(row, []) for row in range(rows)]
+        values: dict[str, Any] = {
+            "edits": [len(edits) for edits in edits_of],
+            "removed_share": removed.to_list(),
+            "repaired_lines": counts["mojibake"],
+            "boilerplate_lines": counts["boilerplate"],
+            "damaged_share": (damaged(after) / after_chars.clip(lower_bound=1)).to_list(),
+            "chars": after.str.strip_chars().str.len_chars().to_list(),
+            "program": verdicts,
+            "bad_operations": counts["bad_operations"],
+        }
+        columns: dict[str, pa.Array] = {}
+        for name, kind in self.stage.signals().items():
+            known = [None if row in errors else value for row, value in enumerate(values[name])]
+            columns[name] = pa.array(known, kind)
+        columns[EDITED] = column(edits_of)
+        columns["error"] = pa.array([errors.get(row) for row in range(rows)], pa.string())
+        return pa.RecordBatch.from_pydict(columns)
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """What the steps would edit; for `repaired_lines` and `boilerplate_lines` those edits alone, for `damaged_share`
+        what is beyond repair. Programs are by document, so nothing is shown of them. Raises StageError for a signal that
+        this stage does not measure."""
+        from winnow.filters.cleaning import Cleaning
+        from winnow.filters.cleaning.mojibake import DAMAGE
+
+        signals = self.stage.signals()
+        if signal not in signals:
+            raise StageError(f"{self.stage.name}: no signal '{signal}'{hint(signal, signals)}")
+        if signal == "damaged_share":
+            return [match.span() for match in re.finditer(DAMAGE, text)]
+        if signal in ("program", "bad_operations"):
+            return []
+        rule = {"repaired_lines": "mojibake", "boilerplate_lines": "boilerplate"}.get(signal, "")
+        cleaning = Cleaning(pl.Series([text], dtype=pl.String))
+        self._clean(cleaning, lambda name, row, edits: None)
+        edits = cleaning.edits.get(0, [])
+        return [(edit.start, edit.end) for edit in edits if rule in edit.rule and edit.start < edit.end]
+
+    def _clean(self, cleaning: Cleaning, count: Callable[[str, int, int], None]) -> None:
+        from winnow.filters.cleaning.c4_lines import FEWEST_WORDS, MARKS, c4_lines
+
+        cleaning.run(self.steps, count)
+        if self.stage.settings.c4_lines:
+            pack = self.stage.pack
+            marks = tuple(dict.fromkeys((*MARKS, *pack.terminal_punctuation)))
+            step = c4_lines(marks, FEWEST_WORDS if pack.word_unit == "whitespace" else 0)
+            cleaning.change(step(cleaning.after))
 
 
 KIND = Clean

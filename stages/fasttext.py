@@ -6,6 +6,7 @@ probability. Which of the two, and how text is prepared, comes from the sidecar 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, cast
 
 import pyarrow as pa
@@ -16,21 +17,20 @@ from winnow.classifiers.artifacts import ModelError, resolve, shipped
 from winnow.classifiers.fasttext_file import check_once
 from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
 from winnow.filters.passages import passages, push, strongest
-from winnow.stages.modelled import Modelled
-from winnow.stages.stage import Artifact, Located, Settings, StageError
+from winnow.identity import Located
+from winnow.stages.base import Artifact, DocumentStage, Settings, StageError
 
 
 class FasttextSettings(Settings):
-    """`model`: a shipped name (`ko-quality`), a path or `hub:owner/repo/file`. `chars`: how many characters of a
-    document are read, from its first that is no white space; the recipe's own number when null. `positive`: the label
-    whose probability is the score, for a two-label model without a sidecar."""
-
     model: Annotated[str, Located(shipped)]
+    """A shipped name (`ko-quality`), a path or `hub:owner/repo/file`."""
     chars: int | None = Field(default=None, ge=1)
+    """How many characters of a document are read, from its first that is no white space; the recipe's own number when null."""
     positive: str | None = None
+    """The label whose probability is the score, for a two-label model without a sidecar."""
 
 
-class Fasttext(Modelled):
+class Fasttext(DocumentStage):
     """Signals `label` (string, null for a text without words) and `score` (float32, 0 to 1)."""
 
     __slots__ = ()
@@ -42,14 +42,33 @@ class Fasttext(Modelled):
     def signals(self) -> dict[str, pa.DataType]:
         return {"label": pa.string(), "score": pa.float32()}
 
-    def find(self) -> Artifact:
-        found = resolve(self.settings.model)
-        check_once(found.path, found.digest)
-        read_sidecar(found.path)
-        return Artifact(found.name, found.path, content_digest(found.path))
+    def artifacts(self) -> list[Artifact]:
+        try:
+            found = resolve(self.settings.model)
+            check_once(found.path, found.digest)
+            read_sidecar(found.path)
+            return [Artifact(found.name, found.path, content_digest(found.path))]
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
-        scorer = self.scorer()
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Classifier:
+        (model,) = artifacts
+        try:
+            scorer = load_scorer(model.path, model.digest, self.settings.positive, self.settings.chars)
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        return Classifier(self.name, scorer)
+
+
+class Classifier:
+    """A loaded model."""
+
+    def __init__(self, name: str, scorer: Scorer) -> None:
+        self.name, self.scorer = name, scorer
+
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
+        """`label` and `score`."""
+        scorer = self.scorer
         texts = pc.utf8_ltrim_whitespace(documents.column("text"))
         texts = pc.utf8_slice_codeunits(texts, 0, scorer.features.chars)
         labels, scores = scorer.score(cast(list[str], texts.to_pylist()))
@@ -67,9 +86,9 @@ class Fasttext(Modelled):
 
         The same for `label` and `score`; none where no line alone has the document's label. Only the part of the text
         that is read is looked at. Raises StageError for another signal."""
-        if signal not in self.signals():
-            raise StageError(f"{self.name}: no signal '{signal}': expected one of {', '.join(self.signals())}")
-        scorer = self.scorer()
+        if signal not in ("label", "score"):
+            raise StageError(f"{self.name}: no signal '{signal}': expected one of label, score")
+        scorer = self.scorer
         features = scorer.features
         found = passages(text, features.chars)
         lines = [text[start:end] for start, end in found]
@@ -83,14 +102,6 @@ class Fasttext(Modelled):
             if label == verdict or wanted != verdict
         }
         return strongest(pushes)
-
-    def scorer(self) -> Scorer:
-        """The loaded model, once per process. Raises StageError."""
-        artifact = self.artifact()
-        try:
-            return load_scorer(artifact.path, artifact.digest, self.settings.positive, self.settings.chars)
-        except ModelError as error:
-            raise StageError(f"{self.name}: {error}") from error
 
 
 KIND = Fasttext

@@ -10,9 +10,8 @@ without a URL has no host, and none of its lines is ever repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,8 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from winnow.filters.edits import EDITS
-from winnow.stages.stage import EDITED, CorpusTransform, Part, Settings, StageError
+from winnow.identity import OfCorpus
+from winnow.stages.base import EDITED, Artifact, CorpusStage, Outputs, Part, Reducer, Settings, StageError
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -31,15 +31,16 @@ RULE = "host_lines.repeated"
 
 
 class HostLinesSettings(Settings):
-    """A line is repeated where at least `documents` documents of its host have it, and at least `share` of them.
-    `shortest` and `longest`: characters of the lines that are counted. `keep_first`: the document of the smallest id
-    keeps the line."""
-
-    documents: int = Field(default=10, ge=2)
-    share: float = Field(default=0.0, ge=0, le=1)
+    documents: Annotated[int, OfCorpus()] = Field(default=10, ge=2)
+    """A line is repeated where at least so many documents of its host have it,"""
+    share: Annotated[float, OfCorpus()] = Field(default=0.0, ge=0, le=1)
+    """and at least this share of them."""
     shortest: int = Field(default=2, ge=1)
+    """Characters of the shortest line that is counted,"""
     longest: int = Field(default=500, ge=1)
-    keep_first: bool = False
+    """and of the longest."""
+    keep_first: Annotated[bool, OfCorpus()] = False
+    """Whether the document of the smallest id keeps the line."""
 
     @model_validator(mode="after")
     def _ordered(self) -> HostLinesSettings:
@@ -48,17 +49,16 @@ class HostLinesSettings(Settings):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class HostLines(CorpusTransform):
+class HostLines(CorpusStage):
     """Signals: `repeated_lines` (how many are removed) and `repeated_share` (of the characters of the text).
 
     Each counted line takes 16 bytes on disk: its hash, and where it starts and ends. `reduce` holds
     8 bytes per document where `share` is set and 8 to 40 bytes per distinct repeated line of the corpus.
     """
 
-    figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
+    __slots__ = ()
     kind = "host_lines"
+    outputs = Outputs(edits=True)
     version = 1
     Settings = HostLinesSettings
 
@@ -77,7 +77,20 @@ class HostLines(CorpusTransform):
             "_ends": pa.list_(pa.int32()),
         }
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+    def buckets(self, rows: int) -> int:
+        return 0 if rows < self.settings.documents else 1 + rows // BUCKET_ROWS
+
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> LineCounter:
+        return LineCounter(self.name, self.settings)
+
+
+class LineCounter(Reducer):
+    """Counts the lines of hosts and says which go. State: the figures of the last `reduce`."""
+
+    def __init__(self, name: str, settings: HostLinesSettings) -> None:
+        self.name, self.settings, self.figures = name, settings, dict[str, int]()
+
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
         from winnow.filters.cleaning import emptied, invalid
         from winnow.filters.cleaning.host_keys import hosts, keyed_lines
 
@@ -96,9 +109,6 @@ class HostLines(CorpusTransform):
             "error": pa.array([errors.get(row) for row in range(documents.num_rows)], pa.string()),
         }
         return pa.RecordBatch.from_pydict(columns)
-
-    def buckets(self, rows: int) -> int:
-        return 0 if rows < self.settings.documents else 1 + rows // BUCKET_ROWS
 
     def exchange(self, bucket: int, buckets: int, parts: Sequence[Part]) -> pa.Table:
         """Columns `line` (hash, ascending), `documents` (how many have it), `host`, and with `keep_first` `first` (the

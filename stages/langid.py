@@ -7,8 +7,8 @@ fastText calls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,23 +19,25 @@ from winnow.classifiers.fasttext_file import check_once
 from winnow.classifiers.language_id import language_code
 from winnow.filters.letter_case import running_case
 from winnow.filters.passages import passages, push, strongest
-from winnow.stages.base import Outputs
-from winnow.stages.modelled import Modelled
-from winnow.stages.stage import Artifact, Located, Settings, StageError
+from winnow.identity import Execution, Located
+from winnow.stages.base import Artifact, DocumentStage, Outputs, Settings, StageError
+
+if TYPE_CHECKING:
+    from winnow.classifiers.language_id import LanguageIdentifier
 
 
 class LangidSettings(Settings):
-    """`model`: lid.176, a path to a fastText `.bin` or `.ftz`, or `hub:owner/repo/file`. `chars`: how much of the text
-    is looked at. `score`: least probability, the language pack's where not given. `labels`: languages kept besides the
-    pipeline's, in any code (`en`, `eng`, `eng_Latn`)."""
-
     model: Annotated[str, Located(shipped)] = "lid.176"
+    """lid.176, a path to a fastText `.bin` or `.ftz`, or `hub:owner/repo/file`."""
     chars: int = Field(default=2000, ge=1)
-    score: float | None = Field(default=None, ge=0, le=1)
-    labels: tuple[str, ...] = ()
+    """How much of the text is looked at."""
+    score: Annotated[float | None, Execution()] = Field(default=None, ge=0, le=1)
+    """Least probability; the language pack's where not given."""
+    labels: Annotated[tuple[str, ...], Execution()] = ()
+    """Languages kept besides the pipeline's, in any code (`en`, `eng`, `eng_Latn`)."""
 
 
-class LangidStage(Modelled):
+class LangidStage(DocumentStage):
     """The likeliest language and its probability."""
 
     __slots__ = ()
@@ -58,12 +60,33 @@ class LangidStage(Modelled):
         label = f"label = {names}" if len(codes) == 1 else f"label IN ({names})"
         return {"label": label, "score": f"score >= {least}"}
 
-    def find(self) -> Artifact:
-        file = resolve(self.settings.model)
-        check_once(file.path, file.digest)
-        return Artifact(file.name, file.path, file.digest)
+    def artifacts(self) -> list[Artifact]:
+        try:
+            file = resolve(self.settings.model)
+            check_once(file.path, file.digest)
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        return [Artifact(file.name, file.path, file.digest)]
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Identifier:
+        from winnow.classifiers.language_id import identifier
+
+        (model,) = artifacts
+        try:
+            loaded = identifier(ModelFile(model.name, model.path, model.digest))
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        return Identifier(self.name, self.settings, loaded)
+
+
+class Identifier:
+    """A loaded model, and how much of a text it reads."""
+
+    def __init__(self, name: str, settings: LangidSettings, model: LanguageIdentifier) -> None:
+        self.name, self.settings, self.model = name, settings, model
+
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
+        """`label` and `score`."""
         labels, scores = self._predict(prefixes(documents.column("text"), self.settings.chars))
         return pa.record_batch({"label": pa.array(labels, pa.string()), "score": pa.array(scores, pa.float32())})
 
@@ -71,8 +94,8 @@ class LangidStage(Modelled):
         """Up to five lines (sentences of a one-line text) of the part that is read, each identified alone: for `label`
         in the document's language, for `score` in another, which lowers it. Of these, the ones that push most
         (`passages.push`), a line counted by its characters. Raises StageError for another signal."""
-        if signal not in self.signals():
-            raise StageError(f"{self.name}: no signal '{signal}': expected one of {', '.join(self.signals())}")
+        if signal not in ("label", "score"):
+            raise StageError(f"{self.name}: no signal '{signal}': expected one of label, score")
         chars = self.settings.chars
         found = passages(text, chars)
         texts = pa.array([text, *(text[start:end] for start, end in found)], pa.large_string())
@@ -85,11 +108,8 @@ class LangidStage(Modelled):
         return strongest(pushes)
 
     def _predict(self, texts: Sequence[str]) -> tuple[list[str], list[float]]:
-        from winnow.classifiers.language_id import identifier
-
-        artifact = self.artifact()
         try:
-            return identifier(ModelFile(artifact.name, artifact.path, artifact.digest)).predict(texts)
+            return self.model.predict(texts)
         except ModelError as error:
             raise StageError(f"{self.name}: {error}") from error
 

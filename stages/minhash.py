@@ -14,8 +14,7 @@ with probability .053, and joins are transitive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BeforeValidator, Field
 
-from winnow.stages.base import Outputs
-from winnow.stages.stage import Artifact, Corpus, Located, Part, Settings, StageError
+from winnow.identity import Located, OfCorpus
+from winnow.stages.base import Artifact, CorpusStage, Outputs, Part, Reducer, Settings, StageError
 
 if TYPE_CHECKING:
     from winnow.filters.dedup.clusters import Rows
@@ -41,29 +40,25 @@ SIGNATURES = 1
 
 
 class MinHashSettings(Settings):
-    """P(two documents of similarity s are joined) = 1 - (1 - s^rows)^bands. `known`: indexes that `winnow remember`
-    has written, folders of them, or globs, as paths or URLs; name none that was made from this very run. `keep: "not
-    known and representative"` tells copies of earlier documents apart from those of new ones."""
+    """P(two documents of similarity s are joined) = 1 - (1 - s^rows)^bands."""
 
     bands: int = Field(default=14, ge=1, le=1024)
+    """Keys of a document; two documents are joined that share one."""
     rows: int = Field(default=8, ge=1, le=1024)
-    ngram: int = Field(default=5, ge=1, le=1024)  # words; characters where those are the word unit
+    """Hashes in a key."""
+    ngram: int = Field(default=5, ge=1, le=1024)
+    """Words of a shingle; characters where those are the word unit."""
     seed: int = 1
-    known: Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v), Located()] = ()
-
-    @model_serializer(mode="wrap")
-    def _without_nothing(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Results are filed under settings: those of declarations without `known` stay where they are."""
-        return {name: value for name, value in rest(self).items() if name != "known" or self.compares}
-
-    @property
-    def compares(self) -> bool:
-        """Whether `known` is given, if only as an empty list: the first of many runs measures what the others do."""
-        return "known" in self.model_fields_set
+    """Of the hashes."""
+    known: Annotated[
+        tuple[str, ...] | None, BeforeValidator(lambda v: (v,) if isinstance(v, str) else v), Located(), OfCorpus()
+    ] = None
+    """Indexes that `winnow remember` has written, folders of them, or globs, as paths or URLs; none that was made from this
+    very run. `keep: "not known and representative"` tells copies of earlier documents apart from those of new ones. An empty
+    list has the first of many runs measure what the others do."""
 
 
-@dataclass(frozen=True, slots=True)
-class MinHash(Corpus):
+class MinHash(CorpusStage):
     """Signals: `cluster` (id of the document that stays for its cluster; its own if it has no duplicate), `copies`
     (size of the cluster), `representative` (whether it is the one that stays). With the setting `known`, empty or not, also `known`:
     whether the cluster has a document of an earlier run. Then `cluster` is the smallest id of those, `copies` counts them
@@ -75,63 +70,108 @@ class MinHash(Corpus):
     that was met and 33 for each cluster with one; pages of a local index are shared and can be dropped at any time.
     """
 
-    figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    planned: dict[str, list[StoredIndex]] = field(default_factory=dict, init=False, repr=False, compare=False)
-
+    __slots__ = ()
     kind = "minhash"
     outputs = Outputs(clusters=True)
     version = 1
     Settings = MinHashSettings
-    choosing = frozenset({"known"})  # signatures are of a document alone
 
     def signals(self) -> dict[str, pa.DataType]:
         found = {"cluster": pa.string(), "copies": pa.int32(), "representative": pa.bool_()}
-        return found | ({"known": pa.bool_()} if self.settings.compares else {})
+        return found | ({"known": pa.bool_()} if self.settings.known is not None else {})
 
     def clauses(self) -> dict[str, str]:
         return {"copy": "representative"}
 
     def artifacts(self) -> list[Artifact]:
-        """The indexes, by content: neither their places nor their order matter. Those found now are the run's."""
-        from winnow.stages.duplicate_index import DuplicateIndexError, read_indexes
+        """The indexes, by content: neither their places nor their order matter."""
+        found = [(index.manifest.digest, Path(index.url)) for index in self._indexes()]
+        return [Artifact(f"known:{digest[:16]}", path, digest, of_corpus=True) for digest, path in found]
 
-        if not self.settings.known:
-            return []
-        try:
-            found = read_indexes(self.settings.known)
-            for index in found:
-                self._check(index)
-        except DuplicateIndexError as error:
-            raise StageError(f"{self.name}: {error}") from error
-        self.planned["indexes"] = found
-        digests = [index.manifest.digest for index in found]
-        return [
-            Artifact(f"known:{d[:16]}", Path(g.url), d, of_corpus=True) for g, d in zip(found, digests, strict=True)
-        ]
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Duplicates:
+        return Duplicates(self.name, self.settings, self._scheme(), self._indexes())
 
     def hidden(self) -> dict[str, pa.DataType]:
         """One column per band, so that an exchange task reads no other; null where a text has no signature."""
         return {_band(j): pa.uint64() for j in range(self.settings.bands)} | {"_chars": pa.int32()}
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+    def buckets(self, rows: int) -> int:
+        fewest = 2 if self.settings.known is None else 1
+        return 0 if rows < fewest else self.settings.bands * (1 + rows // SLICE_ROWS)
+
+    def scheme(self) -> dict[str, int | bool]:
+        """What makes keys comparable between runs."""
+        chosen: MinHashSettings = self.settings
+        numbers = {"bands": chosen.bands, "rows": chosen.rows, "ngram": chosen.ngram, "seed": chosen.seed}
+        return numbers | {"characters": self.pack.spaceless, "signatures": SIGNATURES}
+
+    def earlier(self, identity: str) -> dict[str, Any] | None:
+        """What the index with this document was made from, and its place as `index` (path or URL); None where it is no
+        longer to be had."""
+        from winnow.stages.duplicate_index import DuplicateIndexError, read_indexes
+
+        try:
+            found = (one for one in read_indexes(self.settings.known or ()) if one.holds(identity))
+            return next(({**one.manifest.made_from, "index": one.url} for one in found), None)
+        except DuplicateIndexError:
+            return None
+
+    def _indexes(self) -> list[StoredIndex]:
+        """Those that are known. Raises StageError for one that is damaged or was made otherwise."""
+        from winnow.stages.duplicate_index import DuplicateIndexError, read_indexes
+
+        if not self.settings.known:
+            return []
+        try:
+            found: list[StoredIndex] = read_indexes(self.settings.known)
+            for index in found:
+                self._check(index)
+        except DuplicateIndexError as error:
+            raise StageError(f"{self.name}: {error}") from error
+        return found
+
+    def _check(self, index: StoredIndex) -> None:
+        index.check()
+        theirs, ours = index.manifest.scheme, self.scheme()
+        differing = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
+        if differing:
+            made = ", ".join(f"{name} {theirs.get(name)}" for name in differing)
+            wanted = ", ".join(f"{name} {ours.get(name)}" for name in differing)
+            raise StageError(
+                f"{self.name}: known index '{index.url}' was made with {made}, expected {wanted}: keys of different "
+                "schemes never meet; take the settings it was made with, or remember its run deduplicated with these"
+            )
+
+    def _scheme(self) -> Scheme:
+        from winnow.filters.dedup.minhash import Scheme
+
+        chosen: MinHashSettings = self.settings
+        characters = self.pack.spaceless
+        return Scheme(chosen.bands, chosen.rows, chosen.ngram, chosen.seed, characters)
+
+
+class Duplicates(Reducer):
+    """Signs documents, joins them by keys, and says which of a cluster stays. State: the figures of the last `reduce`."""
+
+    def __init__(self, name: str, settings: MinHashSettings, scheme: Scheme, indexes: Sequence[StoredIndex]) -> None:
+        self.name, self.scheme, self.indexes, self.figures = name, scheme, list(indexes), dict[str, int]()
+        self.bands, self.compares = settings.bands, settings.known is not None
+
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
         from winnow.filters.dedup.minhash import band_keys
 
-        keys, chars, empty = band_keys(documents.column("text"), self._scheme())
-        columns = {_band(j): pa.array(keys[j], pa.uint64(), mask=empty) for j in range(self.settings.bands)}
+        keys, chars, empty = band_keys(documents.column("text"), self.scheme)
+        columns = {_band(j): pa.array(keys[j], pa.uint64(), mask=empty) for j in range(self.bands)}
         return pa.RecordBatch.from_pydict(columns | {"_chars": pa.array(chars, pa.int32())})
-
-    def buckets(self, rows: int) -> int:
-        fewest = 1 if self.settings.compares else 2
-        return 0 if rows < fewest else self.settings.bands * (1 + rows // SLICE_ROWS)
 
     def exchange(self, bucket: int, buckets: int, parts: Sequence[Part]) -> pa.Table:
         """Edges `a`, `b`: rows, numbered through the parts in order, that share a key of the bucket's band. Where
         documents are known also `known`: null there; in rows of a = b the number of a document that shares a's key."""
         from winnow.filters.dedup.clusters import equal_key_edges, row_type
 
-        band = bucket % self.settings.bands
-        slices = np.uint64(buckets // self.settings.bands)
-        mine = np.uint64(bucket // self.settings.bands)
+        band = bucket % self.bands
+        slices = np.uint64(buckets // self.bands)
+        mine = np.uint64(bucket // self.bands)
         kind = row_type(sum(part.rows for part in parts))
         all_keys: list[npt.NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
         all_rows: list[Rows] = [np.zeros(0, kind)]
@@ -147,12 +187,11 @@ class MinHash(Corpus):
         keys, rows = np.concatenate(all_keys), np.concatenate(all_rows)
         a, b = equal_key_edges(keys, rows)
         between = pa.table({"a": a, "b": b})
-        indexes = self._indexes()
-        if not indexes:
+        if not self.indexes:
             return between
         from winnow.filters.dedup.index import known_edges
 
-        met, known = known_edges(indexes, band, keys, rows)
+        met, known = known_edges(self.indexes, band, keys, rows)
         nulls = pa.nulls(a.size, pa.uint64())
         return pa.concat_tables([between.append_column("known", nulls), pa.table({"a": met, "b": met, "known": known})])
 
@@ -171,7 +210,7 @@ class MinHash(Corpus):
                 met.add(forest, shared.column("a").to_numpy(), shared.column("known").to_numpy())
         labels, alone, clusters = forest.labels()
         clusters = met.number_alone(labels, alone, clusters)
-        with_known, names = met.names(self._indexes(), labels)
+        with_known, names = met.names(self.indexes, labels)
         del met
 
         best = Survivors.none_yet(clusters)
@@ -184,7 +223,7 @@ class MinHash(Corpus):
                 best.meet(here[joined].astype(np.int64), joined + start, chars, _bytes(table.column("id")))
 
         duplicates = int(best.copies.sum()) - clusters + with_known.size
-        figures = {"known": int(best.copies[with_known].sum())} if self.settings.compares else {}
+        figures = {"known": int(best.copies[with_known].sum())} if self.compares else {}
         known = best.yield_to(with_known, names)
         self.figures.update(
             documents=total,
@@ -208,7 +247,7 @@ class MinHash(Corpus):
                 "copies": pa.array(copies),
                 "representative": pa.array(stays),
             }
-            if self.settings.compares:
+            if self.compares:
                 earlier = np.zeros(part.rows, np.bool_)
                 earlier[joined] = known[label]
                 columns["known"] = pa.array(earlier)
@@ -218,48 +257,6 @@ class MinHash(Corpus):
         """`documents` = `clusters` (a document alone is one) + `duplicates`, of which `known` are in a cluster with a
         document of an earlier run; `largest` cluster, in documents."""
         return dict(self.figures)
-
-    def scheme(self) -> dict[str, int | bool]:
-        """What makes keys comparable between runs."""
-        chosen: MinHashSettings = self.settings
-        numbers = {"bands": chosen.bands, "rows": chosen.rows, "ngram": chosen.ngram, "seed": chosen.seed}
-        return numbers | {"characters": self.pack.spaceless, "signatures": SIGNATURES}
-
-    def earlier(self, identity: str) -> dict[str, Any] | None:
-        """What the index with this document was made from, and its place as `index` (path or URL); None where it is no
-        longer to be had."""
-        from winnow.stages.duplicate_index import DuplicateIndexError, read_indexes
-
-        try:
-            found = (one for one in read_indexes(self.settings.known) if one.holds(identity))
-            return next(({**one.manifest.made_from, "index": one.url} for one in found), None)
-        except DuplicateIndexError:
-            return None
-
-    def _indexes(self) -> list[StoredIndex]:
-        """Those that the plan was made with."""
-        if "indexes" not in self.planned:
-            self.artifacts()
-        return self.planned.get("indexes", [])
-
-    def _check(self, index: StoredIndex) -> None:
-        index.check()
-        theirs, ours = index.manifest.scheme, self.scheme()
-        differing = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
-        if differing:
-            made = ", ".join(f"{name} {theirs.get(name)}" for name in differing)
-            wanted = ", ".join(f"{name} {ours.get(name)}" for name in differing)
-            raise StageError(
-                f"{self.name}: known index '{index.url}' was made with {made}, expected {wanted}: keys of different "
-                "schemes never meet; take the settings it was made with, or remember its run deduplicated with these"
-            )
-
-    def _scheme(self) -> Scheme:
-        from winnow.filters.dedup.minhash import Scheme
-
-        chosen: MinHashSettings = self.settings
-        characters = self.pack.spaceless
-        return Scheme(chosen.bands, chosen.rows, chosen.ngram, chosen.seed, characters)
 
     def _read(self, part: Part, columns: list[str]) -> pa.Table:
         table = part.read(columns)

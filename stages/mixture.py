@@ -7,8 +7,7 @@ multiplicity becomes copies of a document by `winnow.filters.hash_random`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
@@ -20,10 +19,9 @@ from winnow.filters import allocation
 from winnow.filters.hash_random import MOST
 from winnow.identity import code_of, name_of
 from winnow.nearest import expected
-from winnow.stages.base import Outputs, TokenCount
+from winnow.stages.base import Artifact, CorpusStage, Outputs, Part, Reducer, Settings, StageError, TokenCount
 from winnow.stages.registry import NoKind, find
 from winnow.stages.solver import Solver
-from winnow.stages.stage import Corpus, Part, Settings, StageError
 
 NO_LABEL = "null"
 """The group of documents whose label is null."""
@@ -88,12 +86,10 @@ class MixtureSettings(Settings):
             raise ValueError(f"solver '{self.use}': {at}: {said.removeprefix('Value error, ')}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Mixture(Corpus):
+class Mixture(CorpusStage):
     """Signals: `group` (the label), `multiplicity` (tokens allocated to the group / tokens of the group: epochs)."""
 
-    figures: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
+    __slots__ = ()
     kind = "mixture"
     outputs = Outputs(multiplicity="multiplicity")
     version = 3
@@ -103,7 +99,7 @@ class Mixture(Corpus):
     def identity(self, measured: bool = False) -> dict[str, Any]:
         solver = self.settings.chosen()
         code = code_of(type(solver))
-        return Corpus.identity(self, measured) | {"solver": [name_of(type(solver)), solver.version, code]}
+        return super().identity(measured) | {"solver": [name_of(type(solver)), solver.version, code]}
 
     def signals(self) -> dict[str, pa.DataType]:
         return {"multiplicity": pa.float32(), "group": pa.string()}
@@ -111,6 +107,16 @@ class Mixture(Corpus):
     def reads(self) -> list[str]:
         chosen: MixtureSettings = self.settings
         return [chosen.by] if chosen.tokens is None else [chosen.by, chosen.tokens]
+
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Divider:
+        return Divider(self.name, self.settings)
+
+
+class Divider(Reducer):
+    """Counts the groups and divides the budget among them. State: the figures of the last `reduce`."""
+
+    def __init__(self, name: str, settings: MixtureSettings) -> None:
+        self.name, self.settings, self.figures = name, settings, dict[str, Any]()
 
     def reduce(self, parts: Sequence[Part], exchanged: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         chosen: MixtureSettings = self.settings

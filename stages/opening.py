@@ -44,7 +44,7 @@ def opened(stage: Stage, planned: Mapping[str, str] | None = None, groups: Colle
                     f"{stage.name}: '{artifact.name}' changed during the run: {was}; run again, or name a fixed one "
                     "(hub:owner/repo/file@commit)"
                 )
-        _OPENED[key] = stage.open(found, groups)  # type: ignore[attr-defined]
+        _OPENED[key] = stage.open(found, groups)
         while len(_OPENED) > KEPT:
             _OPENED.popitem(last=False)
     _OPENED.move_to_end(key)

@@ -9,7 +9,7 @@ list file enter the stage's fingerprint.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,8 +22,10 @@ from winnow.classifiers.artifacts import digest
 from winnow.filters.urls.lists import KINDS, OWN, THEMES, ListError, ListFile, found, own
 from winnow.filters.urls.rules import UrlRules
 from winnow.filters.urls.suffixes import HOSTING, REGISTRIES, snapshot
+from winnow.identity import Located
 from winnow.nearest import hint, nearest
-from winnow.stages.stage import Artifact, Located, Page, Screen, Settings, StageError
+from winnow.stages.base import Artifact, PageStage, Settings, StageError, Types
+from winnow.stages.source import Page
 
 Kind = Literal[
     "domains", "hosts", "urls", "suffixes", "words", "soft_words", "substrings", "exceptions", "allow"
@@ -31,12 +33,14 @@ Kind = Literal[
 
 
 class ListSettings(Settings):
-    """A list: `path` of a file or of a UT1 category's folder, `kind` of its entries (of a file), and the `name` that
-    documents are said to be listed in; without one the file's, up to its first dot."""
+    """A list."""
 
     path: str
+    """A file, or the folder of a UT1 category."""
     kind: Kind = "domains"
+    """What the entries of a file are."""
     name: str | None = None
+    """What documents are said to be listed in; without one the file's name, up to its first dot."""
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -69,20 +73,18 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 
 
 class UrlsSettings(Settings):
-    """`lists`: your own, one or several; a bare path stands for a list of domains. `own`: which of ours (adult, gambling, piracy, spam).
-    `allow`: domains that nothing is said against, with all below them."""
-
     lists: Annotated[tuple[ListSettings, ...], BeforeValidator(_listed), Located(inside="path")] = ()
+    """Your own, one or several; a bare path stands for a list of domains."""
     own: Names = Field(default=THEMES)
+    """Which of ours: adult, gambling, piracy, spam."""
     allow: Names = ()
+    """Domains that nothing is said against, with all below them."""
 
 
-class Urls(Screen):
-    """State: the digests that `artifacts()` last gave, which travel with the pickled stage; a run uses the lists that its
-    plan was made with, or stops."""
+class Urls(PageStage):
+    """What is known of a page's address."""
 
-    __slots__ = ("_planned",)
-    _planned: tuple[str, ...]
+    __slots__ = ()
     kind = "urls"
     version = 2
     Settings = UrlsSettings
@@ -120,7 +122,6 @@ class Urls(Screen):
         files = self._files()
         digests = tuple(digest(file.path) for file in files)
         self._rules(tuple(files), digests)
-        object.__setattr__(self, "_planned", digests)
         given = [
             Artifact(f"{number}:{file.name}.{file.kind}", file.path, sha)
             for number, (file, sha) in enumerate(zip(files, digests, strict=True), 1)
@@ -134,22 +135,9 @@ class Urls(Screen):
             Artifact("public-suffixes", snapshot(), digest(snapshot())),
         ]
 
-    def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
-        files = tuple(self._files())
-        planned = getattr(self, "_planned", None) or tuple(digest(file.path) for file in files)
-        seen = self._rules(files, planned).look([page.url for page in pages])
-        columns = {
-            "host": [a.host for a in seen],
-            "domain": [a.domain for a in seen],
-            "suffix": [a.suffix for a in seen],
-            "listed": [a.listed for a in seen],
-            "words": [len(a.hard) for a in seen],
-            "word": [a.hard[0] if a.hard else None for a in seen],
-            "soft_words": [len(a.soft) for a in seen],
-            "soft": [" ".join(a.soft) if a.soft else None for a in seen],
-            "malformed": [a.malformed for a in seen],
-        }
-        return pa.record_batch({name: pa.array(columns[name], kind) for name, kind in self.signals().items()})
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Addresses:
+        files = self._files()
+        return Addresses(self._rules(tuple(files), tuple(digest(file.path) for file in files)), self.signals())
 
     def _rules(self, files: tuple[ListFile, ...], digests: tuple[str, ...]) -> UrlRules:
         try:
@@ -175,13 +163,32 @@ class Urls(Screen):
             files += own(theme)
         return files
 
-    def __getstate__(self) -> list[Any]:
-        return [self.name, self.settings, self.pack, getattr(self, "_planned", None)]
 
-    def __setstate__(self, state: list[Any]) -> None:
-        for name, value in zip(("name", "settings", "pack", "_planned"), state, strict=True):
-            if value is not None:
-                object.__setattr__(self, name, value)
+class Addresses:
+    """The loaded lists."""
+
+    def __init__(self, rules: UrlRules, signals: Types) -> None:
+        self.rules, self.signals = rules, signals
+
+    def measure(self, pages: Sequence[Page], /) -> pa.RecordBatch:
+        """The signals, one row a page."""
+        seen = self.rules.look([page.url for page in pages])
+        columns = {
+            "host": [a.host for a in seen],
+            "domain": [a.domain for a in seen],
+            "suffix": [a.suffix for a in seen],
+            "listed": [a.listed for a in seen],
+            "words": [len(a.hard) for a in seen],
+            "word": [a.hard[0] if a.hard else None for a in seen],
+            "soft_words": [len(a.soft) for a in seen],
+            "soft": [" ".join(a.soft) if a.soft else None for a in seen],
+            "malformed": [a.malformed for a in seen],
+        }
+        return pa.record_batch({name: pa.array(columns[name], kind) for name, kind in self.signals.items()})
+
+    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
+        """An address is no part of a text."""
+        return []
 
 
 @lru_cache(maxsize=4)

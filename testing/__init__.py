@@ -81,7 +81,7 @@ def check_stage(stage: Stage, rows: pa.RecordBatch | Sequence[Page] | None = Non
         return
 
     def out(part: Any, by: Stage = stage) -> list[dict[str, Any]]:
-        made = by.open(by.artifacts())  # type: ignore[attr-defined]
+        made = by.open(by.artifacts())
         found: list[dict[str, Any]] = measured(by, made, part, columns).to_pylist()
         return found
 
@@ -99,7 +99,7 @@ def check_stage(stage: Stage, rows: pa.RecordBatch | Sequence[Page] | None = Non
     )
     groups = stage.groups()
     for name, group in groups.items() if len(groups) > 1 else ():
-        part = measured(stage, stage.open(stage.artifacts(), [name]), given, group.columns)  # type: ignore[attr-defined]
+        part = measured(stage, stage.open(stage.artifacts(), [name]), given, group.columns)
         same = [{k: row[k] for k in group.columns} for row in whole]
         alone_ = part.select(list(group.columns)).to_pylist()
         assert repr(alone_) == repr(same), f"{stage.name}: group '{name}' measures other values by itself"

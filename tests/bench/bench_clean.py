@@ -70,8 +70,8 @@ def compare(language: str, texts: list[str]) -> None:
             theirs.filter(Document(text=ftfy.fix_text(text), id=""))
 
     runs: dict[str, Callable[[], object]] = {
-        "clean": lambda: stage.measure(batch),
-        "clean with c4_lines": lambda: with_c4.measure(batch),
+        "clean": lambda: opened(stage).measure(batch),
+        "clean with c4_lines": lambda: opened(with_c4).measure(batch),
         **{f"  {name}": lambda step=step: step(series) for name, step in steps.items()},
         "ftfy.fix_text": lambda: [ftfy.fix_text(text) for text in texts],
         "datatrove C4 lines": lambda: [theirs.filter(Document(text=text, id="")) for text in texts],

@@ -19,6 +19,7 @@ import pyarrow as pa
 from winnow.classifiers.features import windows
 from winnow.filters.languages import language_pack
 from winnow.stages.fasttext import KIND
+from winnow.stages.opening import opened
 from winnow.stages.stage import DOCUMENT_SCHEMA
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -52,7 +53,7 @@ def main() -> None:
     print(f"{count} documents, mean {statistics.mean(map(len, corpus)):.0f} characters")
     for name in ("ko-quality", "ko-toxicity", "ko-domain"):
         stage = KIND(name=name, settings=KIND.Settings(model=name), pack=language_pack("ko"))
-        scorer = stage.scorer()
+        scorer = opened(stage).scorer
         flat = [" ".join(text.split())[: scorer.features.chars] for text in corpus]
         lines = [line for text in corpus for line in windows(text, scorer.features)]
 

@@ -16,6 +16,7 @@ from fasttext.FastText import _FastText
 
 from winnow.filters.languages import language_pack
 from winnow.stages.langid import KIND
+from winnow.stages.opening import opened
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 SENTENCES = SHARED / "data" / "lid-lingua" / "language-testdata" / "sentences.tar.gz"
@@ -54,7 +55,7 @@ def main() -> None:
 
     ways: dict[str, Callable[[], object]] = {"raw fastText, one call a document": raw}
     for name, stage in stages.items():
-        ways[name] = lambda stage=stage: stage.measure(batch)  # type: ignore[misc]
+        ways[name] = lambda stage=stage: opened(stage).measure(batch)  # type: ignore[misc]
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():

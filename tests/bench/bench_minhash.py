@@ -30,6 +30,7 @@ from winnow.filters.hash_random import realise
 from winnow.filters.languages import language_pack
 from winnow.pipelines.engine.texts import SelectedRows
 from winnow.stages.minhash import MinHash
+from winnow.stages.opening import opened
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 ROUNDS = 5
@@ -100,7 +101,7 @@ def signatures(texts: list[str]) -> None:
 
     runs: dict[str, Callable[[], object]] = {
         "winnow band_keys": lambda: band_keys(arrow, scheme),
-        "winnow minhash.measure (the stage)": lambda: stage.measure(batch),
+        "winnow minhash.measure (the stage)": lambda: opened(stage).measure(batch),
         "datasketch, datatrove's normalisation": datasketch,
         "datatrove, words by whitespace": datatrove_whitespace,
         "datatrove, its Korean tokenizer (Kiwi)": datatrove,
@@ -197,10 +198,10 @@ def memory() -> None:
         tracemalloc.stop()
         del forest
         start = time.process_time()
-        for _ in stage.reduce(parts, [table]):
+        for _ in opened(stage).reduce(parts, [table]):
             pass
         taken = time.process_time() - start
-        found = stage.report()
+        found = opened(stage).report()
         joined = found["documents"] - found["duplicates"]
         print(
             f"  {duplicated:4.0%} duplicates: forest and labels {peak / rows:5.2f} bytes a document, "
@@ -262,10 +263,10 @@ def snapshots() -> None:
             views = [SelectedRows(parts.plan, partition, node) for partition in parts.plan.partitions]
             buckets = node.stage.buckets(sum(view.rows for view in views))
             tracemalloc.start()
-            edges = [node.stage.exchange(bucket, buckets, views) for bucket in range(buckets)]
+            edges = [opened(node.stage).exchange(bucket, buckets, views) for bucket in range(buckets)]
             exchanged = tracemalloc.get_traced_memory()[1]
             tracemalloc.reset_peak()
-            for _ in node.stage.reduce(views, edges):
+            for _ in opened(node.stage).reduce(views, edges):
                 pass
             reduced = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from winnow.filters.edits import apply, apply_column, edits
 from winnow.filters.languages import language_pack
 from winnow.stages.clean import Clean
+from winnow.stages.opening import opened
 from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, StageError
 
 PAGE = "로그인 | 회원가입\nì•ˆë…•하세요가 아니라\n¾È³çÇÏ¼¼¿ä\nＡＢＣ는 제\u200b로 폭\n본문입니다.\nⓒ 예시일보, 무단전재 및 재배포 금지"
@@ -203,9 +204,10 @@ def test_programs_are_joined_by_document(tmp_path: Path) -> None:
     assert rows[0]["after"] == LONG.removeprefix("머리글\n")
     assert all(row["after"] == LONG for row in rows[1:])
     assert clean.clauses()["program"] == "program != 'dropped'"
+    planned = {artifact.name: artifact.digest for artifact in artifacts}
     lines.write_text("")
-    with pytest.raises(StageError, match="a file of programs changed during the run"):
-        measured(clean, [LONG])
+    with pytest.raises(StageError, match=r"'1:a\.jsonl' changed during the run: planned with sha256"):
+        opened(clean, planned)
 
 
 @pytest.mark.parametrize(

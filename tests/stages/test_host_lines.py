@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from winnow.filters.edits import apply_column
 from winnow.filters.languages import language_pack
 from winnow.stages.host_lines import HostLines
+from winnow.stages.opening import opened
 from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED
 
 Document = tuple[str | None, str]  # URL, text
@@ -58,7 +59,7 @@ def cleaned(lines: HostLines, groups: Sequence[Sequence[Document]], buckets: int
     for index, group in enumerate(groups):
         documents = batch(group, first)
         first += len(group)
-        measured = lines.measure(documents)
+        measured = opened(lines).measure(documents)
         assert {name: measured.schema.field(name).type for name in lines.hidden()} == lines.hidden()
         parts.append(
             MemoryPart(
@@ -69,9 +70,11 @@ def cleaned(lines: HostLines, groups: Sequence[Sequence[Document]], buckets: int
             )
         )
         texts.append(documents.column("text"))
-    tables = [lines.exchange(bucket, buckets, parts) for bucket in range(buckets)] if lines.buckets(first) else []
+    tables = (
+        [opened(lines).exchange(bucket, buckets, parts) for bucket in range(buckets)] if lines.buckets(first) else []
+    )
     found = []
-    for text, reduced in zip(texts, lines.reduce(parts, tables), strict=True):
+    for text, reduced in zip(texts, opened(lines).reduce(parts, tables), strict=True):
         reduced.validate(full=True)
         found += zip(
             apply_column(text, reduced.column(EDITED)).to_pylist(),
@@ -165,7 +168,7 @@ def test_bytes_that_are_no_text_fail_alone() -> None:
     rows = batch([("https://a.kr/", "좋은 글"), ("https://a.kr/", "xxxx"), ("http://[bad/", "주소 없는 글")])
     broken = pa.array([b"\xec\xa2\x8b\xec\x9d\x80", b"x\xed\xa0\x80", b"y"], pa.large_binary())
     texts = pa.Array.from_buffers(pa.large_string(), 3, broken.buffers())
-    measured = stage().measure(rows.set_column(5, "text", texts))
+    measured = opened(stage()).measure(rows.set_column(5, "text", texts))
     errors = measured.column("error").to_pylist()
     assert errors[0] is None and errors[2] is None
     assert errors[1] == "the text is not valid UTF-8 at byte 1: invalid continuation byte"
@@ -179,4 +182,4 @@ def test_settings_that_fit_nothing_are_refused_and_a_stage_travels() -> None:
     assert pickle.loads(pickle.dumps(lines)).settings == lines.settings
     documents: list[Document] = [("https://a.kr/", "같은 줄")] * 10
     cleaned(lines, [documents])
-    assert lines.report() == {"distinct": 1, "removed": 10, "documents": 10}
+    assert opened(lines).report() == {"distinct": 1, "removed": 10, "documents": 10}

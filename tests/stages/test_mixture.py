@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from winnow.filters.hash_random import realise
 from winnow.filters.languages import language_pack
 from winnow.stages.mixture import Mixture
+from winnow.stages.opening import opened
 from winnow.stages.stage import StageError
 
 Row = tuple[str | None, int]  # label, tokens
@@ -60,7 +61,7 @@ def parts_of(*groups: Sequence[Row], kind: pa.DataType | None = None) -> list[Me
 
 
 def reduced(stage: Mixture, parts: Sequence[MemoryPart]) -> list[tuple[str, float]]:
-    batches = list(stage.reduce(parts, []))
+    batches = list(opened(stage).reduce(parts, []))
     assert [b.num_rows for b in batches] == [part.rows for part in parts]
     for signals in batches:
         assert dict(zip(signals.schema.names, signals.schema.types, strict=True)) == stage.signals()
@@ -76,7 +77,7 @@ def test_unimax_evens_out_under_the_cap() -> None:
     stage = mixture(budget_tokens=1_000)
     found = reduced(stage, parts_of(NEWS + WEB[:4], WEB[4:] + LAW))
     assert dict(found) == {"news": 4.0, "web": pytest.approx(0.056), "law": 4.0}
-    report = stage.report()
+    report = opened(stage).report()
     assert report["budget_tokens"] == report["allocated_tokens"] == 1_000
     assert report["tokens"] == 10_110
     assert list(report["groups"]) == ["law", "news", "web"]
@@ -92,7 +93,7 @@ def test_unimax_evens_out_under_the_cap() -> None:
 def test_without_a_budget_every_document_comes_once() -> None:
     stage = mixture()
     assert dict(reduced(stage, parts_of(NEWS, WEB, LAW))) == {"news": 1.0, "web": 1.0, "law": 1.0}
-    report = stage.report()
+    report = opened(stage).report()
     assert report["solver"] == "natural" and "shrunk_from" not in report
     assert report["tokens"] == report["budget_tokens"] == report["allocated_tokens"] == 10_110
     assert {group: found["tokens"] for group, found in report["groups"].items()} == {
@@ -107,7 +108,7 @@ def test_a_declared_solver_without_a_budget_repeats_and_leaves_nothing_out() -> 
     some: list[Row] = [("some", 4_000)]
     stage = mixture(solver="unimax")
     assert dict(reduced(stage, parts_of(NEWS, WEB, some))) == {"news": 4.0, "web": 1.0, "some": 2.5}
-    assert stage.report()["budget_tokens"] == stage.report()["allocated_tokens"] == 20_400
+    assert opened(stage).report()["budget_tokens"] == opened(stage).report()["allocated_tokens"] == 20_400
     between = dict(reduced(mixture(solver="temperature", max_epochs=30), parts_of(NEWS, WEB, some)))
     assert between == {"news": pytest.approx(10.0), "web": 1.0, "some": pytest.approx(2.5**0.5)}
     fixed = mixture(solver="fixed", shares={"web": 0.5, "some": 0.5})
@@ -140,7 +141,7 @@ def test_fixed_shares() -> None:
     assert dict(reduced(stage, parts_of(NEWS, WEB, LAW))) == {"news": 4.0, "web": pytest.approx(0.04), "law": 0.0}
     most = mixture(solver="fixed", shares={"news": 0.25, "web": 0.75})
     reduced(most, parts_of(NEWS, WEB))
-    assert most.report()["budget_tokens"] == 1_600
+    assert opened(most).report()["budget_tokens"] == 1_600
     with pytest.raises(StageError, match="mixture: share for 'novel', but the groups are 'news', 'web'"):
         reduced(mixture(solver="fixed", shares={"novel": 1.0}), parts_of(NEWS, WEB))
     with pytest.raises(StageError, match="group 'news' is asked for 600 tokens but holds 100"):
@@ -154,7 +155,7 @@ def test_no_label_is_a_group_and_so_is_a_group_without_tokens() -> None:
         ("web", 1.0),
         ("empty", 1.0),
     ]
-    assert stage.report()["groups"]["empty"]["allocated_tokens"] == 0
+    assert opened(stage).report()["groups"]["empty"]["allocated_tokens"] == 0
 
 
 def test_labels_need_not_be_strings() -> None:
@@ -170,8 +171,8 @@ def test_too_large_a_budget_is_refused_or_cut_and_reported() -> None:
         reduced(mixture(budget_tokens=900), parts_of(NEWS))
     stage = mixture(budget_tokens=900, shortage="shrink")
     assert dict(reduced(stage, parts_of(NEWS))) == {"news": 4.0}
-    assert stage.report()["shrunk_from"] == 900
-    assert stage.report()["budget_tokens"] == 400
+    assert opened(stage).report()["shrunk_from"] == 900
+    assert opened(stage).report()["budget_tokens"] == 400
 
 
 def test_token_counts_must_be_there() -> None:
@@ -190,7 +191,7 @@ def test_token_counts_must_be_there() -> None:
 def test_nothing_in_nothing_out() -> None:
     stage = mixture()
     assert reduced(stage, []) == reduced(stage, parts_of([], [])) == []
-    assert stage.report()["groups"] == {}
+    assert opened(stage).report()["groups"] == {}
 
 
 def test_it_travels_and_asks_for_no_exchange() -> None:
@@ -224,12 +225,12 @@ def test_shares_are_checked_before_anything_runs() -> None:
 def test_partitions_and_their_order_do_not_matter(rows: list[Row], seed: int, solver: str) -> None:
     stage = mixture(solver=solver, max_epochs=3)
     expected = sorted(reduced(stage, parts_of(rows)))
-    report = stage.report()
+    report = opened(stage).report()
     rng = random.Random(seed)
     shuffled = rng.sample(rows, len(rows))
     cut = rng.randrange(len(rows) + 1)
     assert sorted(reduced(stage, parts_of(shuffled[:cut], [], shuffled[cut:]))) == expected
-    assert stage.report() == report
+    assert opened(stage).report() == report
 
 
 def test_realised_copies_reach_the_budget() -> None:
@@ -241,5 +242,5 @@ def test_realised_copies_reach_the_budget() -> None:
     rates = np.array([rate for _, rate in reduced(stage, parts_of(rows))], np.float32)
     copies = realise(rates, pa.array([f"{i:032x}" for i in range(len(rows))]), stage.settings.seed)
     for group, first, last in (("big", 0, 20_000), ("small", 20_000, 23_000)):
-        allocated = stage.report()["groups"][group]["allocated_tokens"]
+        allocated = opened(stage).report()["groups"][group]["allocated_tokens"]
         assert abs(int(copies[first:last].sum()) * 100 - allocated) < 4 * 100 * 0.5 * (last - first) ** 0.5

@@ -18,7 +18,8 @@ from winnow.filters.urls.lists import KINDS, THEMES
 from winnow.pipelines.selection.language import compile_clauses
 from winnow.pipelines.selection.verdict import explain, holds, verdict
 from winnow.stages import urls
-from winnow.stages.stage import Page, Screen, StageError
+from winnow.stages.opening import opened
+from winnow.stages.stage import Page, StageError
 from winnow.stages.urls import KIND, Kind
 
 
@@ -31,14 +32,14 @@ def page(url: str | None) -> Page:
 
 
 def test_it_looks_at_addresses_alone() -> None:
-    assert issubclass(KIND, Screen) and KIND.by_address
+    assert KIND.sees == "addresses"
     assert set(get_args(Kind)) == set(KINDS)
 
 
 def test_signals() -> None:
     made = stage()
     urls = ["https://WWW.PornHub.com/CASINO/slots", "https://me.tistory.com/1", "http://", None]
-    batch = made.screen([page(url) for url in urls])
+    batch = made.measure([page(url) for url in urls])
     assert {field.name: field.type for field in batch.schema} == made.signals()
     bad, good, malformed, absent = batch.to_pylist()
     assert bad == {
@@ -59,7 +60,7 @@ def test_signals() -> None:
     )
     assert malformed == dict.fromkeys(("host", "domain", "suffix")) | nothing | {"malformed": True}
     assert absent == dict.fromkeys(("host", "domain", "suffix")) | nothing | {"malformed": False}
-    assert made.screen([]).schema == batch.schema
+    assert made.measure([]).schema == batch.schema
 
 
 def test_each_drop_names_its_clause_and_what_it_found() -> None:
@@ -73,7 +74,7 @@ def test_each_drop_names_its_clause_and_what_it_found() -> None:
         None,
         "x:y",
     ]
-    batch = made.screen([page(url) for url in urls])
+    batch = made.measure([page(url) for url in urls])
     clauses = compile_clauses("urls", made.clauses(), {f"urls.{name}": kind for name, kind in made.signals().items()})
     frame = pl.DataFrame(pl.from_arrow(batch)).rename(lambda name: f"urls.{name}")
     everything = np.ones(len(urls), bool)
@@ -89,8 +90,8 @@ def test_each_drop_names_its_clause_and_what_it_found() -> None:
 @given(st.lists(st.one_of(st.none(), st.text(max_size=80)), max_size=5))
 def test_no_address_fails(texts: list[str | None]) -> None:
     made = stage()
-    together = made.screen([page(text) for text in texts])
-    assert together.to_pylist() == [made.screen([page(text)]).to_pylist()[0] for text in texts]
+    together = made.measure([page(text) for text in texts])
+    assert together.to_pylist() == [made.measure([page(text)]).to_pylist()[0] for text in texts]
 
 
 def test_a_missing_list_and_a_list_of_ours_that_is_none_are_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -120,19 +121,19 @@ def test_a_worker_measures_with_the_planned_lists_or_stops(tmp_path: Path) -> No
     mine = tmp_path / "mine.txt"
     mine.write_text("one.kr\n")
     made = stage(lists=[{"path": str(mine), "name": "ours"}], own=[])
-    made.artifacts()
+    planned = {artifact.name: artifact.digest for artifact in made.artifacts()}
     sent = pickle.loads(pickle.dumps(made))
-    assert sent.screen([page("http://one.kr/")]).column("listed").to_pylist() == ["ours"]
+    assert sent.measure([page("http://one.kr/")]).column("listed").to_pylist() == ["ours"]
     mine.write_text("two.kr\n")
     urls._loaded.cache_clear()
-    with pytest.raises(StageError, match=r"urls: list '.*mine.txt' changed during the run: planned with sha256"):
-        sent.screen([page("http://one.kr/")])
+    with pytest.raises(StageError, match=r"urls: '1:ours.domains' changed during the run: planned with sha256"):
+        opened(sent, planned)
 
 
 def test_lists_of_every_kind_and_allowed_domains(tmp_path: Path) -> None:
     (tmp_path / "w.txt").write_text("나쁜말\n")
     made = stage(lists=[{"path": str(tmp_path / "w.txt"), "kind": "words"}], own=[], allow=["good.kr"])
-    batch = made.screen([page(f"http://{host}/나쁜말은") for host in ("a.kr", "x.good.kr")])
+    batch = made.measure([page(f"http://{host}/나쁜말은") for host in ("a.kr", "x.good.kr")])
     assert batch.column("word").to_pylist() == ["나쁜말", None]
 
 
@@ -141,7 +142,7 @@ def test_one_list_may_stand_by_itself(tmp_path: Path) -> None:
     path = str(tmp_path / "d.txt")
     for lists in (path, [path], {"path": path}, [{"path": path, "kind": "domains"}]):
         made = stage(lists=lists, own="spam")
-        assert made.screen([page("http://a.one.kr/")]).column("listed").to_pylist() == ["d"]
+        assert made.measure([page("http://a.one.kr/")]).column("listed").to_pylist() == ["d"]
         assert made.settings == stage(lists=[path], own=["spam"]).settings
 
 
@@ -168,5 +169,5 @@ def test_a_kind_that_is_none_is_one_sentence(kind: str, nearest: str) -> None:
 
 def test_own_lists_by_name() -> None:
     assert stage().settings.own == THEMES
-    batch = stage(own=["gambling"]).screen([page("http://pornhub.com/"), page("http://bet365.com/")])
+    batch = stage(own=["gambling"]).measure([page("http://pornhub.com/"), page("http://bet365.com/")])
     assert batch.column("listed").to_pylist() == [None, "gambling"]

@@ -17,9 +17,12 @@ import pytest
 
 from winnow.classifiers.artifacts import resolve
 from winnow.filters.languages import language_pack
+from winnow.identity import file_name
+from winnow.stages import opening
+from winnow.stages.base import DOCUMENT_SCHEMA, StageError
 from winnow.stages.fasttext import KIND as FASTTEXT
 from winnow.stages.langid import KIND as LANGID
-from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
+from winnow.stages.opening import opened
 
 TEXT = "오늘 아침 서울에는 비가 내렸고 기온은 어제보다 낮았다."
 
@@ -83,21 +86,24 @@ PLAN = """
 import pickle, pyarrow as pa
 from pathlib import Path
 from winnow.filters.languages import language_pack
+from winnow.identity import file_name
 from winnow.stages.langid import KIND
+from winnow.stages.opening import opened
 stage = KIND(name="language", settings=KIND.Settings(model="hub:owner/repo/lid.ftz"), pack=language_pack("ko"))
-stage.artifacts()
-Path({file!r}).write_bytes(pickle.dumps(stage))
+planned = {{file_name(a.name): a.digest for a in stage.artifacts()}}
+Path({file!r}).write_bytes(pickle.dumps((stage, planned)))
 texts = pa.record_batch({{"text": pa.array([{text!r}], pa.large_string())}})
-print([stage.measure(texts).column("label")[0].as_py() for _ in range(20)].count("ko"))
+print([opened(stage, planned).measure(texts).column("label")[0].as_py() for _ in range(20)].count("ko"))
 """
 WORK = """
 import pickle, pyarrow as pa
 from pathlib import Path
-from winnow.stages.stage import StageError
-stage = pickle.loads(Path({file!r}).read_bytes())
+from winnow.stages.base import StageError
+from winnow.stages.opening import opened
+stage, planned = pickle.loads(Path({file!r}).read_bytes())
 try:
     texts = pa.record_batch({{"text": pa.array([{text!r}], pa.large_string())}})
-    print(stage.measure(texts).column("label")[0].as_py())
+    print(opened(stage, planned).measure(texts).column("label")[0].as_py())
 except StageError as error:
     print(error)
 """
@@ -111,7 +117,7 @@ def test_a_model_on_the_hub_is_asked_for_once_and_a_moved_branch_is_refused(hub:
     assert python(hub, tmp_path / "home", work) == "ko"
     hub.content, hub.commit = resolve("ko-domain").path.read_bytes(), "2" * 40
     refusal = python(hub, tmp_path / "home", work)
-    assert refusal.startswith("language: model 'hub:owner/repo/lid.ftz' changed during the run: planned with sha256 ")
+    assert refusal.startswith("language: 'hub:owner/repo/lid.ftz' changed during the run: planned with sha256 ")
     assert "\n" not in refusal
 
 
@@ -125,17 +131,18 @@ def test_a_file_written_anew_is_refused_until_the_next_plan(kind: type, tmp_path
     model = tmp_path / "own.ftz"
     shutil.copy(resolve("ko-domain").path, model)
     one = kind(name="own", settings=kind.Settings(model=str(model)), pack=language_pack("ko"))
-    before = one.artifacts()
+    planned = {file_name(a.name): a.digest for a in one.artifacts()}
     worker = pickle.loads(pickle.dumps(one))
     assert worker == one
-    assert worker.measure(documents()).num_rows == 1
+    loaded = opened(worker, planned)
+    before = loaded.measure(documents())
     shutil.copy(resolve("lid.176").path, model)
     os.utime(model, ns=(1, 1))
-    for stage in (one, worker, pickle.loads(pickle.dumps(worker))):
-        with pytest.raises(StageError, match=r"own: model .*own\.ftz' changed during the run"):
-            stage.measure(documents())
-    assert one.artifacts() != before
-    assert one.measure(documents()).num_rows == 1
+    assert opened(one, planned) is loaded and loaded.measure(documents()) == before, "it is in memory since the plan"
+    opening._OPENED.clear()
+    with pytest.raises(StageError, match=r"own: '.*own\.ftz' changed during the run: planned with sha256"):
+        opened(one, planned)
+    assert opened(one, {file_name(a.name): a.digest for a in one.artifacts()}).measure(documents()).num_rows == 1
 
 
 def test_a_stage_that_nothing_planned_measures_with_what_it_finds() -> None:
