@@ -1,4 +1,4 @@
-"""Raw pages to title and main text. Every page is worked on in a guarded child process (`stages/guard.py`): one that
+"""Raw pages to title and main text. Every page is worked on in a guarded child process (`stages/sandbox.py`): one that
 hangs, overflows the stack or exhausts memory costs that page alone.
 
 Trafilatura runs with comments off, without its language rejection, duplicate test, metadata and date search, on a
@@ -24,8 +24,9 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from winnow.stages.guard import Work, guard
-from winnow.stages.stage import Extract, Page, Settings
+from winnow.stages.base import Outputs, PageStage, Settings, Stage
+from winnow.stages.sandbox import Work, guard
+from winnow.stages.source import Page
 
 Extracted = tuple[str | None, str, str]
 """Title, main text and the charset that the page was decoded from."""
@@ -46,21 +47,23 @@ class ExtractorError(RuntimeError):
 
 
 class ExtractSettings(Settings):
-    """`engine`: trafilatura (better text) or resiliparse (about ten times faster). `page_seconds`: processor time one
-    page may take. `page_memory`: MiB of address space of the process it is worked on in. `favour`: what trafilatura
-    weighs more, text left out (precision) or clutter let in (recall)."""
-
     engine: Literal["trafilatura", "resiliparse"] = "trafilatura"
+    """trafilatura (better text) or resiliparse (about ten times faster)."""
     page_seconds: float = Field(default=10.0, gt=0)
+    """Processor time that one page may take; what takes more is a failed row."""
     page_memory: int = Field(default=4096, ge=512)
+    """MiB of address space of the process that a page is worked on in."""
     favour: Literal["balanced", "precision", "recall"] = "balanced"
+    """What trafilatura weighs more: text left out (precision) or clutter let in (recall)."""
 
 
-class ExtractStage(Extract):
+class ExtractStage(PageStage):
     """Title and main text, in NFC, without navigation and reader comments."""
 
     __slots__ = ()
     kind = "extract"
+    outputs = Outputs(text=True)
+    guards = Stage.guards
     version = 3
     Settings = ExtractSettings
 
@@ -71,7 +74,7 @@ class ExtractStage(Extract):
     def clauses(self) -> dict[str, str]:
         return {"empty": "chars >= 1"}
 
-    def extract(self, pages: Sequence[Page]) -> pa.RecordBatch:
+    def measure(self, pages: Sequence[Page], /) -> pa.RecordBatch:
         from winnow.filters.charset import LIKELY
 
         settings: ExtractSettings = self.settings

@@ -18,8 +18,7 @@ from pydantic_core import PydanticCustomError
 from winnow.filters.edits import Edit, apply, column
 from winnow.filters.personal.found import KINDS, Found, Kind
 from winnow.nearest import hint, nearest
-from winnow.stages.base import Outputs
-from winnow.stages.stage import EDITED, RETITLED, Artifact, Settings, StageError, Transform
+from winnow.stages.base import EDITED, RETITLED, Artifact, DocumentStage, Outputs, Settings, StageError
 
 PUBLIC = frozenset({"business_numbers", "addresses"})
 """Kinds that are masked only where the declaration says so."""
@@ -32,20 +31,22 @@ if TYPE_CHECKING:
 
 
 class PersonalSettings(Settings):
-    """`mask`: kinds to mask, instead of the default ones; `also_mask`: kinds to mask beside those of `mask`; `count`: kinds to
-    look for and report (all). One kind may stand without a list. `style`: `typed` writes `[EMAIL]`, `fixed` a
-    value of the same form that is nobody's. `numbered`: `[EMAIL_1]`, one number for one value of a document.
-    `region`: country whose national telephone numbers are looked for (ISO 3166, two letters); by the language unless given.
-    `written_emails`: also `hong [at] mail.kr` and `hong 골뱅이 mail.kr`. `titles`: mask titles as well."""
-
     mask: Kinds = tuple(k for k in KINDS if k not in PUBLIC)
+    """Kinds to mask, instead of the default ones. One may stand without a list."""
     also_mask: Kinds = ()
+    """Kinds to mask beside those of `mask`."""
     count: Kinds = KINDS
+    """Kinds to look for and report."""
     style: Literal["typed", "fixed"] = "typed"
+    """`typed` writes `[EMAIL]`, `fixed` a value of the same form that is nobody's."""
     numbered: bool = False
+    """`[EMAIL_1]`: one number for one value of a document."""
     region: str | None = None
+    """Country whose national telephone numbers are looked for (ISO 3166, two letters); by the language unless given."""
     written_emails: bool = False
+    """Also `hong [at] mail.kr` and `hong 골뱅이 mail.kr`."""
     titles: bool = True
+    """Mask titles as well."""
 
     @field_validator("region")
     @classmethod
@@ -72,7 +73,7 @@ class PersonalSettings(Settings):
         return numbered
 
 
-class Personal(Transform):
+class Personal(DocumentStage):
     """Finds e-mail addresses, public IP addresses, telephone, resident, passport, licence, business, card and account
     numbers and street addresses; masks what `mask` and `also_mask` name.
 
@@ -100,7 +101,7 @@ class Personal(Transform):
 
         return [Artifact("public-suffixes", snapshot(), digest(snapshot()))] if "emails" in self._wanted().kinds else []
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
         from winnow.filters.personal.masks import Names, mask_column
         from winnow.filters.personal.search import NotText
 

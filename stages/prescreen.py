@@ -9,22 +9,24 @@ two are Korean pages that the truth does not label. For a language without a scr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import pyarrow as pa
 from pydantic import Field
 
-from winnow.stages.stage import Page, Screen, Settings, StageError
+from winnow.identity import Execution
+from winnow.stages.base import PageStage, Settings, StageError
+from winnow.stages.source import Page
 
 
 class PrescreenSettings(Settings):
-    """`script_chars`: least number of characters of the language's script in the page, markup and all.
-    `script_ratio`: least share of them among all its non-ASCII characters; 0 asks for none."""
+    script_chars: Annotated[int, Execution()] = Field(default=50, ge=0)
+    """Least number of characters of the language's script in the page, markup and all."""
+    script_ratio: Annotated[float, Execution()] = Field(default=0.0, ge=0, le=1)
+    """Least share of them among all its non-ASCII characters; 0 asks for none."""
 
-    script_chars: int = Field(default=50, ge=0)
-    script_ratio: float = Field(default=0.0, ge=0, le=1)
 
-
-class PrescreenStage(Screen):
+class PrescreenStage(PageStage):
     """Counts the characters of the language pack's script in raw pages."""
 
     __slots__ = ()
@@ -46,7 +48,7 @@ class PrescreenStage(Screen):
             clauses["ratio"] = f"script_ratio >= {settings.script_ratio}"
         return clauses
 
-    def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
+    def measure(self, pages: Sequence[Page], /) -> pa.RecordBatch:
         if not self.pack.own_script:
             nothing = [None] * len(pages)
             return pa.record_batch({name: pa.array(nothing, kind) for name, kind in self.signals().items()})

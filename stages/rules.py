@@ -19,7 +19,7 @@ from winnow.filters.bad_words import BadWordsError, read, table
 from winnow.filters.languages import LanguagePack, UnknownUnit
 from winnow.filters.passages import Span
 from winnow.filters.rules.table import GROUPS, MEASURES, measure, spans
-from winnow.identity import Located
+from winnow.identity import Execution, Located
 from winnow.nearest import hint
 from winnow.stages.base import Artifact, DocumentStage, Group, NoClauses, Settings, StageError, Types
 
@@ -27,7 +27,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 
 
 class RulesSettings(Settings):
-    packs: Names | None = None
+    packs: Annotated[Names | None, Execution()] = None
     """Names of the language pack's rule packs whose clauses apply; its default ones unless given. One needs no list."""
     word_unit: Literal["whitespace", "character", "segment", "morpheme"] | None = None
     """Cut words otherwise than the language pack says; its thresholds for that unit apply, and where it has none,

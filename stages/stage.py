@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from abc import ABCMeta
+from collections.abc import Callable
 from typing import Any
-
-import pyarrow as pa
 
 from winnow.identity import Located
 from winnow.stages.base import (
@@ -17,7 +15,6 @@ from winnow.stages.base import (
     CorpusStage,
     DocumentStage,
     NoClauses,
-    Outputs,
     PageStage,
     Part,
     Settings,
@@ -78,105 +75,48 @@ class Older(ABCMeta):
 
 
 class Screen(PageStage, metaclass=Older):
-    """Measures raw pages. `by_address`: `sees` is `addresses`."""
+    """Measures raw pages."""
 
     __slots__ = ()
-
-    @abstractmethod
-    def screen(self, pages: Sequence[Page]) -> pa.RecordBatch:
-        """As `measure`."""
-
-    def measure(self, pages: Sequence[Page], /) -> pa.RecordBatch:
-        return self.screen(pages)
 
 
 class Extract(PageStage, metaclass=Older):
     """Turns raw pages into documents."""
 
     __slots__ = ()
-    guards = Stage.guards
-    outputs = Outputs(text=True)
-
-    @abstractmethod
-    def extract(self, pages: Sequence[Page]) -> pa.RecordBatch:
-        """As `measure`."""
-
-    def measure(self, pages: Sequence[Page], /) -> pa.RecordBatch:
-        return self.extract(pages)
 
 
 class Measured(Stage, metaclass=Older):
-    """A stage with a per-document part."""
+    """Sees documents."""
 
     __slots__ = ()
 
-    @abstractmethod
-    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
-        """As `Measurer.measure`."""
 
-
-class Map(Measured, DocumentStage):
+class Map(DocumentStage, metaclass=Older):
     """Signals that depend on the document alone."""
 
     __slots__ = ()
 
 
-class Transform(Map):
+class Transform(DocumentStage, metaclass=Older):
     """Changes texts."""
 
     __slots__ = ()
-    outputs = Outputs(edits=True)
 
 
-class Corpus(Measured, CorpusStage):
+class Corpus(CorpusStage, metaclass=Older):
     """Signals that need the whole selection."""
 
     __slots__ = ()
 
-    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Corpus:
-        return self
 
-    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
-        """A corpus stage without a per-document part (mixture) keeps this default: no columns."""
-        return pa.RecordBatch.from_struct_array(pa.array([{}] * documents.num_rows, pa.struct([])))
-
-    def exchange(self, bucket: int, buckets: int, parts: Sequence[Part]) -> pa.Table:
-        """As `Reducer.exchange`."""
-        raise StageError(f"{self.name}: kind '{self.kind}' has no exchange")
-
-    @abstractmethod
-    def reduce(self, parts: Sequence[Part], exchanged: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
-        """As `Reducer.reduce`."""
-
-    def report(self) -> dict[str, Any]:
-        """As `Reducer.report`."""
-        return {}
-
-
-class CorpusTransform(Corpus):
+class CorpusTransform(CorpusStage, metaclass=Older):
     """Changes texts by what all documents together tell."""
 
     __slots__ = ()
-    outputs = Outputs(edits=True)
 
 
-class Terminal(Measured, WriterStage):
+class Terminal(WriterStage, metaclass=Older):
     """Writes the hand-off."""
 
     __slots__ = ()
-    outputs = Outputs(files=True)
-
-    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Terminal:
-        return self
-
-    @abstractmethod
-    def plan(self, parts: Sequence[Part], multiplicity: Sequence[pa.Array]) -> list[Any]:
-        """As `Writer.plan`."""
-
-    @abstractmethod
-    def write(self, plan: Any, parts: Sequence[Part], folder: str) -> dict[str, Any]:
-        """As `Writer.write`."""
-
-    @abstractmethod
-    def manifest(self, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """As `Writer.manifest`."""

@@ -8,7 +8,7 @@ cut by token count alone, so they depend on the selection and never on workers.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, cast
@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from winnow.stages.base import Outputs
-from winnow.stages.stage import Artifact, Located, Part, Settings, StageError, Terminal
+from winnow.identity import Located, OfCorpus
+from winnow.stages.base import Artifact, Outputs, Part, Settings, StageError, WriterStage
 from winnow.tokenize.shard import (
     BATCH_TOKENS,
     COLUMNS,
@@ -67,17 +67,21 @@ class ShardPlan:
 
 
 class TokenizeSettings(Settings):
-    """Settings of `use: tokenize`."""
-
-    tokenizer: Annotated[str, Located(shipped)] = "ko-bpe"  # shipped name, path, or hub:owner/repo
-    shard_bytes: int = Field(default=SHARD_BYTES, ge=1)
-    batch_tokens: int = Field(default=BATCH_TOKENS, ge=1, lt=2**31)
-    quality: str | None = None  # dotted signal for the quality column
+    tokenizer: Annotated[str, Located(shipped)] = "ko-bpe"
+    """A shipped name, a path, or `hub:owner/repo`."""
+    shard_bytes: Annotated[int, OfCorpus()] = Field(default=SHARD_BYTES, ge=1)
+    """Bytes of token ids in a shard; a longer document is a shard of its own."""
+    batch_tokens: Annotated[int, OfCorpus()] = Field(default=BATCH_TOKENS, ge=1, lt=2**31)
+    """Tokens in a record batch of a shard."""
+    quality: Annotated[str | None, OfCorpus()] = None
+    """The dotted name of the signal that goes into the shards' quality column."""
     append_eos: bool = True
-    prepend_bos: bool | None = None  # None: where the tokenizer has a BOS of its own
+    """Whether the end-of-sequence token is written after each document."""
+    prepend_bos: bool | None = None
+    """Whether the begin-of-sequence token is written before each; where the tokenizer has one of its own, unless given."""
 
 
-class Tokenize(Terminal):
+class Tokenize(WriterStage):
     """Token ids per document, then shards."""
 
     __slots__ = ()
@@ -100,10 +104,14 @@ class Tokenize(Terminal):
             found.append(Artifact("tokenizer_config", file.config, sha256(file.config.read_bytes()).hexdigest()))
         return found
 
+    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Tokenize:
+        """The tokenizer is loaded once per process, by its file."""
+        return self
+
     def reads(self) -> list[str]:
         return [self.settings.quality] if self.settings.quality else []
 
-    def measure(self, documents: pa.RecordBatch) -> pa.RecordBatch:
+    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
         tokenizer, eos, bos = self._tokenizer()
         encoded = tokenizer.encode(cast("list[str]", documents.column("text").to_pylist()), eos=eos, bos=bos)
         offsets = np.zeros(len(encoded.lengths) + 1, np.int64)

@@ -105,7 +105,7 @@ def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:
     body |= {"groups": lambda self: dict(groups)}
     body |= {column: (lambda self, types=types: dict(types)) for column, types in columns.items()}
     body |= {"outputs": Outputs(**kept["outputs"])} if "outputs" in kept else {}
-    body |= dict.fromkeys((*sort.__abstractmethods__, "artifacts", "highlight"), refused)
+    body |= dict.fromkeys((*sort.__abstractmethods__, "artifacts", "highlight", "open"), refused)
     made: Stage = type("Gone", (sort,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
     return made
 

@@ -50,6 +50,7 @@ def compare(language: str, texts: list[str]) -> None:
     from winnow.filters.cleaning.mojibake import mojibake
     from winnow.filters.languages import language_pack
     from winnow.stages.clean import Clean
+    from winnow.stages.opening import opened
 
     series = pl.Series(texts)
     batch = pa.RecordBatch.from_pydict(

@@ -58,7 +58,7 @@ def served(folder: Path) -> Iterator[str]:
 
 def screened(pages: Sequence[Page]) -> list[Page]:
     """The pages that the pre-screen leaves."""
-    counts = SCREEN.screen(pages).column("script_chars").to_pylist()
+    counts = SCREEN.measure(pages).column("script_chars").to_pylist()
     return [page for page, count in zip(pages, counts, strict=True) if count >= 50]
 
 

@@ -84,7 +84,7 @@ def main() -> None:
         work(pages[0].payload, None)
         library(pages[0])
         stage = KIND(name="extract", settings=KIND.Settings(engine=engine), pack=language_pack("ko"))  # type: ignore[arg-type]
-        stage.extract(pages[:1])
+        stage.measure(pages[:1])
         bare = guarded = called = 0.0
         texts: list[str] = []
         theirs: list[str] = []
@@ -96,7 +96,7 @@ def main() -> None:
                 work(page.payload, page.charset)
             bare += time.perf_counter() - began
             began = time.perf_counter()
-            rows = stage.extract(part).to_pylist()
+            rows = stage.measure(part).to_pylist()
             guarded += time.perf_counter() - began
             texts += [row["text"] for row in rows]
             failed += sum(row["error"] is not None for row in rows)

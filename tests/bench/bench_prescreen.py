@@ -54,7 +54,7 @@ def main() -> None:
     stage = KIND(name="prescreen", settings=KIND.Settings(), pack=language_pack("ko"))
 
     def ours(batch: list[Page]) -> int:
-        counts = stage.screen(batch).column("script_chars").to_pylist()
+        counts = stage.measure(batch).column("script_chars").to_pylist()
         return sum(count >= 50 for count in counts)
 
     ours(batch[:10])

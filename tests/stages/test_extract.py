@@ -51,7 +51,7 @@ def stage(engine: str = "trafilatura", **settings: object) -> KIND:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("encoding", ["utf-8", "cp949", "utf-16"])
 def test_title_and_text_without_navigation_and_comments(engine: str, encoding: str) -> None:
-    batch = stage(engine).extract([page(article(encoding), "utf-8")])
+    batch = stage(engine).measure([page(article(encoding), "utf-8")])
     row = batch.to_pylist()[0]
     assert row["error"] is None
     assert row["title"].startswith("어촌의 가을")
@@ -66,7 +66,7 @@ def test_title_and_text_without_navigation_and_comments(engine: str, encoding: s
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_batch_has_the_contracts_columns(engine: str) -> None:
     extractor = stage(engine)
-    for batch in (extractor.extract([]), extractor.extract([page(article())])):
+    for batch in (extractor.measure([]), extractor.measure([page(article())])):
         types = {field.name: field.type for field in batch.schema}
         assert types.pop("title") == pa.string()
         assert types.pop("text") == pa.large_string()
@@ -76,7 +76,7 @@ def test_the_batch_has_the_contracts_columns(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_decomposed_hangul_is_composed(engine: str) -> None:
-    row = stage(engine).extract([page(article(form="NFD"))]).to_pylist()[0]
+    row = stage(engine).measure([page(article(form="NFD"))]).to_pylist()[0]
     assert SENTENCES[0] in row["text"]
     assert unicodedata.is_normalized("NFC", row["text"] + row["title"])
 
@@ -84,7 +84,7 @@ def test_decomposed_hangul_is_composed(engine: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_xhtml_with_an_encoding_declaration(engine: str) -> None:
     payload = b'<?xml version="1.0" encoding="EUC-KR"?>\n' + article("cp949")
-    row = stage(engine).extract([page(payload, "ISO-8859-1")]).to_pylist()[0]
+    row = stage(engine).measure([page(payload, "ISO-8859-1")]).to_pylist()[0]
     assert SENTENCES[2] in row["text"]
     assert (row["charset"], row["error"]) == ("cp949", None)
 
@@ -95,7 +95,7 @@ def test_xhtml_with_an_encoding_declaration(engine: str) -> None:
     [b"", b" \n ", b"\x00" * 100, b"<html></html>", b"<html><body><script>x</script></body></html>", b"\xff\xfe"],
 )
 def test_nothing_to_extract_is_an_empty_text_not_an_error(engine: str, payload: bytes) -> None:
-    row = stage(engine).extract([page(payload)]).to_pylist()[0]
+    row = stage(engine).measure([page(payload)]).to_pylist()[0]
     assert (row["text"], row["chars"], row["error"]) == ("", 0, None)
 
 
@@ -103,7 +103,7 @@ def test_nothing_to_extract_is_an_empty_text_not_an_error(engine: str, payload: 
 def test_binary_payloads_and_lone_surrogates_do_no_harm(engine: str) -> None:
     surrogates = article().replace("가을이".encode(), b"&#xD800;&#55357;&#x110000;")
     payloads = [bytes(range(256)) * 400, b"\x89PNG\r\n\x1a\n" + b"\xff" * 9999, surrogates, article()]
-    rows = stage(engine).extract([page(payload) for payload in payloads]).to_pylist()
+    rows = stage(engine).measure([page(payload) for payload in payloads]).to_pylist()
     assert SENTENCES[1] in rows[2]["text"]
     assert SENTENCES[0] in rows[3]["text"]
     for row in rows:
@@ -119,7 +119,7 @@ def test_references_to_control_characters_cost_no_page(engine: str, form: str) -
     references = [form.format(control) for control in CONTROLS]
     payloads = [article().replace("멸치".encode(), f"멸{reference}치".encode()) for reference in references]
     payloads.append(article().replace("멸치".encode(), "치 멸".join(references).join("멸치").encode()))
-    rows = stage(engine).extract([page(payload) for payload in payloads]).to_pylist()
+    rows = stage(engine).measure([page(payload) for payload in payloads]).to_pylist()
     for row in rows:
         assert row["error"] is None
         assert all(sentence in row["text"].replace("멸 치", "멸치") for sentence in SENTENCES[1:])
@@ -133,14 +133,14 @@ def test_references_to_control_characters_cost_no_page(engine: str, form: str) -
 @pytest.mark.parametrize("engine", ENGINES)
 def test_other_references_stay(engine: str) -> None:
     kept = "&#x41;&#66;&#xb0;&#110;&#x1F600;&#xAC00;&#0044;&#x1ab;가&#9;나&#10;다&#13;라&#133;&amp;"
-    row = stage(engine).extract([page(article().replace("멸치".encode(), kept.encode()))]).to_pylist()[0]
+    row = stage(engine).measure([page(article().replace("멸치".encode(), kept.encode()))]).to_pylist()[0]
     assert row["error"] is None
     assert re.search(r"AB°n\U0001F600가,\u01ab가\s나\s+다\s*라…&", row["text"])
 
 
 def test_a_page_that_trafilatura_gives_up_failed_with_its_cause() -> None:
     nested = article().replace("멸치".encode(), b"&&#8;#8;")  # taking one reference out makes another
-    rows = stage().extract([page(nested), page(b"<html><body></body></html>"), page(article())]).to_pylist()
+    rows = stage().measure([page(nested), page(b"<html><body></body></html>"), page(article())]).to_pylist()
     assert rows[0]["error"].startswith("ExtractorError: given up by trafilatura: ValueError: All strings must be XML")
     assert (rows[0]["text"], rows[0]["chars"]) == ("", None)
     assert [row["error"] for row in rows[1:]] == [None, None]
@@ -157,7 +157,7 @@ def nested(tag: str, levels: int) -> bytes:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("tag", ["div", "span", "font color=red", "blockquote"])
 def test_deep_nesting_loses_no_text(engine: str, tag: str) -> None:
-    rows = stage(engine).extract([page(nested(tag, levels)) for levels in (10, 255, 256, 400, 2000)]).to_pylist()
+    rows = stage(engine).measure([page(nested(tag, levels)) for levels in (10, 255, 256, 400, 2000)]).to_pylist()
     for row in rows:
         assert row["error"] is None
         assert all(sentence in row["text"] for sentence in SENTENCES)
@@ -170,14 +170,14 @@ def test_deep_nesting_in_a_layout_table_loses_no_text() -> None:
     payload = (
         f"<html><body><table><tr><td>{'<b>' * 1900}{prose}{'</b>' * 1900}</td></tr></table></body></html>".encode()
     )
-    row = stage().extract([page(payload)]).to_pylist()[0]
+    row = stage().measure([page(payload)]).to_pylist()[0]
     assert row["error"] is None
     assert all(sentence in row["text"] for sentence in SENTENCES)
 
 
 @pytest.mark.parametrize("levels", [2100, 6000, 100_000])
 def test_a_page_too_deep_to_parse_failed_with_its_cause(levels: int) -> None:
-    rows = stage().extract([page(article()), page(nested("div", levels)), page(article())]).to_pylist()
+    rows = stage().measure([page(article()), page(nested("div", levels)), page(article())]).to_pylist()
     cause = "ExtractorError: page not parsed to its end: Excessive depth in document: 2048"
     assert [row["error"] for row in rows] == [None, cause, None]
     assert (rows[1]["text"], rows[1]["chars"]) == ("", None)
@@ -197,7 +197,7 @@ def test_monsters_in_the_midst_of_good_pages(engine: str) -> None:
     pages = [page(article())]
     for monster in monsters:
         pages += [page(monster), page(article("cp949"))]
-    rows = stage(engine, page_seconds=2).extract(pages).to_pylist()
+    rows = stage(engine, page_seconds=2).measure(pages).to_pylist()
     assert len(rows) == len(pages)
     assert all(SENTENCES[0] in row["text"] and row["error"] is None for row in rows[::2])
     for row in rows[1::2]:
@@ -206,7 +206,7 @@ def test_monsters_in_the_midst_of_good_pages(engine: str) -> None:
 
 def test_an_errored_row_has_no_signals_and_an_empty_text() -> None:
     refused = Page(id="0" * 32, url=None, date=None, error="record cut off")
-    row = stage().extract([refused]).to_pylist()[0]
+    row = stage().measure([refused]).to_pylist()[0]
     assert (row["error"], row["text"], row["chars"], row["charset"]) == ("record cut off", "", None, None)
 
 
@@ -231,7 +231,7 @@ def old_page() -> bytes:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_article_laid_out_in_tables_comes_out_in_paragraphs(engine: str) -> None:
-    lines = stage(engine).extract([page(old_page())]).to_pylist()[0]["text"].splitlines()
+    lines = stage(engine).measure([page(old_page())]).to_pylist()[0]["text"].splitlines()
     assert [line for line in lines if line.startswith(tuple(SENTENCES))] == [f"{s} {s[::-1]}" for s in SENTENCES]
     assert not [line for line in lines if "|" in line]
     if engine == "trafilatura":
@@ -243,7 +243,7 @@ def test_a_notice_in_the_cell_of_a_table_with_headers() -> None:
     payload = f"""<html><body><div id=wrap><table class=view><tbody><tr><th scope=row>담당부서</th><td>총무과</td>
     <th scope=row>등록일</th><td>2019-03-02</td></tr><tr><td colspan=4><div>{paragraphs}</div></td></tr>
     <tr><th>첨부</th><td colspan=3><a href=/f>a.hwp</a></td></tr></tbody></table></div></body></html>""".encode()
-    text = stage().extract([page(payload)]).to_pylist()[0]["text"]
+    text = stage().measure([page(payload)]).to_pylist()[0]["text"]
     assert text.splitlines() == [f"{sentence} {sentence[::-1]}" for sentence in SENTENCES]
 
 
@@ -254,7 +254,7 @@ def test_a_table_of_data_stays_a_table() -> None:
         payload = payload.replace(
             b"</font></td></tr></table>", b"</font>" + table.encode("cp949") + b"</td></tr></table>"
         )
-        text = stage().extract([page(payload)]).to_pylist()[0]["text"]
+        text = stage().measure([page(payload)]).to_pylist()[0]["text"]
         assert SENTENCES[3] in text
         assert re.search(r"^\| 2003 \| 21 톤 \|", text, re.MULTILINE)
 
@@ -277,7 +277,7 @@ def test_word_f1_on_gold_pages(engine: str, least: float, data: Path, crawl_trut
         if number % 8 == 0 and uri in gold:
             pages.append(page(record.reader.read(), record.http_charset))
             golds.append(gold[uri])
-    rows = stage(engine).extract(pages).to_pylist()
+    rows = stage(engine).measure(pages).to_pylist()
     scores = [words_f1(row["text"], text) for row, text in zip(rows, golds, strict=True)]
     assert len(scores) > 100
     assert sum(scores) / len(scores) >= least

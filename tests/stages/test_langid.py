@@ -226,9 +226,9 @@ def test_english_pages_that_claim_to_be_korean_come_out_english(data: Path) -> N
     names = [row["file"] for row in json.loads((folder / "labels.json").read_text("utf-8"))]
     pages = [Page(id="0" * 32, url=None, date=None, payload=(folder / name).read_bytes()) for name in names]
     pack = language_pack("ko")
-    texts = EXTRACT(name="extract", settings=EXTRACT.Settings(), pack=pack).extract(pages).column("text")
+    texts = EXTRACT(name="extract", settings=EXTRACT.Settings(), pack=pack).measure(pages).column("text")
     found = measure(texts.to_pylist())
-    hangul = PRESCREEN(name="prescreen", settings=PRESCREEN.Settings(), pack=pack).screen(pages).column(0)
+    hangul = PRESCREEN(name="prescreen", settings=PRESCREEN.Settings(), pack=pack).measure(pages).column(0)
     kept = [label == "ko" and score >= 0.65 for label, score in found]
     # A page whose text is two menu names in Hangul is rightly Korean by its text: the pre-screen drops those.
     both = [ok and count >= 50 for ok, count in zip(kept, hangul.to_pylist(), strict=True)]

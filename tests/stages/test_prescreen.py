@@ -26,7 +26,7 @@ def stage(pack: LanguagePack, **settings: float) -> KIND:
 def test_signals_and_clauses() -> None:
     screen = stage(language_pack("ko"))
     assert screen.clauses() == {"script": "script_chars >= 50"}
-    batch = screen.screen([page("한국어".encode()), page(b"English \xe2\x80\x99"), page(b"")])
+    batch = screen.measure([page("한국어".encode()), page(b"English \xe2\x80\x99"), page(b"")])
     assert {field.name: field.type for field in batch.schema} == screen.signals()
     assert batch.column("script_chars").to_pylist() == [3, 0, 0]
     assert batch.column("script_ratio").to_pylist() == [1.0, 0.0, 0.0]
@@ -35,7 +35,7 @@ def test_signals_and_clauses() -> None:
 
 def test_a_language_without_its_own_script_is_not_looked_at() -> None:
     screen = stage(language_pack("en"))
-    batch = screen.screen([page(b"x"), page("한국어".encode())])
+    batch = screen.measure([page(b"x"), page("한국어".encode())])
     assert screen.clauses() == {}
     assert batch.num_rows == 2
     assert batch.column("script_chars").null_count == 2
@@ -44,17 +44,17 @@ def test_a_language_without_its_own_script_is_not_looked_at() -> None:
 
 def test_no_pages_give_an_empty_batch_of_the_same_types() -> None:
     screen = stage(language_pack("ko"))
-    assert {field.name: field.type for field in screen.screen([]).schema} == screen.signals()
+    assert {field.name: field.type for field in screen.measure([]).schema} == screen.signals()
 
 
 def test_a_pack_with_an_unknown_script_is_refused() -> None:
     pack = language_pack("ko").model_copy(update={"script": "Hangul"})
     with pytest.raises(StageError, match="nearest: 'Hang'"):
-        stage(pack).screen([page(b"x")])
+        stage(pack).measure([page(b"x")])
 
 
 def passed(pages: list[Page]) -> list[bool]:
-    counts = stage(language_pack("ko")).screen(pages).column("script_chars")
+    counts = stage(language_pack("ko")).measure(pages).column("script_chars")
     return [bool(count >= 50) for count in counts.to_pylist()]
 
 
@@ -91,5 +91,5 @@ def test_undeclared_legacy_pages_of_the_neighbours_do_not_pass(folder: str, data
 def test_results_do_not_depend_on_the_batch() -> None:
     screen = stage(language_pack("ko"))
     pages = [page("가나다".encode("cp949") * 9, "euc-kr"), page(b"\xff\xfe" + "가나다".encode("utf-16-le"))]
-    alone = [screen.screen([one]) for one in pages]
-    assert pa.Table.from_batches(alone).to_pylist() == screen.screen(pages).to_pylist()
+    alone = [screen.measure([one]) for one in pages]
+    assert pa.Table.from_batches(alone).to_pylist() == screen.measure(pages).to_pylist()

@@ -105,7 +105,7 @@ def extracted(file: Path, wanted: set[str]) -> dict[str, str]:
         found += [
             page for page in source.pages(segment) if isinstance(page, Page) and page.url in wanted and page.payload
         ]
-    batch = EXTRACT(name="extract", settings=EXTRACT.Settings(), pack=EN).extract(found)
+    batch = EXTRACT(name="extract", settings=EXTRACT.Settings(), pack=EN).measure(found)
     return dict(zip((page.url or "" for page in found), batch.column("text").to_pylist(), strict=True))
 
 

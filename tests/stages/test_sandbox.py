@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from winnow.stages.guard import Guard, Outcome, Work, close_all, guard
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
+from winnow.stages.sandbox import Guard, Outcome, Work, close_all, guard
 
 WORK = """
 import ctypes, os, time
@@ -199,7 +199,7 @@ def test_the_child_dies_with_its_parent_even_in_a_loop(module: str, tmp_path: Pa
     script.write_text(
         "import sys, threading, time\n"
         f"sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from winnow.stages.guard import Work, guard\n"
+        "from winnow.stages.sandbox import Work, guard\n"
         f"kept = guard(Work('{module}:make', seconds=300))\n"
         "print(next(kept.map([('pid',)])).value, flush=True)\n"
         "list(kept.map([('spin',)]))\n"

@@ -33,11 +33,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from winnow.stages.guard import child; child(int(sys.argv[2]))"
+    "from winnow.stages.sandbox import child; child(int(sys.argv[2]))"
 )
 _LENGTH = struct.Struct("<I")
 _PIPE_BYTES = 1 << 20
