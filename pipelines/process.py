@@ -37,7 +37,7 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.pipelines.engine.errors import RunError
     from winnow.pipelines.engine.ledger import unreachable
     from winnow.pipelines.engine.yaml_source import SpecError
-    from winnow.stages.stage import StageError
+    from winnow.stages.base import StageError
     from winnow.tokenize.shard import ShardError
     from winnow.tokenize.tokenizer import TokenizerError
 

@@ -157,7 +157,6 @@ class Stage(ABC):
     sees: ClassVar[Sees]
     Settings: ClassVar[type[Settings]]
     guards: ClassVar[tuple[str, ...]] = ("drop <= 0.98 or rows < 20",)  # what stops a run unless it holds
-    choosing: ClassVar[frozenset[str]] = frozenset()  # settings that say which clauses apply, and change no measurement
 
     @property
     def outputs(self) -> Outputs:
@@ -184,20 +183,6 @@ class Stage(ABC):
         """The signals that are measured row by row: all, but those that a corpus stage's `reduce` gives."""
         return {} if self.sees == "corpus" else self.signals()
 
-    def measured(self) -> Types:
-        """The older name of `measured_signals`."""
-        return self.measured_signals()
-
-    @property
-    def by_address(self) -> bool:
-        """The older name of seeing addresses."""
-        return self.sees == "addresses"
-
-    @property
-    def masks(self) -> bool:
-        """The older name of `outputs.masks`."""
-        return self.outputs.masks
-
     def hidden(self) -> Types:
         """Columns measured row by row for the stage's own later steps; names start with `_`, never selectable."""
         edited = self.outputs.edits and self.sees == "documents"
@@ -211,6 +196,10 @@ class Stage(ABC):
     def reads(self) -> list[str]:
         """Dotted names of other stages' signals that it reads once all documents are measured."""
         return []
+
+    def buckets(self, rows: int) -> int:
+        """How many exchange tasks to run for this many selected rows; 0 for none. Never depends on workers."""
+        return 0
 
     def clauses(self) -> dict[str, str]:
         """Default named `keep` clauses (from the settings or the language pack), used when `keep:` is not given."""
@@ -245,14 +234,6 @@ class PageStage(Stage):
     def measure(self, pages: Any, /) -> pa.RecordBatch:
         """See `Measurer`; with `outputs.text` also `title`, `text` (not null) and `error`. By default as opened now."""
         return _opened(self, PageStage).measure(pages)
-
-    def screen(self, pages: Any) -> pa.RecordBatch:
-        """The older name of `measure`."""
-        return self.measure(pages)
-
-    def extract(self, pages: Any) -> pa.RecordBatch:
-        """The older name of `measure`."""
-        return self.measure(pages)
 
 
 class DocumentStage(Stage):
@@ -327,10 +308,6 @@ class CorpusStage(Stage):
 
     __slots__ = ()
     sees: ClassVar[Sees] = "corpus"
-
-    def buckets(self, rows: int) -> int:
-        """How many exchange tasks to run for this many selected rows; 0 for none. Never depends on workers."""
-        return 0
 
     @abstractmethod
     def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Reducer:

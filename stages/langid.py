@@ -44,7 +44,6 @@ class LangidStage(DocumentStage):
     kind = "langid"
     outputs = Outputs(language="label")
     version = 3
-    choosing = frozenset({"score", "labels"})
     guards = ("kept > 0 or rows < 20",)  # without a pre-screen it sees the whole web, of which one language is little
     Settings = LangidSettings
 

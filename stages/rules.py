@@ -74,7 +74,6 @@ class Rules(DocumentStage):
 
     __slots__ = ()
     kind = "rules"
-    choosing = frozenset({"packs"})
     version = 3
     Settings = RulesSettings
 

@@ -105,7 +105,7 @@ def test_a_declaration_of_the_page_runs_on_rays_workers(place: Place, line: str)
         pytest.importorskip("spacy")
     ran = place.winnow(*line.split()[1:])
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    accounts = open_run(place.folder / line.split()[-1]).accounting["stages"]
+    accounts = open_run(place.folder / line.split()[-1]).accounting["stages"]  # read here, where the package is not
     if "stages.yaml" in line:
         assert accounts["lengths"] == {"in": 20, "kept": 18, "failed": 0, "dropped": {"lengths.short": 2}}
     elif "functions.yaml" in line:

@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from winnow.pipelines.cluster.bundle import absolute, local
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.errors import RunError
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl import snapshots as crawl
-from winnow.stages.stage import Source, StageError
+from winnow.stages.source import Source
 
 LATEST = "latest"
 

@@ -27,7 +27,7 @@ from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.heartbeat import NAME, another_runs
 from winnow.pipelines.engine.ledger import unreachable
 from winnow.pipelines.engine.store import Store
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 ENDED = {"SUCCEEDED": "succeeded", "FAILED": "failed", "STOPPED": "stopped"}
 

@@ -14,19 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from winnow.filters.languages import LanguagePack, UnknownLanguage
 from winnow.filters.languages.pack import parsed
 from winnow.filters.pack_check import sound_pack
+from winnow.identity import Located, UnknownValue
 from winnow.nearest import expected
-from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_gone, shape
+from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_unchanged, shape
 from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect
 from winnow.pipelines.engine.located import locate, locate_train, located
 from winnow.pipelines.engine.yaml_source import SourceMap, SpecError, as_written, load, override
 from winnow.pipelines.selection.guards import Guard, declared_guards
+from winnow.stages.base import Stage, StageError
 from winnow.stages.registry import NoKind, Of, exists, find, names
-from winnow.stages.stage import (
-    Located,
-    Source,
-    Stage,
-    StageError,
-)
+from winnow.stages.source import Source
 from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.plan import check_lengths
 
@@ -288,7 +285,7 @@ def _sources(
         if not NAME.match(name):
             problems.append(f"{where}: a name is lower-case letters, digits and underscores")
             continue
-        if is_gone(exists("sources", tree.get("use")), tree, shapes.get(name), SourceCommon):
+        if not exists("sources", tree.get("use")) and is_unchanged(tree, shapes.get(name), SourceCommon):
             yield (
                 name,
                 (gone_source(name, shapes[name], pack), common_keys(SourceCommon, tree)),
@@ -325,7 +322,6 @@ def _stages(
     problems: list[str],
     shapes: Shapes,
 ) -> Iterator[tuple[str, tuple[Stage, Common]]]:
-    own = set(Common.model_fields)
     for name, tree in header.stages.items():
         key = ("stages", name)
         where = f"{marked.where(*key)}: stages.{name}"
@@ -335,30 +331,43 @@ def _stages(
             )
             problems.append(f"{where}: {reason}")
             continue
-        if is_gone(exists("stages", tree.get("use")), tree, shapes.get(name), Common):
-            rest = common_keys(Common, tree)
-            if rest.enabled:
-                yield name, (gone_stage(name, shapes[name], pack), rest)
-            continue
-        kind = _kind("stages", marked, key, problems)
-        if kind is None:
-            continue
-        unknown = [k for k in tree if k not in own and k not in kind.Settings.model_fields]
-        choices = [*own - {"use"}, *kind.Settings.model_fields]
-        for extra in unknown:
-            at = marked.where(*key, extra)
-            problems.append(
-                f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {expected(extra, sorted(choices))}"
-            )
-        common = _validated(Common, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
-        locate(marked.tree["stages"][name], kind.Settings, key, marked)
-        chosen = {k: v for k, v in marked.tree["stages"][name].items() if k not in own and k not in unknown}
-        settings = _validated(kind.Settings, chosen, marked, key, problems)
-        if common is not None and settings is not None and common.enabled:
-            stage = kind(name=name, settings=settings, pack=pack)
-            try:
-                stage.signals(), stage.outputs
-            except StageError as error:
-                problems.append(f"{marked.where(*key)}: stages.{error}")
-                continue
-            yield name, (stage, common)
+        wrong: list[str] = []
+        built = _stage(name, tree, marked, pack, wrong)
+        if wrong and is_unchanged(tree, shapes.get(name), Common):  # its kind, or what that needs, is gone since
+            common = common_keys(Common, tree)
+            built = (gone_stage(name, shapes[name], pack), common) if common.enabled else None
+        else:
+            problems += wrong
+        if built is not None:
+            yield name, built
+
+
+def _stage(
+    name: str, tree: Mapping[str, Any], marked: Marked, pack: LanguagePack, problems: list[str]
+) -> tuple[Stage, Common] | None:
+    """A stage as it is declared; None, with one sentence per mistake added to `problems`, or where it is not enabled."""
+    own, key = set(Common.model_fields), ("stages", name)
+    kind = _kind("stages", marked, key, problems)
+    if kind is None:
+        return None
+    unknown = [k for k in tree if k not in own and k not in kind.Settings.model_fields]
+    choices = [*own - {"use"}, *kind.Settings.model_fields]
+    for extra in unknown:
+        at = marked.where(*key, extra)
+        problems.append(
+            f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {expected(extra, sorted(choices))}"
+        )
+    common = _validated(Common, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
+    locate(marked.tree["stages"][name], kind.Settings, key, marked)
+    chosen = {k: v for k, v in marked.tree["stages"][name].items() if k not in own and k not in unknown}
+    settings = _validated(kind.Settings, chosen, marked, key, problems)
+    if common is None or settings is None or not common.enabled:
+        return None
+    stage: Stage = kind(name=name, settings=settings, pack=pack)
+    try:  # what the code of others says of itself is asked here first
+        stage.signals()
+        stage.identity()
+    except (StageError, UnknownValue) as error:
+        problems.append(f"{marked.where(*key)}: stages.{error}")
+        return None
+    return stage, common

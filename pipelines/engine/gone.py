@@ -1,7 +1,7 @@
 """Stages and sources of a finished run whose kind is not there any more: what they measured can still be read and chosen by.
 
-A run keeps of each of its stages what reading its results takes (`shape`): what sort of stage it is, and the columns and
-clauses that it had. Nothing can be measured with a stage that is made of that alone.
+A run keeps of each of its stages what reading its results takes (`shape`): what it saw and made, and the columns and clauses
+that it had. Nothing can be measured with a stage that is made of that alone.
 """
 
 from __future__ import annotations
@@ -16,32 +16,13 @@ from pydantic import BaseModel, ConfigDict
 
 from winnow.filters.languages import LanguagePack
 from winnow.identity import name_of
-from winnow.stages.base import CorpusStage, DocumentStage, Group, Outputs, PageStage, WriterStage
-from winnow.stages.stage import (
-    Corpus,
-    CorpusTransform,
-    Extract,
-    Map,
-    NoClauses,
-    Screen,
-    Source,
-    Stage,
-    StageError,
-    Terminal,
-    Transform,
-)
+from winnow.stages.base import Group, NoClauses, Outputs, Stage, StageError
+from winnow.stages.source import Source
 
 M = TypeVar("M", bound=BaseModel)
 
-SORTS: dict[str, type[Stage]] = {
-    sort.__name__: sort
-    for sort in (
-        *(Screen, Extract, CorpusTransform, Corpus, Terminal, Transform, Map),
-        *(PageStage, CorpusStage, WriterStage, DocumentStage),
-    )
-}
 COLUMNS = ("signals", "hidden")
-SAID = ("sees", "guards", "choosing", "version")
+SAID = ("sees", "guards", "version")
 """What a class says of its stages."""
 
 
@@ -62,9 +43,7 @@ def shape(stage: Stage | Source, tree: Mapping[str, Any]) -> dict[str, Any]:
         clauses: list[list[str]] | None = [[k, v] for k, v in stage.clauses().items()]  # their order is meant
     except NoClauses:
         clauses = None
-    sort = next(name for name, sort in SORTS.items() if isinstance(stage, sort))
     return out | {
-        "sort": sort,
         "outputs": asdict(stage.outputs),
         "clauses": clauses,
         "reads": stage.reads(),
@@ -78,18 +57,17 @@ def common_keys(model: type[M], tree: Mapping[str, Any]) -> M:
     return model.model_validate({key: value for key, value in tree.items() if key in model.model_fields})
 
 
-def is_gone(there: bool, tree: Mapping[str, Any], was: Mapping[str, Any] | None, common: type[BaseModel]) -> bool:
-    """Whether a stage or source of a finished run, declared as it was then, is of a kind that is not `there` any more."""
+def is_unchanged(tree: Mapping[str, Any], was: Mapping[str, Any] | None, common: type[BaseModel]) -> bool:
+    """Whether a stage or source is declared as it was in a run, apart from the keys that every kind takes."""
 
     def own(tree: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in tree.items() if key == "use" or key not in common.model_fields}
 
-    return was is not None and not there and own(was["tree"]) == own(tree)
+    return was is not None and own(was["tree"]) == own(tree)
 
 
 def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:
     """A stage of a kind that is not there, from its shape."""
-    sort = SORTS[kept["sort"]]
     columns = {column: _unpacked(types) for column, types in kept["columns"].items()}
 
     def clauses(self: Stage) -> dict[str, str]:
@@ -104,9 +82,8 @@ def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:
     groups = {group: Group(version, _unpacked(types)) for group, (version, types) in kept["groups"].items()}
     body |= {"groups": lambda self: dict(groups)}
     body |= {column: (lambda self, types=types: dict(types)) for column, types in columns.items()}
-    body |= {"outputs": Outputs(**kept["outputs"])} if "outputs" in kept else {}
-    body |= dict.fromkeys((*sort.__abstractmethods__, "artifacts", "highlight", "open"), refused)
-    made: Stage = type("Gone", (sort,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
+    body |= {"outputs": Outputs(**kept["outputs"])} | dict.fromkeys(("artifacts", "highlight", "open"), refused)
+    made: Stage = type("Gone", (Stage,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
     return made
 
 
@@ -125,8 +102,6 @@ def gone_source(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Sourc
 def _body(kept: Mapping[str, Any]) -> dict[str, Any]:
     said = {name: kept[name] for name in SAID if name in kept}
     said["guards"] = tuple(said.get("guards", ()))
-    if "choosing" in said:
-        said["choosing"] = frozenset(said["choosing"])
     return {"__slots__": (), "kind": kept["kind"], "Settings": Kept, **said}
 
 

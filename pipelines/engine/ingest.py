@@ -21,9 +21,10 @@ from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import rebatched
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, explain, holds, verdict
+from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.stages.opening import measured
 from winnow.stages.reading.files import public
-from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, Page
+from winnow.stages.source import Damage, Page
 
 CHUNK_PAGES = 64
 CHUNK_BYTES = 32 * 2**20

@@ -20,6 +20,7 @@ from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.located import below, matches
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.yaml_source import SpecError
+from winnow.stages.base import StageError
 from winnow.stages.reading.files import (
     ACCOUNT,
     filed,
@@ -29,7 +30,7 @@ from winnow.stages.reading.files import (
     server_errors,
     stamp_of,
 )
-from winnow.stages.stage import InputFile, Segment, Source, StageError
+from winnow.stages.source import InputFile, Segment, Source
 
 SMALL_FILE = 2**20
 PACK_BYTES = 8 * 2**20
@@ -63,7 +64,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class KeptInStore:
-    """`stages.stage.Kept` in a run's folder, below `inputs/`. Threads, since what it waits for is mostly a network."""
+    """`stages.source.Kept` in a run's folder, below `inputs/`. Threads, since what it waits for is mostly a network."""
 
     store: Store
     threads: int = THREADS

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import winnow
 from winnow.filters.kernel import compile_all
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.progress import Progress

@@ -16,8 +16,8 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate
 from pydantic import BaseModel
 
+from winnow.identity import Located
 from winnow.pipelines.engine.yaml_source import Key, SourceMap, SpecError
-from winnow.stages.stage import Located
 
 FILES = (".bin", ".ftz", ".json", ".kenlm", ".klm", ".onnx", ".safetensors", ".yaml", ".yml")
 """Endings of what is a file, there or not, rather than the name of something on the hub."""

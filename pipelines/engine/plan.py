@@ -259,11 +259,10 @@ def _facts(node: Node, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
             raise
         return said | {"artifacts": dict(recorded["artifacts"]), "measured": dict(recorded["measured"])}
     measured = stage.identity(measured=True)
-    settings = {name: value for name, value in measured["settings"].items() if name not in stage.choosing}
     digests = {file_name(a.name): a.digest for a in found}
     of_rows = {file_name(a.name): a.digest for a in found if not a.of_corpus}
     groups = {
-        name: {**measured, "settings": settings, "version": group.version, "group": name, "artifacts": of_rows}
+        name: {**measured, "version": group.version, "group": name, "artifacts": of_rows}
         for name, group in node.groups().items()
     }
     return said | {"artifacts": digests, "measured": groups}

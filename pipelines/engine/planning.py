@@ -14,7 +14,7 @@ from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.stored import Fault, faults, shown, unread
 from winnow.pipelines.engine.yaml_source import SpecError
 from winnow.stages.reading.files import filed, filesystem
-from winnow.stages.stage import InputFile
+from winnow.stages.source import InputFile
 
 SHOWN = 5
 """Faults that are named; of more it is said how many."""

@@ -23,7 +23,7 @@ from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import BATCH_ROWS
-from winnow.stages.stage import EDITED, RETITLED, StageError
+from winnow.stages.base import EDITED, RETITLED, StageError
 
 CONTENT = ("text", "title")
 """The columns of documents that edits change."""

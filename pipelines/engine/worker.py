@@ -27,7 +27,7 @@ from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.texts import EditedBatches, SelectedRows
 from winnow.pipelines.selection.statistics import PartialStatistic, StatisticRequest, partial_statistics
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
-from winnow.stages.base import EDITED, CorpusStage, Reducer, StageError, Writer
+from winnow.stages.base import EDITED, Reducer, StageError, Writer
 from winnow.stages.opening import measured
 
 SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})
@@ -150,7 +150,6 @@ def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]
 def buckets(plan: Plan, stage: str) -> int:
     """How many exchange tasks a corpus stage wants for the rows it sees."""
     node = plan.pipeline.nodes[stage]
-    assert isinstance(node.stage, CorpusStage)
     return node.stage.buckets(sum(part.rows for part in _parts(plan, node, plan.partitions)))
 
 

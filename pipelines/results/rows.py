@@ -23,7 +23,7 @@ from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.texts import Reader, hidden
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, reasons
-from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
+from winnow.stages.base import DOCUMENT_SCHEMA, StageError
 
 RECORD = ("id", "url", "date", "page_bytes", "text_bytes")
 """Columns that records have whatever became of them."""

@@ -29,7 +29,7 @@ from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, MULTIPLICITY, PENDING
-from winnow.stages.stage import DOCUMENT_SCHEMA
+from winnow.stages.base import DOCUMENT_SCHEMA
 
 SAMPLE = 20
 """Records that a sample holds unless told otherwise."""

@@ -20,7 +20,7 @@ from rich.text import Text
 from winnow.filters.edits import Edit, apply_column, edits
 from winnow.pipelines.console import visible
 from winnow.pipelines.results.table import Node, Rows, Run
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, RETITLED, StageError
+from winnow.stages.base import DOCUMENT_SCHEMA, EDITED, RETITLED, StageError
 
 LEAD = 80
 """Characters shown before the first marked stretch, where that lies beyond the excerpt."""

@@ -29,7 +29,7 @@ from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.worker import missing_text
 from winnow.pipelines.results.rows import REASON, TEXTS, Indices, Rows, column_types
 from winnow.pipelines.selection.statistic_result import StatisticResult
-from winnow.stages.stage import DOCUMENT_SCHEMA
+from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.tokenize.shard import Manifest, ids_of
 
 __all__ = [

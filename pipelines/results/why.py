@@ -32,7 +32,7 @@ from winnow.pipelines.results.shown import (
 from winnow.pipelines.results.table import Node, Rows, Run
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM, Clause
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
-from winnow.stages.stage import EDITED, RETITLED
+from winnow.stages.base import EDITED, RETITLED
 
 RECORD = ("partition", "row", "id", "url", "date", "source", "page_bytes", "text_bytes", "status", *DECISION)
 

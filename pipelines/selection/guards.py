@@ -18,7 +18,8 @@ from winnow.pipelines.engine.graph import KindCommon, Node
 from winnow.pipelines.engine.yaml_source import SourceMap, SpecError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
-from winnow.stages.stage import Source, Stage
+from winnow.stages.base import Stage
+from winnow.stages.source import Source
 
 FIGURES = {name: pa.int64() for name in ("rows", "kept", "dropped", "failed")} | {
     "drop": pa.float64(),

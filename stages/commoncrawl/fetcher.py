@@ -14,7 +14,7 @@ from typing import BinaryIO, Self
 
 from pydantic import Field
 
-from winnow.stages.stage import Settings, StageError
+from winnow.stages.base import Settings, StageError
 
 
 def _agent() -> str:

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import xxhash
 
 from winnow.nearest import hint
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl.fetcher import Fetcher
 from winnow.stages.commoncrawl.index_filter import REASONS, IndexFilter, first_missed
-from winnow.stages.stage import StageError
 
 PLACES = ("url", "content_digest", "warc_filename", "warc_record_offset", "warc_record_length", "content_languages")
 ROWS = pa.schema(

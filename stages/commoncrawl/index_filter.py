@@ -17,7 +17,7 @@ import pyarrow as pa
 from winnow.filters.charset import codec
 from winnow.filters.languages import LanguagePack
 from winnow.nearest import hint
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 Mask = npt.NDArray[np.bool_]
 

@@ -12,13 +12,14 @@ import orjson
 import pyarrow as pa
 import xxhash
 
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl import snapshots
 from winnow.stages.commoncrawl.fetch import open_fetcher
 from winnow.stages.commoncrawl.fetcher import Politeness
 from winnow.stages.commoncrawl.index import Draw, scan_facts, scan_part
 from winnow.stages.commoncrawl.index_filter import REASONS, IndexFilter
 from winnow.stages.commoncrawl.units import Sizes, plan_units, units_list
-from winnow.stages.stage import InputFile, Kept, StageError
+from winnow.stages.source import InputFile, Kept
 
 REQUEST_SECONDS = 0.1
 """How long a range request takes until its first byte, in estimates."""

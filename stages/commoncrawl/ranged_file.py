@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl.fetcher import Fetcher, below
 from winnow.stages.reading.files import Window, opened
-from winnow.stages.stage import InputFile, StageError
+from winnow.stages.source import InputFile
 
 SMALL_BLOCK = 64 * 1024
 """Bytes that are read at a time at least: a Parquet footer is asked for in pieces of a few bytes."""

@@ -20,7 +20,7 @@ from winnow.stages.reading.files import Window, basename
 from winnow.stages.reading.members import Broken
 from winnow.stages.reading.records import WarcRecord
 from winnow.stages.reading.responses import Accepted, Undecodable, decode_body, record_id, response_of, response_page
-from winnow.stages.stage import Damage, Page
+from winnow.stages.source import Damage, Page
 
 Row = dict[str, Any]
 

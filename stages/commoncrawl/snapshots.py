@@ -16,9 +16,10 @@ import pyarrow as pa
 import xxhash
 
 from winnow.nearest import nearest
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl.fetch import open_fetcher
 from winnow.stages.commoncrawl.fetcher import FetchError, NotThere, Politeness
-from winnow.stages.stage import Kept, StageError
+from winnow.stages.source import Kept
 
 PUBLIC = "https://data.commoncrawl.org"
 PUBLIC_COLLECTIONS = "https://index.commoncrawl.org/collinfo.json"

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from winnow.stages.commoncrawl.index import ROWS, scan_facts
-from winnow.stages.stage import Kept
+from winnow.stages.source import Kept
 
 UNIT = pa.schema(
     [

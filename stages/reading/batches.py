@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import xxhash
 
-from winnow.stages.stage import DOCUMENT_SCHEMA
+from winnow.stages.base import DOCUMENT_SCHEMA
 
 ROWS = 1_000
 BYTES = 32 << 20

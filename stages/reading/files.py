@@ -18,7 +18,8 @@ import fsspec.core
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
-from winnow.stages.stage import InputFile, StageError
+from winnow.stages.base import StageError
+from winnow.stages.source import InputFile
 
 ACCOUNT = re.compile(r"(?<=://)[^/@\s'\"]+@")
 QUERY = re.compile(r"(?P<address>\b[A-Za-z][\w+.-]*://[^\s?'\"<>]*)\?[^\s'\"<>*?]*=[^\s'\"<>]*")

@@ -18,7 +18,7 @@ from winnow.stages.reading.files import Window
 from winnow.stages.reading.members import Broken
 from winnow.stages.reading.records import WarcRecord
 from winnow.stages.reading.warc_headers import Fields
-from winnow.stages.stage import Damage, Drop, Page
+from winnow.stages.source import Damage, Drop, Page
 
 _END = re.compile(rb"\n\r*\n")
 _STATUS = re.compile(rb"[A-Z]{3,5}(?:/\d(?:\.\d)?)?[ \t]+(\d{1,3})(?!\d)")

@@ -20,6 +20,8 @@ import pyarrow as pa
 from pydantic import BeforeValidator, ByteSize, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from winnow.stages.base import Settings as BaseSettings
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl import snapshots
 from winnow.stages.commoncrawl.fetch import open_fetcher
 from winnow.stages.commoncrawl.fetcher import NotThere, Politeness
@@ -37,8 +39,7 @@ from winnow.stages.commoncrawl.records import conversion_texts, unit_pages
 from winnow.stages.commoncrawl.units import Sizes
 from winnow.stages.reading.files import basename
 from winnow.stages.reading.responses import Accepted, response_pages
-from winnow.stages.stage import Damage, InputFile, Kept, Page, Segment, Source, StageError
-from winnow.stages.stage import Settings as BaseSettings
+from winnow.stages.source import Damage, InputFile, Kept, Page, Segment, Source
 
 _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 

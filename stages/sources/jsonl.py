@@ -10,6 +10,9 @@ import orjson
 import pyarrow as pa
 from pydantic import Field
 
+from winnow.identity import Located
+from winnow.stages.base import Settings as BaseSettings
+from winnow.stages.base import StageError
 from winnow.stages.reading.batches import Batch, identity, placed
 from winnow.stages.reading.files import Window, basename, opened, pieces
 from winnow.stages.reading.lines import HEAD, Line, plain_lines, unpacked_lines, unreadable
@@ -23,8 +26,7 @@ from winnow.stages.reading.members import (
     gzip_codec,
     zstd_codec,
 )
-from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError
-from winnow.stages.stage import Settings as BaseSettings
+from winnow.stages.source import Damage, InputFile, Segment, Source
 
 KEYS = 20
 """Keys of an object without a text that its cause names."""

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from winnow.identity import Located
 from winnow.nearest import hint
+from winnow.stages.base import Settings as BaseSettings
+from winnow.stages.base import StageError
 from winnow.stages.reading.batches import ROWS, Batch, identity, placed
 from winnow.stages.reading.files import as_planned, basename
-from winnow.stages.stage import Damage, InputFile, Located, Segment, Source, StageError
-from winnow.stages.stage import Settings as BaseSettings
+from winnow.stages.source import Damage, InputFile, Segment, Source
 
 _GROUP_BYTES = 64 << 20
 """Row groups are gathered into segments of about this many compressed bytes."""

@@ -7,10 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from winnow.identity import Located
+from winnow.stages.base import Settings as BaseSettings
 from winnow.stages.reading.files import basename, opened, pieces
 from winnow.stages.reading.responses import Accepted, response_pages
-from winnow.stages.stage import Damage, InputFile, Located, Page, Segment, Source
-from winnow.stages.stage import Settings as BaseSettings
+from winnow.stages.source import Damage, InputFile, Page, Segment, Source
 
 
 class Settings(BaseSettings):

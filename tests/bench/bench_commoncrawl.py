@@ -24,8 +24,8 @@ from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.store import Store
 from winnow.stages.extract import KIND as EXTRACT
 from winnow.stages.prescreen import KIND as PRESCREEN
+from winnow.stages.source import Page
 from winnow.stages.sources.commoncrawl import KIND, CommonCrawl, Settings
-from winnow.stages.stage import Page
 
 HERE = Path(__file__).resolve()
 CRAWL_TESTS = HERE.parents[1] / "stages" / "commoncrawl"

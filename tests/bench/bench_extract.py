@@ -22,7 +22,7 @@ from winnow.filters.charset import decode
 from winnow.filters.languages import language_pack
 from winnow.filters.layout_tables import flatten
 from winnow.stages.extract import KIND, resiliparse_worker, trafilatura_worker
-from winnow.stages.stage import Page
+from winnow.stages.source import Page
 
 CRAWL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "crawl"
 WARC, TRUTH = CRAWL / "web-mixed.warc.gz", CRAWL / "web-mixed.truth.jsonl.gz"

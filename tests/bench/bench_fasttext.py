@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from winnow.classifiers.features import windows
 from winnow.filters.languages import language_pack
+from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.stages.fasttext import KIND
 from winnow.stages.opening import opened
-from winnow.stages.stage import DOCUMENT_SCHEMA
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SENTENCE = "한글은 세종이 1443년에 창제하고 1446년에 반포한 문자로, 자음과 모음을 모아 한 음절을 한 글자로 적는다."

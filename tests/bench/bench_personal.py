@@ -19,8 +19,8 @@ from datatrove.pipeline.formatters.pii import PIIFormatter
 
 from winnow.filters.edits import apply_column
 from winnow.filters.languages import language_pack
+from winnow.stages.base import DOCUMENT_SCHEMA, EDITED
 from winnow.stages.personal import KIND
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 TRUTH = DATA / "crawl" / "web-mixed.truth.jsonl.gz"

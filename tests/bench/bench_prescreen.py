@@ -16,7 +16,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from winnow.filters.languages import language_pack
 from winnow.stages.prescreen import KIND
-from winnow.stages.stage import Page
+from winnow.stages.source import Page
 
 WARC = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "crawl" / "web-mixed.warc.gz"
 ROUNDS = 3

@@ -28,7 +28,7 @@ from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.store import BATCH_ROWS, Store
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.selection.verdict import DROPPED, KEPT
-from winnow.stages.stage import DOCUMENT_SCHEMA
+from winnow.stages.base import DOCUMENT_SCHEMA
 
 RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "ko.yaml"
 ROWS = 4_000  # documents of a partition

@@ -35,7 +35,7 @@ from winnow.pipelines.engine.run import Driver
 from winnow.pipelines.engine.store import BATCH_ROWS, Store, fingerprint
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.table import open_run
-from winnow.stages.stage import DOCUMENT_SCHEMA
+from winnow.stages.base import DOCUMENT_SCHEMA
 
 DECLARATION = """name: big
 language: ko

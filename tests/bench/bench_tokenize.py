@@ -16,7 +16,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import pyarrow as pa
 
 from winnow.filters.languages import language_pack
-from winnow.stages.stage import DOCUMENT_SCHEMA
+from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.stages.tokenize import Tokenize
 from winnow.tokenize.fit import read_texts
 from winnow.tokenize.tokenizer import Tokenizer, find

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from winnow.stages.source import InputFile, Page, Segment
 from winnow.stages.sources.warc import KIND, Settings
-from winnow.stages.stage import InputFile, Page, Segment
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

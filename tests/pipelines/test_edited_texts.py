@@ -21,7 +21,7 @@ from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.publish.dataset import count, rejects
 from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 from winnow.tokenize.reader import ShardSet
 from winnow.tokenize.tokenizer import find, load
 

@@ -23,8 +23,9 @@ from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.inputs import partitions
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.results.table import open_run
+from winnow.stages.base import StageError
+from winnow.stages.source import Segment
 from winnow.stages.sources.jsonl import KIND as JSONL
-from winnow.stages.stage import Segment, StageError
 
 Prose = Callable[..., str]
 

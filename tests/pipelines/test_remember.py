@@ -23,9 +23,9 @@ from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.dedup_index import write_index
 from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
+from winnow.stages.base import StageError
 from winnow.stages.duplicate_index import read_index
 from winnow.stages.minhash import MinHash
-from winnow.stages.stage import StageError
 
 from .in_process import command
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from winnow.filters.languages import language_pack
 from winnow.pipelines.results.dedup_index import write_index
+from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.stages.duplicate_index import read_index
 from winnow.stages.minhash import MinHash
-from winnow.stages.stage import DOCUMENT_SCHEMA
 
 Row = tuple[str, str]  # id as the source has it, text
 

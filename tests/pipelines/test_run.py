@@ -23,7 +23,7 @@ from winnow.pipelines.engine.plan import make_plan, pending
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.results.table import open_run
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 from winnow.tokenize.reader import ShardSet
 
 

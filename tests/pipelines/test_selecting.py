@@ -23,7 +23,7 @@ from winnow.pipelines.engine.reselect import Reselected, reselect, to_measure
 from winnow.pipelines.engine.run import carry_out
 from winnow.pipelines.plan_table import show_plan
 from winnow.pipelines.results.table import open_run
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 from winnow.tokenize.reader import ShardSet
 
 from .in_process import command

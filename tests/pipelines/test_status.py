@@ -29,7 +29,7 @@ from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.status import read_status
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.tasklog import Entry
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 from .in_process import command
 

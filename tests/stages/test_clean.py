@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from winnow.filters.edits import apply, apply_column, edits
 from winnow.filters.languages import language_pack
+from winnow.stages.base import DOCUMENT_SCHEMA, EDITED, StageError
 from winnow.stages.clean import Clean
 from winnow.stages.opening import opened
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, StageError
 
 PAGE = "로그인 | 회원가입\nì•ˆë…•하세요가 아니라\n¾È³çÇÏ¼¼¿ä\nＡＢＣ는 제\u200b로 폭\n본문입니다.\nⓒ 예시일보, 무단전재 및 재배포 금지"
 CLEAN = "ì•ˆë…•하세요가 아니라\n안녕하세요\nABC는 제로 폭\n본문입니다."

@@ -14,9 +14,9 @@ import winnow
 from winnow.filters.edits import apply_column
 from winnow.filters.languages import language_pack
 from winnow.pipelines.engine.progress import Progress
+from winnow.stages.base import DOCUMENT_SCHEMA, EDITED, StageError
 from winnow.stages.clean import Clean
 from winnow.stages.reading.batches import identity
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, StageError
 
 LONG = "\n".join(f"{i}번째 문장은 이렇게 길게 씁니다." for i in range(6))
 WITHOUT_FIRST = LONG.split("\n", 1)[1]

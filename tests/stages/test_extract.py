@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from winnow.filters.languages import language_pack
 from winnow.stages.extract import KIND
-from winnow.stages.stage import Page
+from winnow.stages.source import Page
 
 ENGINES = ["trafilatura", "resiliparse"]
 

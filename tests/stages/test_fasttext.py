@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from winnow.classifiers.artifacts import resolve
 from winnow.filters.languages import language_pack
+from winnow.stages.base import DOCUMENT_SCHEMA, StageError
 from winnow.stages.fasttext import KIND
-from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 
 CLEAN = (
     "한글은 세종이 1443년에 창제하고 1446년에 반포한 문자이다. 자음과 모음을 모아 한 음절을 한 글자로 적으며, 글자의 모양은 "

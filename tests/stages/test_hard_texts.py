@@ -10,8 +10,8 @@ import pytest
 
 from winnow.filters.edits import apply, edits
 from winnow.filters.languages import language_pack
+from winnow.stages.base import DOCUMENT_SCHEMA, EDITED
 from winnow.stages.registry import find, names
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, Measured, Transform
 
 SETTINGS = {
     "fasttext": [{"model": "ko-quality"}],
@@ -78,7 +78,7 @@ def batch(texts):
 def stages():
     for kind in names("stages"):
         cls = find("stages", kind)
-        if issubclass(cls, Measured):
+        if cls.sees in ("documents", "corpus"):
             for settings in SETTINGS.get(kind, [{}]):
                 yield pytest.param((cls, settings), id="-".join([kind, *map(str, settings.values())]))
 
@@ -100,7 +100,7 @@ def ordinary(count):
 def rows(stage, documents):
     found = stage.measure(documents)
     assert found.num_rows == documents.num_rows
-    declared = {**stage.measured(), **stage.hidden()}
+    declared = {**stage.measured_signals(), **stage.hidden()}
     assert {name: found.schema.field(name).type for name in declared} == declared
     return found.to_pylist()
 
@@ -118,7 +118,7 @@ def test_hard_texts_are_measured(stage):
         assert row.get("error") is None, name
         for signal, value in row.items():
             assert not isinstance(value, float) or np.isfinite(value), (name, signal)
-        if isinstance(stage, Transform):
+        if stage.outputs.edits and stage.sees == "documents":
             apply(text, edits(row[EDITED]))
 
 

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from winnow.filters.edits import apply_column
 from winnow.filters.languages import language_pack
+from winnow.stages.base import DOCUMENT_SCHEMA, EDITED
 from winnow.stages.host_lines import HostLines
 from winnow.stages.opening import opened
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED
 
 Document = tuple[str | None, str]  # URL, text
 

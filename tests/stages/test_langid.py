@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from winnow.classifiers.language_id import language_code
 from winnow.filters.languages import language_pack
 from winnow.filters.letter_case import running_case
+from winnow.stages.base import StageError
 from winnow.stages.extract import KIND as EXTRACT
 from winnow.stages.langid import KIND
 from winnow.stages.prescreen import KIND as PRESCREEN
-from winnow.stages.stage import Page, StageError
+from winnow.stages.source import Page
 
 
 def stage(**settings: object) -> KIND:

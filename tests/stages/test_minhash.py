@@ -23,10 +23,10 @@ from pydantic import ValidationError
 
 from winnow.filters.languages import language_pack
 from winnow.stages import minhash
+from winnow.stages.base import DOCUMENT_SCHEMA, StageError
 from winnow.stages.duplicate_index import IndexWriter
 from winnow.stages.minhash import MinHash
 from winnow.stages.opening import opened
-from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
 
 Row = tuple[str, str]  # id, text
 
@@ -261,7 +261,7 @@ def test_it_travels_to_workers_and_measures_the_same() -> None:
     assert again == one
     assert opened(again).measure(batch([("a", SENTENCE)])).equals(opened(one).measure(batch([("a", SENTENCE)])))
     assert one.clauses() == {"copy": "representative"}
-    assert one.measured() == {}
+    assert one.measured_signals() == {}
 
 
 def test_a_part_that_lost_rows_is_refused() -> None:

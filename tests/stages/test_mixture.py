@@ -17,9 +17,9 @@ from pydantic import ValidationError
 
 from winnow.filters.hash_random import realise
 from winnow.filters.languages import language_pack
+from winnow.stages.base import StageError
 from winnow.stages.mixture import Mixture
 from winnow.stages.opening import opened
-from winnow.stages.stage import StageError
 
 Row = tuple[str | None, int]  # label, tokens
 

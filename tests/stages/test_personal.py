@@ -15,8 +15,8 @@ from winnow.filters.edits import apply, apply_column, edits
 from winnow.filters.languages import language_pack
 from winnow.filters.personal.found import KINDS
 from winnow.pipelines.results.publish.card import PERSONAL
+from winnow.stages.base import DOCUMENT_SCHEMA, EDITED, RETITLED, StageError
 from winnow.stages.personal import KIND
-from winnow.stages.stage import DOCUMENT_SCHEMA, EDITED, RETITLED, StageError
 
 TEXT = "담당 홍가람 010-2345-6789, hong@naru.kr. 사업자등록번호 220-81-62517, 서울시 마포구 물결로 12"
 

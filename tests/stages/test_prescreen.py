@@ -11,8 +11,9 @@ import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from winnow.filters.languages import LanguagePack, language_pack
+from winnow.stages.base import StageError
 from winnow.stages.prescreen import KIND
-from winnow.stages.stage import Page, StageError
+from winnow.stages.source import Page
 
 
 def page(payload: bytes, charset: str | None = None) -> Page:

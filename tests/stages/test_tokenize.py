@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.filters.languages import language_pack
-from winnow.stages.stage import DOCUMENT_SCHEMA, StageError
+from winnow.stages.base import DOCUMENT_SCHEMA, StageError
 from winnow.stages.tokenize import KIND, Tokenize
 from winnow.tokenize.reader import ShardSet
 from winnow.tokenize.tokenizer import find, load

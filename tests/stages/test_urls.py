@@ -18,8 +18,9 @@ from winnow.filters.urls.lists import KINDS, THEMES
 from winnow.pipelines.selection.language import compile_clauses
 from winnow.pipelines.selection.verdict import explain, holds, verdict
 from winnow.stages import urls
+from winnow.stages.base import StageError
 from winnow.stages.opening import opened
-from winnow.stages.stage import Page, StageError
+from winnow.stages.source import Page
 from winnow.stages.urls import KIND, Kind
 
 

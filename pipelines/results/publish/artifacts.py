@@ -13,7 +13,7 @@ from pathlib import Path
 
 from winnow.pipelines.results.publish.privacy import shown
 from winnow.pipelines.results.table import Run
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 UNKNOWN = "unknown: no card beside the model names its digest"
 

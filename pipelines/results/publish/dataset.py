@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from winnow.pipelines.results.shown import masked
 from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, reasons
-from winnow.stages.stage import DOCUMENT_SCHEMA
+from winnow.stages.base import DOCUMENT_SCHEMA
 
 FILE_BYTES = 256 * 2**20
 """Bytes of text and URLs, uncompressed, after which the next file begins."""

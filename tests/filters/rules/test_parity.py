@@ -96,8 +96,8 @@ class Page:
 def extracted(file: Path, wanted: set[str]) -> dict[str, str]:
     """What our own stage extracts from the pages with these addresses."""
     from winnow.stages.extract import KIND as EXTRACT
+    from winnow.stages.source import InputFile, Page
     from winnow.stages.sources.warc import KIND as WARC
-    from winnow.stages.stage import InputFile, Page
 
     source = WARC(name="crawl", settings=WARC.Settings(paths=[str(file)]))
     found: list[Page] = []

@@ -24,7 +24,7 @@ from winnow.pipelines.cluster.watch import Row, Watch, parse_every
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.results.table import open_run
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Ended = Callable[..., JobStatus]

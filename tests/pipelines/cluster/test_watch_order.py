@@ -19,7 +19,7 @@ from winnow.pipelines.cluster.snapshots import Listing
 from winnow.pipelines.cluster.watch import Watch
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.store import Store
-from winnow.stages.stage import StageError
+from winnow.stages.base import StageError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Ended = Callable[..., JobStatus]

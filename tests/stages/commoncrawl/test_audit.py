@@ -10,8 +10,8 @@ import pytest
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.store import Store
 from winnow.stages.commoncrawl.index_plan import estimate, wilson
+from winnow.stages.source import Page
 from winnow.stages.sources.commoncrawl import CommonCrawl
-from winnow.stages.stage import Page
 
 from .conftest import NEW, OLD
 from .mimic import Mimic, build, korean, padded, written_pages

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl.fetch import open_fetcher
 from winnow.stages.commoncrawl.fetcher import Fetcher, FetchError, NotThere, Politeness, Range
 from winnow.stages.commoncrawl.retry import LONGEST_RETRY_AFTER, jittered, retry_after
-from winnow.stages.stage import StageError
 
 from .server import (
     CrawlServer,

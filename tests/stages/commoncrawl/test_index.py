@@ -16,12 +16,13 @@ import pytest
 
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.store import Store
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl.fetch import open_fetcher
 from winnow.stages.commoncrawl.records import unit_pages
 from winnow.stages.reading.responses import Accepted
+from winnow.stages.source import Damage, InputFile, Page, Segment
 from winnow.stages.sources.commoncrawl import CommonCrawl
 from winnow.stages.sources.warc import KIND as WARC
-from winnow.stages.stage import Damage, InputFile, Page, Segment, StageError
 
 from .conftest import NEW, OLD, QUICK
 from .mimic import Mimic, Stored, build, korean, written_pages

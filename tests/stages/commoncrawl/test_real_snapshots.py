@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.stages.commoncrawl.index_plan import estimate
+from winnow.stages.source import Page
 from winnow.stages.sources.commoncrawl import CommonCrawl
-from winnow.stages.stage import Page
 
 from .conftest import NEW, OLD
 from .mimic import Mimic, korean

@@ -13,10 +13,10 @@ from winnow.filters.languages import language_pack
 from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.yaml_source import SpecError
+from winnow.stages.base import StageError
 from winnow.stages.commoncrawl.index_filter import wanted_charsets, wanted_languages
 from winnow.stages.commoncrawl.snapshots import check_snapshot, chosen, collections_at, explicit, home
 from winnow.stages.sources.commoncrawl import CommonCrawl, Settings
-from winnow.stages.stage import StageError
 
 from .conftest import NEW, OLD
 from .mimic import Mimic

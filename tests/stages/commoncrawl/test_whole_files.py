@@ -15,9 +15,9 @@ from winnow.stages.commoncrawl.fetch import open_fetcher
 from winnow.stages.commoncrawl.fetcher import FetchError
 from winnow.stages.commoncrawl.ranged_file import StreamedFile, whole_file
 from winnow.stages.reading.files import Window
+from winnow.stages.source import Damage, InputFile, Page, Segment
 from winnow.stages.sources.commoncrawl import CommonCrawl
 from winnow.stages.sources.warc import KIND as WARC
-from winnow.stages.stage import Damage, InputFile, Page, Segment
 
 from .conftest import OLD
 from .mimic import Mimic, build, written_pages

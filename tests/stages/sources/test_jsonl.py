@@ -15,8 +15,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from winnow.stages.base import DOCUMENT_SCHEMA
+from winnow.stages.source import Damage, InputFile, Segment
 from winnow.stages.sources.jsonl import KIND, Settings
-from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, InputFile, Segment
 
 PACKING = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
 

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import zstandard
 
+from winnow.stages.base import StageError
+from winnow.stages.source import InputFile
 from winnow.stages.sources.jsonl import KIND, Settings
-from winnow.stages.stage import InputFile, StageError
 
 
 def read(path: Path, **given: Any) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as encryption
 import pytest
 
+from winnow.stages.base import DOCUMENT_SCHEMA, StageError
+from winnow.stages.source import Damage, InputFile, Segment
 from winnow.stages.sources.parquet import KIND, Settings
-from winnow.stages.stage import DOCUMENT_SCHEMA, Damage, InputFile, Segment, StageError
 
 
 def source(path: Path, **given: Any) -> tuple[Any, InputFile]:

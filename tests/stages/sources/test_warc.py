@@ -15,8 +15,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from winnow.stages.base import StageError
+from winnow.stages.source import Damage, InputFile, Page, Segment
 from winnow.stages.sources.warc import KIND, Settings
-from winnow.stages.stage import Damage, InputFile, Page, Segment, StageError
 
 from .archives_built import WRAPPINGS, arc, arc_start, http, warc, wrap
 

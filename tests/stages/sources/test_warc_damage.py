@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.stages.stage import Damage, Page
+from winnow.stages.source import Damage, Page
 
 from .archives_built import http, warc, wrap
 from .test_warc import HTML, read

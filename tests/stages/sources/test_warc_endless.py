@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from winnow.filters.languages import language_pack
+from winnow.stages.source import Damage, InputFile, Page, Segment
 from winnow.stages.sources.jsonl import Jsonl, Settings
-from winnow.stages.stage import Damage, InputFile, Page, Segment
 
 from .archives_built import http, warc, wrap
 from .test_warc import HTML, read

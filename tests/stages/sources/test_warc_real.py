@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from winnow.stages.source import Damage, InputFile, Page, Segment
 from winnow.stages.sources.warc import KIND, Settings
-from winnow.stages.stage import Damage, InputFile, Page, Segment
 
 from .test_warc import read
 
