@@ -343,7 +343,7 @@ def _stages(
 
 
 def _stage(
-    name: str, tree: Mapping[str, Any], marked: Marked, pack: LanguagePack, problems: list[str]
+    name: str, tree: Mapping[str, Any], marked: SourceMap, pack: LanguagePack, problems: list[str]
 ) -> tuple[Stage, Common] | None:
     """A stage as it is declared; None, with one sentence per mistake added to `problems`, or where it is not enabled."""
     own, key = set(Common.model_fields), ("stages", name)
