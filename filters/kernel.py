@@ -12,12 +12,14 @@ dtype of records what that says; a NamedTuple is passed as one; `int`, `float`, 
 A kernel with an argument that is `Any` is compiled anew for every combination of types that it is called with.
 The functions that kernels call are kernels too, or marked `inline` or `subroutine`: they have no signature, are
 compiled with each kernel that calls them, and are plain functions to Python.
-numba keeps the machine code of kernels on disk; it renews it when the kernel's own file changes. Values and functions
-from other files are frozen into it: `winnow compile` compiles all anew when any file with kernels changes.
+numba keeps the machine code of kernels on disk and renews it when the kernel's own file changes. Constants, tables and
+functions of other files are frozen into it, so a digest of them all is part of the name that it is kept under.
 """
 
 from __future__ import annotations
 
+import dis
+import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from types import FunctionType, ModuleType
@@ -52,18 +54,30 @@ class Kernel(Generic[P, R]):
         self.__module__ = function.__module__
 
     @cached_property
+    def frozen(self) -> dict[str, Any]:
+        """The values of the module that the function reads, by name."""
+        function: Any = self.function
+        read = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
+        return {name: value for name, value in function.__globals__.items() if name in read}
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that the machine code depends on: the function, its types and what is frozen into it."""
+        function: Any = self.function
+        code = function.__code__
+        types = [_described(hint) for hint in get_type_hints(function, include_extras=True).values()]
+        said = [repr((code.co_consts, types)), *(f"{n} {_described(v)}" for n, v in sorted(self.frozen.items()))]
+        return hashlib.sha256(code.co_code + "\n".join(said).encode()).hexdigest()
+
+    @cached_property
     def compiled(self) -> Any:
         """numba's dispatcher. It sees dispatchers where the function's module has kernels."""
         from numba import njit
 
         function: Any = self.function
-        bound = {
-            name: value.compiled if isinstance(value, Kernel) else value
-            for name, value in function.__globals__.items()
-            if name in function.__code__.co_names
-        }
+        bound = {name: v.compiled if isinstance(v, Kernel) else v for name, v in self.frozen.items()}
         plain = FunctionType(function.__code__, bound, function.__name__, function.__defaults__, function.__closure__)
-        plain.__module__, plain.__qualname__ = function.__module__, function.__qualname__
+        plain.__module__, plain.__qualname__ = function.__module__, f"{function.__qualname__}_{self.digest[:16]}"
         if self.within:
             return njit(inline=self.within)(plain)
         return njit(self.signature(), cache=True, nogil=True)(plain)
@@ -102,6 +116,18 @@ def compile_all(module: ModuleType) -> None:
     for value in vars(module).values():
         if isinstance(value, Kernel) and not value.within and value.__module__ == module.__name__:
             _ = value.compiled
+
+
+def _described(value: Any) -> str:
+    """Equal for values, functions and types that give the same machine code."""
+    if isinstance(value, Kernel):
+        return value.digest
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if hasattr(value, "_fields") and isinstance(value, type):
+        fields = get_type_hints(value, include_extras=True).values()
+        return f"{value.__module__}.{value.__qualname__}({', '.join(map(_described, fields))})"
+    return value.__name__ if isinstance(value, ModuleType) else repr(value)
 
 
 def _numba_type(hint: Any, name: str) -> Any:

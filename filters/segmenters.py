@@ -1,6 +1,6 @@
 """Segmenters: words where white space does not part them, or parts them too coarsely.
 
-A segmenter finds words in decoded texts and gives their places; `winnow.filters.rules.words.split_at` makes the columns that
+A segmenter finds words in decoded texts and gives their places; `winnow.filters.words.split_at` makes the columns that
 every rule reads. The units `whitespace` and `character` need none: the kernel of `words.py` cuts them.
 
 Words are in order, apart from each other, not empty and hold no white space. Symbols are words too, as with the

@@ -6,7 +6,7 @@ which an entry can begin (`match.py`). The normal form is computed on the way; n
 """
 
 from winnow.filters.bad_words.entries import BadWordsError, read
-from winnow.filters.bad_words.match import GROUP, MEASURES, spans
+from winnow.filters.bad_words.match import counts, spans
 from winnow.filters.bad_words.table import BadWords, table
 
-__all__ = ["GROUP", "MEASURES", "BadWords", "BadWordsError", "read", "spans", "table"]
+__all__ = ["BadWords", "BadWordsError", "counts", "read", "spans", "table"]

@@ -10,7 +10,7 @@ others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,30 +21,9 @@ from winnow.filters.bad_words.table import PREFIX, WHOLE, BadWords
 from winnow.filters.bad_words.walk import DEPTH, SILENT, child, katakana, syllable, walk
 from winnow.filters.character_classes import CONTENT, HANGUL, JAMO, SINGLE, SPACE
 from winnow.filters.kernel import READ_ONLY, IntRows, Ints, ReadBytes, ReadCodes, inline, kernel, subroutine
-from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records
-from winnow.filters.rules.words import Words, split
-
-if TYPE_CHECKING:
-    from winnow.filters.rules.table import Texts
+from winnow.filters.words import Words, split
 
 _LONGEST_SPELLED = 24
-
-
-def shown(cut: Cut) -> list[tuple[int, int]]:
-    return spans(cut.text, cut.texts.bad_words)
-
-
-MEASURES = (
-    Measure(
-        "bad_words",
-        "count",
-        OWN,
-        "bad words of the language pack and of the lists given, also where they are spaced out, drawn out, masked or "
-        "written with look-alikes, with particles behind them; not those within an exception",
-        shown,
-    ),
-    Measure("bad_word_share", "share", OWN, "bad_words / word_count, at most 1", shown),
-)
 
 
 def spans(text: str, table: BadWords) -> list[tuple[int, int]]:
@@ -58,20 +37,11 @@ def spans(text: str, table: BadWords) -> list[tuple[int, int]]:
     return [(start, end) for start, end in places[:count].tolist()]
 
 
-def fill(texts: Texts, out: Records) -> None:
-    """0 for a text without words and with a table without entries. The word unit changes the share alone: entries are
-    looked for in the characters."""
-    table, words = texts.bad_words, texts.words
+def counts(words: Words, table: BadWords) -> Ints:
+    """How many bad words each text holds, [texts]."""
     if not table.entries:
-        return
-    found = _matches(words, table, symbols(), look_alikes(), follower_classes(), np.empty((0, 2), np.int64))
-    content = np.concatenate([[0], np.cumsum((words.word_classes & CONTENT) != 0)])
-    counted = content[words.word_offsets[1:]] - content[words.word_offsets[:-1]]
-    out["bad_words"] = found * (counted > 0)
-    out["bad_word_share"] = np.minimum(1.0, out["bad_words"] / np.maximum(1, counted))
-
-
-GROUP = Group("bad_words", 1, MEASURES, fill)
+        return np.zeros(words.texts, np.int64)
+    return _matches(words, table, symbols(), look_alikes(), follower_classes(), np.empty((0, 2), np.int64))
 
 
 @inline

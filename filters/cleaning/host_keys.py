@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from winnow.filters.rules.words import split
+from winnow.filters.words import split
 
 Hashes = npt.NDArray[np.uint64]
 

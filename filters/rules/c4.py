@@ -34,7 +34,7 @@ from winnow.filters.passages import Span
 from winnow.filters.rules.lexicon import BASIS, PRIME, fold_code, key, listed
 from winnow.filters.rules.measure import Cut, Group, Measure, Records, record
 from winnow.filters.rules.phrases import JAVASCRIPT, LOREM_IPSUM, POLICY, Places
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 if TYPE_CHECKING:
     from winnow.filters.rules.table import Texts

@@ -26,7 +26,7 @@ from winnow.filters.character_classes import (
 from winnow.filters.kernel import ReadBytes, inline, kernel
 from winnow.filters.passages import Span
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 REDPAJAMA = "RedPajama-v2, arXiv:2411.12372"
 

@@ -34,7 +34,7 @@ from winnow.filters.kernel import Codes, ReadCodes, inline, kernel
 from winnow.filters.passages import Span
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.repetition import repeated_words
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 if TYPE_CHECKING:
     from winnow.filters.rules.table import Texts

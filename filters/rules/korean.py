@@ -19,7 +19,7 @@ from winnow.filters.passages import Span
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, beyond, record, repeated
 from winnow.filters.rules.phrases import PLACE, Places
 from winnow.filters.rules.repetition import room, slot_of
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 LONG_EOJEOL = 15
 """Hangul syllables of the longest word that is spaced as usual: of the words of Korean manuals, law and news, 1 in

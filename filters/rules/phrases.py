@@ -16,7 +16,7 @@ import yaml
 from winnow.filters.character_classes import TABLE_SIZE
 from winnow.filters.kernel import Codes, Hashes, Ints, kernel
 from winnow.filters.rules.lexicon import fold, key
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 FILE = Path(__file__).parent / "phrases.yaml"
 

@@ -30,7 +30,7 @@ from winnow.filters.kernel import Bytes, Codes, IntRows, ReadBytes, inline, kern
 from winnow.filters.passages import Span
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.quality import BULLETS
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 if TYPE_CHECKING:
     from winnow.filters.rules.table import Texts

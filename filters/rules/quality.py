@@ -16,7 +16,7 @@ from winnow.filters.character_classes import CLOSER, CONTENT, LETTER, SENTENCE_E
 from winnow.filters.kernel import Codes, kernel
 from winnow.filters.passages import Span
 from winnow.filters.rules.measure import FINEWEB, GOPHER, OWN, Cut, Group, Measure, Records, record
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 BULLETS = np.array([ord(mark) for mark in "-*•·ㆍ‣⁃◦▪▫■□●○◆◇▶►▷※"], np.int32)
 """What a bullet line starts with: Gopher's hyphen and bullet, Markdown's asterisk, and the marks of Korean lists."""

@@ -30,7 +30,7 @@ from winnow.filters.rules.measure import (
     record,
     repeated,
 )
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 NATURAL = 2
 """Occurrences of an n-gram that `spare_*gram_share` does not count: a title and its text share a term."""

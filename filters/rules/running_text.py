@@ -19,7 +19,7 @@ from winnow.filters.passages import Span
 from winnow.filters.rules.lexicon import BASIS, PRIME, Lexicon, fold_code, value
 from winnow.filters.rules.measure import GOPHER, OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.phrases import folded
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 if TYPE_CHECKING:
     from winnow.filters.rules.table import Texts

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from winnow.filters import bad_words
+from winnow.filters.bad_words import BadWords
+from winnow.filters.bad_words import table as bad_word_table
 from winnow.filters.kernel import Bytes, Codes, Ints
 from winnow.filters.passages import Span
 from winnow.filters.rules import (
+    bad_words,
     c4,
     characters,
     density,
@@ -32,8 +34,8 @@ from winnow.filters.rules import (
 from winnow.filters.rules.lexicon import Lexicon, lexicon
 from winnow.filters.rules.measure import Cut, Group, Measure, Records, record
 from winnow.filters.rules.phrases import Phrases, Places, find, phrases
-from winnow.filters.rules.words import Words, decode, split, split_at
 from winnow.filters.segmenters import segmenter
+from winnow.filters.words import Words, decode, split, split_at
 
 if TYPE_CHECKING:
     from winnow.filters.languages import LanguagePack
@@ -115,8 +117,8 @@ class Texts:
         return find(self.words, self.phrases)
 
     @cached_property
-    def bad_words(self) -> bad_words.BadWords:
-        return bad_words.table((*self.pack.bad_words, *self.more_bad_words))
+    def bad_words(self) -> BadWords:
+        return bad_word_table((*self.pack.bad_words, *self.more_bad_words))
 
     @cached_property
     def terminal_marks(self) -> Codes:

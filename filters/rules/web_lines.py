@@ -22,7 +22,7 @@ from winnow.filters.passages import Span
 from winnow.filters.rules.lexicon import BASIS, PRIME, fold_code, listed
 from winnow.filters.rules.measure import OWN, Cut, Group, Measure, Records, record
 from winnow.filters.rules.phrases import ANYWHERE, BOILERPLATE, END, START, Places
-from winnow.filters.rules.words import Words
+from winnow.filters.words import Words
 
 if TYPE_CHECKING:
     from winnow.filters.rules.table import Texts

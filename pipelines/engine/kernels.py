@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KERNELS = (
     "winnow.filters.bad_words.match",
     "winnow.filters.personal.screen",
-    "winnow.filters.rules.words",
+    "winnow.filters.words",
     "winnow.filters.rules.running_text",
     "winnow.filters.rules.density",
     "winnow.filters.rules.repetition",
@@ -110,8 +110,8 @@ def load(name: str) -> None:
 
 
 def _mark() -> Path:
-    """The file that says that all is compiled. Kernels depend on their source (by numba's own rule, each on its file),
-    numba, Python and the processor."""
+    """The file that says that all is compiled. Kernels depend on the sources of `filters/`, numba, Python and the
+    processor."""
     import llvmlite.binding
     import numba
 
@@ -126,8 +126,8 @@ def _mark() -> Path:
     root = Path(winnow.__file__).parent
     processor = f"{llvmlite.binding.get_host_cpu_name()} {llvmlite.binding.get_host_cpu_features().flatten()}"
     state = hashlib.sha256(f"{numba.__version__} {sys.version} {processor}".encode())
-    for name in (__name__, "winnow.filters.kernel", *KERNELS):
-        state.update((root / f"{name.partition('.')[2].replace('.', '/')}.py").read_bytes())
+    for path in (Path(__file__), *sorted((root / "filters").rglob("*.py"))):
+        state.update(path.read_bytes())
     return folder / f"kernels-{state.hexdigest()[:16]}.compiled"
 
 

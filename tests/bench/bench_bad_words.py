@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from winnow.filters.bad_words import GROUP, read, table
+from winnow.filters.bad_words import read, table
 from winnow.filters.languages import language_pack
+from winnow.filters.rules.bad_words import GROUP
 from winnow.filters.rules.table import Texts
-from winnow.filters.rules.words import split
+from winnow.filters.words import split
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 TRUTH = DATA / "crawl" / "web-mixed.truth.jsonl.gz"

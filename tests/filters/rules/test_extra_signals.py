@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from winnow.filters.languages import language_pack
 from winnow.filters.rules import characters, density, diversity
 from winnow.filters.rules.table import Texts
-from winnow.filters.rules.words import split_at
+from winnow.filters.words import split_at
 
 GROUPS = (diversity.COMPRESSION_GROUP, diversity.GROUP, characters.GROUP, density.GROUP)
 MEASURES = [measure for group in GROUPS for measure in group.measures]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from winnow.filters.languages import language_pack
 from winnow.filters.rules import phrases, url_shape
 from winnow.filters.rules.table import GROUPS, MEASURES, measure
-from winnow.filters.rules.words import decode, split, split_at
+from winnow.filters.words import decode, split, split_at
 
 KO, EN = language_pack("ko"), language_pack("en")
 JA = language_pack("ja").model_copy(update={"word_unit": "character"})

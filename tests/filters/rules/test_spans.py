@@ -24,7 +24,7 @@ from winnow.filters.passages import SHOWN, passages, push, strongest
 from winnow.filters.rules import url_shape
 from winnow.filters.rules.quality import LONG_WORD
 from winnow.filters.rules.table import MEASURES, measure, spans
-from winnow.filters.rules.words import split
+from winnow.filters.words import split
 from winnow.pipelines.sample.dice import Dice
 from winnow.pipelines.sample.documents import JUNK
 from winnow.pipelines.sample.texts import FOLDER, lines
