@@ -2,6 +2,9 @@
 
 Every part is visited once and forgotten: what stays is sums, histograms and the few rows drawn as samples, whose text is
 read at the end. Whatever the accounting of the run says too is compared with it, and a difference is an error.
+
+It is one loop and no polars query for each figure: those share no scan of a table that Python reads, so that a hundred of
+them would read every part a hundred times, and their counts by host would not be bounded.
 """
 
 from __future__ import annotations
