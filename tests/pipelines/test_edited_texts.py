@@ -17,7 +17,6 @@ import winnow
 from winnow.pipelines.engine.declaration import SpecError, load_pipeline
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.publish.dataset import count, rejects
 from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
@@ -143,9 +142,9 @@ def test_a_changed_edit_measures_what_reads_the_text_again_and_nothing_else(edit
     first = go(edited)
     again = go(edited, "stages.clean.steps=[mojibake]")
     for stage in ("raw", "menus"):
-        assert again.plan.task(Kind.MEASURE, stage) == first.plan.task(Kind.MEASURE, stage)
+        assert again.plan.groups(stage) == first.plan.groups(stage)
     for stage in ("clean", "rules", "personal", "shards"):
-        assert again.plan.task(Kind.MEASURE, stage) != first.plan.task(Kind.MEASURE, stage)
+        assert again.plan.groups(stage) != first.plan.groups(stage)
     assert "무단전재" in by_url(again)["http://site1.example.kr/1"]["text"]
     fresh = go(edited, "stages.clean.steps=[mojibake]", folder="fresh")
     assert by_url(fresh) == by_url(again)
