@@ -17,6 +17,7 @@ import typer
 from winnow.pipelines.cluster.commands import register_jobs
 from winnow.pipelines.commands import Reference, register
 from winnow.pipelines.console import console, say
+from winnow.pipelines.describe import register_describe
 from winnow.pipelines.engine.status import register_status
 from winnow.pipelines.fit_commands import fit_app
 from winnow.pipelines.process import guarded, in_utf8
@@ -211,6 +212,7 @@ def remember(
 register(app)
 register_jobs(app)
 register_status(app)
+register_describe(app)
 app.add_typer(fit_app, name="fit")
 
 

@@ -11,15 +11,19 @@ import pytest
 from winnow.filters.edits import apply, edits
 from winnow.filters.languages import language_pack
 from winnow.stages.base import DOCUMENT_SCHEMA, EDITED
+from winnow.stages.opening import opened
 from winnow.stages.registry import find, names
 
 SETTINGS = {
     "fasttext": [{"model": "ko-quality"}],
     "tokenize": [{"tokenizer": "ko-bpe"}],
     "mixture": [],
+    "datatrove": [],
+    "function": [{"function": "tests.stages.plain_functions:long_enough"}],
     "rules": [{}, {"word_unit": "character", "packs": []}, {"word_unit": "segment", "packs": []}],
 }
-"""What a kind must be told; kinds that are not named here need nothing. `mixture` has no per-document part."""
+"""What a kind must be told; kinds that are not named here need nothing. `mixture` has no per-document part, and what a filter
+of datatrove takes is not ours."""
 
 WORDS = [
     "안녕하세요.",
@@ -98,7 +102,7 @@ def ordinary(count):
 
 
 def rows(stage, documents):
-    found = stage.measure(documents)
+    found = opened(stage).measure(documents)
     assert found.num_rows == documents.num_rows
     declared = {**stage.measured_signals(), **stage.hidden()}
     assert {name: found.schema.field(name).type for name in declared} == declared
