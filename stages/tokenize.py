@@ -1,4 +1,4 @@
-"""`use: tokenize` - encodes the selected documents and writes them as Arrow token shards (winnow.tokenize.shard).
+"""`use: tokenize`: encodes the selected documents and writes them as Arrow token shards (winnow.tokenize.shard).
 
 A document of multiplicity k is written k times, and its copies are kept apart: the stream is written in passes, and
 pass p holds, in corpus order, every document of multiplicity above p. Shards are contiguous stretches of that stream,
