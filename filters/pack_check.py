@@ -72,7 +72,7 @@ def bound_problem(signal: str, unit: str, bound: float) -> str | None:
 
 def _of_bad_words(entries: tuple[str, ...]) -> list[str]:
     from winnow.filters.bad_words import BadWordsError
-    from winnow.filters.bad_words.entries import entry
+    from winnow.filters.bad_words.table import entry
 
     found = []
     for written in entries:

@@ -97,7 +97,7 @@ class Personal(DocumentStage):
     def artifacts(self) -> list[Artifact]:
         """The public suffix list, which says what top-level domains there are."""
         from winnow.classifiers.artifacts import digest
-        from winnow.filters.urls.suffixes import snapshot
+        from winnow.filters.urls.address import snapshot
 
         return [Artifact("public-suffixes", snapshot(), digest(snapshot()))] if "emails" in self._wanted().kinds else []
 

@@ -19,9 +19,9 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from winnow.classifiers.artifacts import digest
+from winnow.filters.urls.address import HOSTING, REGISTRIES, snapshot
 from winnow.filters.urls.lists import KINDS, OWN, THEMES, ListError, ListFile, found, own
 from winnow.filters.urls.rules import UrlRules
-from winnow.filters.urls.suffixes import HOSTING, REGISTRIES, snapshot
 from winnow.identity import Located
 from winnow.nearest import hint, nearest
 from winnow.stages.base import Artifact, PageStage, Settings, StageError, Types

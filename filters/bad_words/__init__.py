@@ -5,8 +5,7 @@ trie over a normal form (`alphabet.py`, `table.py`) and looked for by a kernel t
 which an entry can begin (`match.py`). The normal form is computed on the way; no copy of the text is made.
 """
 
-from winnow.filters.bad_words.entries import BadWordsError, read
 from winnow.filters.bad_words.match import counts, spans
-from winnow.filters.bad_words.table import BadWords, table
+from winnow.filters.bad_words.table import BadWords, BadWordsError, read, table
 
 __all__ = ["BadWords", "BadWordsError", "counts", "read", "spans", "table"]

@@ -15,8 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 
-from winnow.filters.bad_words.alphabet import END, LAST_JAMO, look_alikes, symbols
-from winnow.filters.bad_words.gates import BLANK, ODD, follower_classes
+from winnow.filters.bad_words.alphabet import BLANK, END, LAST_JAMO, ODD, follower_classes, look_alikes, symbols
 from winnow.filters.bad_words.table import PREFIX, WHOLE, BadWords
 from winnow.filters.bad_words.walk import DEPTH, SILENT, child, katakana, syllable, walk
 from winnow.filters.character_classes import CONTENT, HANGUL, JAMO, SINGLE, SPACE

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 
 from winnow.filters.personal.found import Found
-from winnow.filters.urls.suffixes import top_levels
+from winnow.filters.urls.address import top_levels
 
 _LOCAL = r"[A-Za-z0-9](?:[A-Za-z0-9._%+'-]{0,62}[A-Za-z0-9_+-])?"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

@@ -27,10 +27,18 @@ import numpy as np
 
 from winnow.filters.hash_random import xxh64
 from winnow.filters.kernel import Bytes, IntRows, Ints, ReadBytes, kernel
-from winnow.filters.urls.address import cut, decoded, folded, named
+from winnow.filters.urls.address import (
+    cut,
+    decoded,
+    folded,
+    is_listed_suffix,
+    is_registry_suffix,
+    named,
+    one_purpose,
+    registry_hashes,
+)
 from winnow.filters.urls.address import host as host_of
 from winnow.filters.urls.hashes import Hashes, hash_of, table
-from winnow.filters.urls.suffixes import is_listed_suffix, is_registry_suffix, one_purpose, registry_hashes
 
 KINDS = ("domains", "hosts", "urls", "suffixes", "words", "soft_words", "substrings", "exceptions", "allow")
 OWN = Path(__file__).parent / "lists"

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from winnow.filters.urls import lists
-from winnow.filters.urls.address import Host, cut, decoded, folded, host, named
+from winnow.filters.urls.address import Host, cut, decoded, folded, host, named, site
 from winnow.filters.urls.hashes import Hashes, HashTable, hash_of, table
 from winnow.filters.urls.lists import ListError, ListFile
-from winnow.filters.urls.suffixes import site
 from winnow.filters.urls.words import NONE, Found, WordRules
 
 HOSTS = 2**17

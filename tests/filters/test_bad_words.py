@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from winnow.filters.bad_words import BadWords, BadWordsError, read, spans, table
 from winnow.filters.bad_words.alphabet import symbol, symbols
-from winnow.filters.bad_words.entries import exceptions, particles
+from winnow.filters.bad_words.table import exceptions, particles
 from winnow.filters.languages import language_pack
 from winnow.filters.rules.bad_words import GROUP
 from winnow.filters.rules.table import Texts

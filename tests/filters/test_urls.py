@@ -16,11 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.filters.urls import lists
-from winnow.filters.urls.address import cut, decoded, folded, host, named
+from winnow.filters.urls.address import HOSTING, cut, decoded, folded, host, is_registry_suffix, named, site
 from winnow.filters.urls.hashes import distinct, hash_of, table
 from winnow.filters.urls.lists import KINDS, OWN, THEMES, ListError, ListFile, found, own
 from winnow.filters.urls.rules import ABSENT, Address, UrlRules
-from winnow.filters.urls.suffixes import HOSTING, is_registry_suffix, site
 
 REFERENCE = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=(), include_psl_private_domains=True)
 OURS = [file for theme in THEMES for file in own(theme)]
