@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, ValidationError, model_validator
 
-from winnow.filters import allocation
 from winnow.filters.hash_random import MOST
 from winnow.identity import Execution, code_of, name_of
 from winnow.nearest import expected

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from winnow.filters import allocation
+from winnow.stages import allocation
 from winnow.stages.base import Settings
 from winnow.stages.solver import Solver
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from winnow.filters import allocation
+from winnow.stages import allocation
 from winnow.stages.base import Settings
 from winnow.stages.solver import Solver
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from winnow.filters.allocation import Infeasible, capacity, fixed, fixed_capacity, temperature, unimax
+from winnow.stages.allocation import Infeasible, capacity, fixed, fixed_capacity, temperature, unimax
 
 SIZES = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(0, 10**12), min_size=1, max_size=12)
 EPOCHS = st.floats(0.25, 64)
