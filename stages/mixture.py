@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from winnow.filters.hash_random import MOST
 from winnow.identity import Execution, code_of, name_of
 from winnow.nearest import expected
+from winnow.stages import allocation
 from winnow.stages.base import Artifact, CorpusStage, Outputs, Part, Reducer, Settings, StageError, TokenCount
 from winnow.stages.registry import NoKind, find
 from winnow.stages.solver import Solver

@@ -23,7 +23,7 @@ class Solver(ABC):
     @abstractmethod
     def solve(self, sizes: Mapping[str, int], budget: float | None, max_epochs: float) -> dict[str, float]:
         """Tokens of each group, at most `max_epochs` x its size; `budget` None: no document is left out as far as that allows.
-        Raises ValueError with what is wrong, `filters.allocation.Infeasible` where the groups hold less."""
+        Raises ValueError with what is wrong, `stages.allocation.Infeasible` where the groups hold less."""
 
     def capacity(self, sizes: Mapping[str, int], max_epochs: float) -> float:
         """The largest budget that it can divide."""
