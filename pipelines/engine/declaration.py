@@ -17,10 +17,10 @@ from winnow.filters.pack_check import sound_pack
 from winnow.identity import Located, UnknownValue
 from winnow.nearest import expected
 from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_unchanged, shape
-from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect
+from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect, declared_guards
 from winnow.pipelines.engine.located import locate, locate_train, located
 from winnow.pipelines.engine.yaml_source import SourceMap, SpecError, as_written, load, override
-from winnow.pipelines.selection.guards import Guard, declared_guards
+from winnow.pipelines.selection.guards import Guard
 from winnow.stages.base import Stage, StageError
 from winnow.stages.registry import NoKind, Of, exists, find, names
 from winnow.stages.source import Source

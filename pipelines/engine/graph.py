@@ -14,8 +14,10 @@ from winnow.nearest import expected
 from winnow.pipelines.engine.resources import ORDINARY, Actors, Cpus, Gpus, Memory, Resources
 from winnow.pipelines.engine.yaml_source import SourceMap, SpecError
 from winnow.pipelines.selection.clause import Clause, ClauseError, Statistic
+from winnow.pipelines.selection.guards import CHOOSING, Guard, GuardError, compile_guards
 from winnow.pipelines.selection.language import compile_clauses, compile_repeat
 from winnow.stages.base import Group, NoClauses, Stage, StageError, TokenCount
+from winnow.stages.source import Source
 
 
 class KindCommon(BaseModel):
@@ -352,3 +354,23 @@ def _check_edits(nodes: Mapping[str, Node], marked: SourceMap) -> None:
                         f"{marked.where('stages', other.name, 'keep')}: stages.{other.name}: decides by signals of '{read}', "
                         f"which reads texts that '{name}' changes, which waits for that decision"
                     )
+
+
+def declared_guards(
+    found: Mapping[str, tuple[Source | Stage, KindCommon]], nodes: Mapping[str, Node], marked: SourceMap, section: str
+) -> Iterator[tuple[str, tuple[Guard, ...]]]:
+    """The guards of every source or stage of a declaration's section, by name. Raises SpecError."""
+    counted = any(node.stage.outputs.tokens for node in nodes.values())
+    for name, (kind, common) in found.items():
+        own = kind.guards
+        if name in nodes and any(c.statistics or c.draws for c in nodes[name].clauses):
+            own = CHOOSING
+        where = f"{marked.where(section, name, 'guard')}: {section}.{name}.guard"
+        try:
+            guards = compile_guards(own if common.guard is None else common.guard)
+        except GuardError as error:
+            raise SpecError(f"{where}: {error}") from None
+        for guard in guards:
+            if "guard.kept_tokens" in guard.clause.signals and not counted:
+                raise SpecError(f"{where}: '{guard.text}': nothing counts tokens; expected a tokenize stage")
+        yield name, guards

@@ -242,7 +242,7 @@ class Driver:
             results = self.executor.run(worker.count, calls, self.light)
             return self.show.track(f"{name}: statistics", results, len(calls))
 
-        found = compute_statistics(plan.pipeline.nodes[name], ask)
+        found = compute_statistics(plan.pipeline.nodes[name].clauses, ask)
         plan.store.write_json(plan.statistics(name), {column: figures.json() for column, figures in found.items()})
 
     def _ingested(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.ingest import Ingest, Tally
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.population import population
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.texts import EditedBatches, SelectedRows
@@ -167,7 +168,9 @@ def count(plan: Plan, partition: Partition, stage: str, requests: Sequence[Stati
     """One partition's part of a pass of statistics over the documents that a stage sees."""
     node = plan.pipeline.nodes[stage]
     try:
-        return partial_statistics(SelectedRows(plan, partition, node).view, node, requests)
+        view = SelectedRows(plan, partition, node).view
+        asked = population(view, node)
+        return partial_statistics(asked, lambda salt: view.hashes(salt)[asked.indices(view.rows)], requests)
     except ValueError as error:
         raise StageError(f"{stage}.keep: {requests[0].statistic.text}: {error}") from error
 

@@ -206,7 +206,7 @@ class Rows(PartitionFrame):
         if name == "outcome":
             return self.column("status").replace_strict(OUTCOMES, return_dtype=pl.String)
         if name in ("stage", "clause", "threshold"):
-            said = [getattr(reason, name) for reason in reasons(self.plan.pipeline)]
+            said = [getattr(reason, name) for reason in reasons(self.plan.pipeline.measured())]
             return self.column("reason").replace_strict(
                 list(range(len(said))), said, default=None, return_dtype=pl.String
             )
@@ -250,7 +250,7 @@ class Rows(PartitionFrame):
         at = np.arange(self.rows) if rows is None else rows
         reason, status = (self.column(name).to_numpy()[at] for name in ("reason", "status"))
         out = np.full(len(at), None, object)
-        named, nodes = reasons(self.plan.pipeline), self.plan.pipeline.nodes
+        named, nodes = reasons(self.plan.pipeline.measured()), self.plan.pipeline.nodes
         clauses = {clause.name: clause for node in nodes.values() for clause in node.clauses}
         for number in np.unique(reason[reason >= 0]).tolist():
             why, here = named[number], np.flatnonzero(reason == number)

@@ -7,19 +7,15 @@ without the last two are looked at as soon as the stage has decided, the others 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from winnow.pipelines.engine.graph import KindCommon, Node
-from winnow.pipelines.engine.yaml_source import SourceMap, SpecError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
-from winnow.stages.base import Stage
-from winnow.stages.source import Source
 
 FIGURES = {name: pa.int64() for name in ("rows", "kept", "dropped", "failed")} | {
     "drop": pa.float64(),
@@ -76,23 +72,3 @@ def figures(account: Mapping[str, Any]) -> dict[str, float]:
         "drop": dropped / rows if rows else 0.0,
         "fail": account["failed"] / rows if rows else 0.0,
     }
-
-
-def declared_guards(
-    found: Mapping[str, tuple[Source | Stage, KindCommon]], nodes: Mapping[str, Node], marked: SourceMap, section: str
-) -> Iterator[tuple[str, tuple[Guard, ...]]]:
-    """The guards of every source or stage of a declaration's section, by name. Raises SpecError."""
-    counted = any(node.stage.outputs.tokens for node in nodes.values())
-    for name, (kind, common) in found.items():
-        own = kind.guards
-        if name in nodes and any(c.statistics or c.draws for c in nodes[name].clauses):
-            own = CHOOSING
-        where = f"{marked.where(section, name, 'guard')}: {section}.{name}.guard"
-        try:
-            guards = compile_guards(own if common.guard is None else common.guard)
-        except GuardError as error:
-            raise SpecError(f"{where}: {error}") from None
-        for guard in guards:
-            if "guard.kept_tokens" in guard.clause.signals and not counted:
-                raise SpecError(f"{where}: '{guard.text}': nothing counts tokens; expected a tokenize stage")
-        yield name, guards

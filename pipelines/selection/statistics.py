@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,9 @@ import polars as pl
 from winnow.pipelines.selection.clause import Clause, Statistic
 from winnow.pipelines.selection.grouped_counts import Cells
 from winnow.pipelines.selection.moments import MomentSearch, sums
-from winnow.pipelines.selection.population import Groups, groups, population
+from winnow.pipelines.selection.population import Groups, Population, groups
 from winnow.pipelines.selection.ranks import Quantiles, State, Top, histogram
 from winnow.pipelines.selection.statistic_result import StatisticResult
-
-if TYPE_CHECKING:
-    from winnow.pipelines.engine.frame import PartitionFrame
-    from winnow.pipelines.engine.graph import Node
 
 Search = Quantiles | Top | MomentSearch
 PartialStatistic = Cells
@@ -43,11 +39,11 @@ class StatisticRequest:
 
 
 def compute_statistics(
-    node: Node, ask: Callable[[Sequence[StatisticRequest]], Iterable[list[PartialStatistic]]]
+    clauses: Sequence[Clause], ask: Callable[[Sequence[StatisticRequest]], Iterable[list[PartialStatistic]]]
 ) -> dict[str, StatisticResult]:
     """The statistics of a stage, by column. `ask` carries one pass to every partition and gives their answers."""
     computed: dict[str, StatisticResult] = {}
-    todo = [(s, clause) for clause in node.clauses for s in clause.statistics]
+    todo = [(s, clause) for clause in clauses for s in clause.statistics]
     while todo:
         ready = [
             (s, c) for s, c in todo if not any(f'"{other.column}"' in s.key for other, _ in todo if other is not s)
@@ -67,16 +63,14 @@ def compute_statistics(
 
 
 def partial_statistics(
-    view: PartitionFrame, node: Node, requests: Sequence[StatisticRequest]
+    asked: Population, hashes_of: Hashes, requests: Sequence[StatisticRequest]
 ) -> list[PartialStatistic]:
-    """A partition's answers. Raises Unmeasured where what is asked about is not measured."""
-    clauses = list({c.name: c for c in node.clauses if c.statistics}.values())
-    asked = population(view, node, clauses)
+    """A partition's answers. `hashes_of`: of the documents that are asked about."""
     hashes: dict[str, npt.NDArray[np.uint64]] = {}
 
     def hashed(salt: str) -> npt.NDArray[np.uint64]:
         if salt not in hashes:
-            hashes[salt] = view.hashes(salt)[asked.indices(view)]
+            hashes[salt] = hashes_of(salt)
         return hashes[salt]
 
     answers: list[PartialStatistic] = []

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from winnow.pipelines.selection.clause import Clause
-
-if TYPE_CHECKING:
-    from winnow.pipelines.engine.declaration import Pipeline
 
 UNSEEN, KEPT, DROPPED, FAILED, PENDING = 0, 1, 2, 3, 4
 """Status of a row at a stage: an ancestor had dropped it; kept; dropped by a clause; the measurement failed; the stage
@@ -33,10 +30,24 @@ class Reason:
     threshold: str | None
 
 
-def reasons(pipeline: Pipeline) -> list[Reason]:
-    """Every reason that a selection of this pipeline can give; its rows refer to them by number."""
+class Deciding(Protocol):
+    """A stage that sees documents."""
+
+    @property
+    def name(self) -> str:
+        """Its key in the declaration."""
+        ...
+
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """What it keeps."""
+        ...
+
+
+def reasons(stages: Iterable[Deciding]) -> list[Reason]:
+    """Every reason that a selection can give in which these stages decide, in order; its rows refer to them by number."""
     out: list[Reason] = []
-    for node in pipeline.measured():
+    for node in stages:
         out.append(Reason(node.name, None, None))
         out += [Reason(node.name, clause.name, clause.threshold) for clause in node.clauses]
         out.append(Reason(node.name, f"{node.name}.{MULTIPLICITY}", "> hash(seed, id)"))

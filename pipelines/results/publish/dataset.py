@@ -89,7 +89,9 @@ def count(run: Run) -> Counts:
             "'rejected: metadata'; run in another folder to read them again"
         )
     kept = copies = rejects = failed = 0
-    thresholds = {why.clause: {why.threshold} for why in reasons(run.pipeline) if why.clause and why.threshold}
+    thresholds = {
+        why.clause: {why.threshold} for why in reasons(run.pipeline.measured()) if why.clause and why.threshold
+    }
     for rows in run.read(["multiplicity", "status"]):
         multiplicity = rows.get_column("multiplicity")
         here = int((multiplicity > 0).sum())

@@ -49,7 +49,7 @@ class Drawn:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.number = {(r.stage, r.clause): n for n, r in enumerate(reasons(run.pipeline))}
+        self.number = {(r.stage, r.clause): n for n, r in enumerate(reasons(run.pipeline.measured()))}
         self.best = pl.DataFrame(schema=BEST)
 
     def add(self, records: pl.DataFrame) -> None:
