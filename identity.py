@@ -108,6 +108,11 @@ def code_of(kind: Any) -> str:
     return "" if kind.__module__.startswith("winnow.") else code(kind.__module__)
 
 
+def modules_of(*kinds: Any) -> set[str]:
+    """The modules of other packages that classes and functions are in: those that every worker has to import."""
+    return {kind.__module__ for kind in kinds if not kind.__module__.startswith("winnow.")}
+
+
 @lru_cache(maxsize=256)
 def code(module: str) -> str:
     """16 hex digits of a module's file and of those that it takes names from and that are of the same package. Raises UnknownValue."""

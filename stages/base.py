@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from winnow.filters.edits import EDITS
 from winnow.filters.languages import LanguagePack
-from winnow.identity import code_of, identity, name_of
+from winnow.identity import code_of, identity, modules_of, name_of
 
 DOCUMENT_SCHEMA = pa.schema(
     [
@@ -174,6 +174,10 @@ class Stage(ABC):
         code = code_of(type(self))
         said: dict[str, Any] = {"kind": name_of(type(self)), "version": self.version} | ({"code": code} if code else {})
         return said | {"settings": identity(self.settings, measured)}
+
+    def modules(self) -> set[str]:
+        """The modules of other packages that every worker has to import for it."""
+        return modules_of(type(self))
 
     def signals(self) -> Types:
         """Every public signal of this stage."""

@@ -25,7 +25,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from winnow.filters.edits import Edit, column
-from winnow.identity import code_of
+from winnow.identity import code_of, modules_of
 from winnow.nearest import expected
 from winnow.stages.base import EDITED, Artifact, DocumentStage, Measurer, Outputs, Settings, StageError, Types
 from winnow.stages.registry import NoKind, imported
@@ -65,6 +65,9 @@ class Datatrove(DocumentStage):
             "code": f"datatrove {version('datatrove')} {code}".strip(),
             "given": self._given(),
         }
+
+    def modules(self) -> set[str]:
+        return modules_of(self._class())
 
     def signals(self) -> Types:
         return {"kept": pa.bool_(), "reason": pa.string()}

@@ -22,7 +22,7 @@ from typing import Any, Union, get_args, get_origin
 import pyarrow as pa
 from pydantic import Field, field_validator
 
-from winnow.identity import code_of
+from winnow.identity import code_of, modules_of
 from winnow.nearest import hint
 from winnow.stages.base import Artifact, Document, DocumentStage, Measurer, Settings, StageError, Types
 from winnow.stages.registry import NoKind, imported
@@ -78,6 +78,9 @@ class Function(DocumentStage):
 
     def identity(self, measured: bool = False) -> dict[str, Any]:
         return super().identity(measured) | {"code": code_of(self._function().call)}
+
+    def modules(self) -> set[str]:
+        return modules_of(self._function().call)
 
     def signals(self) -> Types:
         """`value`, or what `signals` declares."""

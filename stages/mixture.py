@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pydantic import Field, ValidationError, model_validator
 
 from winnow.filters.hash_random import MOST
-from winnow.identity import Execution, code_of, name_of
+from winnow.identity import Execution, code_of, modules_of, name_of
 from winnow.nearest import expected
 from winnow.stages import allocation
 from winnow.stages.base import Artifact, CorpusStage, Outputs, Part, Reducer, Settings, StageError, TokenCount
@@ -101,6 +101,9 @@ class Mixture(CorpusStage):
         solver = self.settings.chosen()
         code = code_of(type(solver))
         return super().identity(measured) | {"solver": [name_of(type(solver)), solver.version, code]}
+
+    def modules(self) -> set[str]:
+        return modules_of(type(self), type(self.settings.chosen()))
 
     def signals(self) -> dict[str, pa.DataType]:
         return {"multiplicity": pa.float32(), "group": pa.string()}

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import pyarrow as pa
 
 from winnow.filters.languages import LanguagePack
+from winnow.identity import code_of, identity, modules_of, name_of
 from winnow.stages.base import Settings, StageError
 
 
@@ -120,8 +121,15 @@ class Source(ABC):
         """What it yields."""
 
     def identity(self) -> dict[str, Any]:
-        """What, beside its kind and version, changes what is read from one and the same input."""
-        return dict(self.settings.model_dump(mode="json", exclude={"paths"}))
+        """What changes what is read from one and the same input: JSON of its kind, its version (of another package also its
+        code), and its settings."""
+        code = code_of(type(self))
+        said: dict[str, Any] = {"kind": name_of(type(self)), "version": self.version} | ({"code": code} if code else {})
+        return said | {"settings": {name: value for name, value in identity(self.settings).items() if name != "paths"}}
+
+    def modules(self) -> set[str]:
+        """The modules of other packages that every worker has to import for it."""
+        return modules_of(type(self))
 
     def inputs(self, kept: Kept) -> list[InputFile] | None:
         """The inputs that it finds itself, in an order that nothing but they decide; None: the files of `paths`. Raises

@@ -105,7 +105,7 @@ def partitions(pipeline: Pipeline, store: Store, say: Callable[[str], None] = la
     index = 0
     hashed = kept_inputs(store)["files"] if pipeline.by_content else {}
     for source in pipeline.sources.values():
-        identity = [source.name, source.kind, source.version, source.identity()]
+        identity = [source.name, source.identity()]
         found = source.inputs(KeptInStore(store))
         if found is None:
             found = _files(source, hashed if source.name in pipeline.by_content else None, say)

@@ -252,7 +252,10 @@ class OnRay:
         sentence = refusal(asked, [*there, *_to_come(ray)], offering)
         if sentence is None and self.address:
             try:
-                sentence = difference(ray, self.where)
+                pipeline = self.plan.pipeline
+                modules = {module for node in pipeline.nodes.values() for module in node.stage.modules()}
+                modules |= {module for source in pipeline.sources.values() for module in source.modules()}
+                sentence = difference(ray, self.where, modules)
             except ray.exceptions.RayError as error:
                 raise RunError(f"{self.where}: cannot start a worker: {first_line(error)}") from error
         if sentence is not None:

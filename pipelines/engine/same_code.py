@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import xxhash
+
+from winnow.identity import code as module_code
 
 ROOMS = ("pipelines", "stages", "filters", "classifiers", "tokenize")
 """What a task may run; a wheel and a checkout of the same commit hold the same files of them."""
@@ -33,8 +36,9 @@ def code() -> tuple[str, str]:
     return version, digest.hexdigest()
 
 
-def difference(ray: Any, where: str) -> str | None:
-    """A sentence where a machine of the cluster has no winnow or another one; None where tasks can run anywhere.
+def difference(ray: Any, where: str, modules: Collection[str] = ()) -> str | None:
+    """A sentence where a machine of the cluster has no winnow or another one, or cannot import one of these modules of other
+    packages, or has it with other code; None where tasks can run anywhere.
 
     Machines without CPUs run no tasks and are not asked. Raises what Ray raises where it cannot start a worker.
     """
@@ -57,7 +61,25 @@ def difference(ray: Any, where: str) -> str | None:
                 f"process runs {here[0]}{f' ({here[1]})' if same else ''}; install the same one on every machine, or send it "
                 "along with `winnow submit`"
             )
+    wanted = {module: module_code(module) for module in modules}
+    look = ray.remote(num_cpus=0, max_retries=3)(imported_there)
+    for host, found in ray.get([look.options(scheduling_strategy=s).remote(sorted(wanted)) for s in at if wanted]):
+        for module, (digest, error) in found.items():
+            if digest != wanted[module]:
+                what = f"cannot import '{module}' ({error})" if error else f"has '{module}' with other code"
+                return f"{where}: machine {host} {what}: install its package, the same one on every machine"
     return None
+
+
+def imported_there(modules: Sequence[str]) -> tuple[str, dict[str, tuple[str, str]]]:
+    """The name of a machine, and of each module the digest of its code there, or why it cannot be imported."""
+    found: dict[str, tuple[str, str]] = {}
+    for module in modules:
+        try:
+            found[module] = module_code(module), ""
+        except Exception as error:  # whatever its author's code does at import
+            found[module] = "", f"{type(error).__name__}: {error}"
+    return socket.gethostname(), found
 
 
 def _asking() -> Callable[[], tuple[str, tuple[str, str] | None, str]]:

@@ -209,7 +209,8 @@ class CommonCrawl(Source):
 
     def identity(self) -> dict[str, Any]:
         settings = cast(Settings, self.settings)
-        return {"via": settings.via, "mime": settings.mime, "max_bytes": int(settings.max_bytes)}
+        said = {"via": settings.via, "mime": list(settings.mime), "max_bytes": int(settings.max_bytes)}
+        return {"kind": self.kind, "version": self.version, "settings": said}
 
     def companions(self) -> list[Source]:
         """The audit of what the index passes over."""
