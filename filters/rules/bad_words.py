@@ -35,6 +35,8 @@ MEASURES = (
 def fill(texts: Texts, out: Records) -> None:
     """0 for a text without words. The word unit changes the share alone: entries are looked for in the characters."""
     words = texts.words
+    if not texts.bad_words.entries:
+        return
     content = np.concatenate([[0], np.cumsum((words.word_classes & CONTENT) != 0)])
     counted = content[words.word_offsets[1:]] - content[words.word_offsets[:-1]]
     out["bad_words"] = bad_words.counts(words, texts.bad_words) * (counted > 0)

@@ -179,8 +179,8 @@ def nothing() -> Iterator[None]:
 
 
 def groups(language: str, unit: str, most: int, subsample: int) -> tuple[int, dict[str, float]] | str:
-    """Bytes, and processor seconds of splitting, of what groups share, of every group of measures of the text, of what
-    is left of `measure`, and in all; the reason where the unit's segmenter is not installed. Best of three runs."""
+    """Bytes, and processor seconds of splitting, of what groups share, of every group of measures of the text, and of
+    `measure` in all; the reason where the unit's segmenter is not installed. Best of three runs."""
     from winnow.filters.languages import language_pack
     from winnow.filters.rules import table
     from winnow.filters.segmenters import MissingSegmenter
@@ -215,7 +215,7 @@ def groups(language: str, unit: str, most: int, subsample: int) -> tuple[int, di
                 work()
                 spent[label] += (time.process_time_ns() - start) / 1e9
         if not best or whole < best["all"]:
-            best = {**spent, "the rest": max(whole - sum(spent.values()), 1e-9), "all": whole}
+            best = {**spent, "all": whole}
     return size(texts), best
 
 
