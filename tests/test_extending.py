@@ -3,9 +3,12 @@ workers by the command that a user types."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.pipelines.in_process import command
 from winnow.pipelines.results.table import open_run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
@@ -142,3 +146,39 @@ def test_a_package_that_is_not_there_is_named(place: Place) -> None:
     assert "functions.yaml:5" in refused.stderr and "acme.checks" in refused.stderr and "PYTHONPATH" in refused.stderr
     refused = place.winnow("plan", "stages.yaml", site=False)
     assert refused.returncode == 1 and "'notes' is not a kind" in refused.stderr and "acme.lengths" in refused.stderr
+
+
+def test_a_new_measure_of_rules_has_its_group_alone_measured_again(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from winnow.filters.rules import table
+    from winnow.stages import rules
+
+    changed = tmp_path / "filters" / "rules" / "url_shape.py"
+    changed.parent.mkdir(parents=True)
+    shutil.copy(Path(table.__file__).with_name("url_shape.py"), changed)
+    (tmp_path / "docs.jsonl").write_text(json.dumps({"text": "a text", "url": "https://a.example/one-two"}) + "\n")
+    (tmp_path / "r.yaml").write_text(
+        "name: r\nlanguage: en\nsources: {docs: {use: jsonl, url: url, paths: [docs.jsonl]}}\n"
+        "stages: {rules: {use: rules, packs: []}}\n"
+    )
+    first = command("run", "r.yaml", "--folder", "run", "--local", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    before = set((tmp_path / "run" / "signals" / "rules").iterdir())
+    applied = subprocess.run(["git", "apply", place.folder / "url_hyphens.diff"], cwd=tmp_path, check=False)
+    assert applied.returncode == 0, "the page's change does not apply to filters/rules/url_shape.py any more"
+    spec = importlib.util.spec_from_file_location("url_shape_changed", changed)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    groups = tuple(module.GROUP if group.name == "url_shape" else group for group in table.GROUPS)
+    for one in (table, rules):
+        monkeypatch.setattr(one, "GROUPS", groups)
+        monkeypatch.setattr(one, "MEASURES", tuple(measure for group in groups for measure in group.measures))
+    again = command("run", "r.yaml", "--folder", "run", "--local", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert len(before) == len(groups) and len(set((tmp_path / "run" / "signals" / "rules").iterdir()) - before) == 1
+    assert open_run(tmp_path / "run").documents().collect()["rules.url_hyphens"].to_list() == [1]
+    test = runpy.run_path(str(place.folder / "tests" / "test_url_hyphens.py"))
+    test["test_hyphens"]()
