@@ -25,7 +25,6 @@ from winnow.pipelines.results.table import open_run
 from winnow.pipelines.results.why import explain
 from winnow.stages.base import StageError
 from winnow.stages.duplicate_index import read_index
-from winnow.stages.minhash import MinHash
 
 from .in_process import command
 
@@ -165,7 +164,6 @@ def test_another_index_compares_again_and_measures_nothing_anew(tmp_path: Path) 
 
 def test_without_known_nothing_is_other_than_it_was(tmp_path: Path) -> None:
     plain = go(snapshot(tmp_path, "b", B))
-    assert "known" not in MinHash.Settings().model_dump()
     one = table(plain)
     assert all("known" not in row for row in one.values())
     keep = "not known and representative"  # a first run with the declaration of those that follow
