@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from winnow.identity import Execution
 from winnow.nearest import hint
 
 WordUnit = Literal["whitespace", "character", "segment", "morpheme"]
@@ -34,11 +35,11 @@ class UnitRules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     stop_words: tuple[str, ...]
-    clauses: Clauses
+    clauses: Annotated[Clauses, Execution()]
 
 
 class LanguagePack(BaseModel):
-    """One language. `stop_words` and `clauses` are for `word_unit`; `units` has those for others."""
+    """One language; what is marked as execution changes no measurement. `stop_words` and `clauses` are for `word_unit`; `units` has those for others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
@@ -48,19 +49,23 @@ class LanguagePack(BaseModel):
     script: Annotated[str, Field(pattern=r"^[A-Z][a-z]{3}$")]  # ISO 15924: Hang; with iso639_3 FineWeb2's kor_Hang
     own_script: bool  # pages without this script's characters cannot be in the language
     word_unit: WordUnit
-    version: Annotated[int, Field(ge=1)]
-    provenance: Annotated[str, Field(min_length=1)]  # where thresholds and word lists come from
-    language_score: Annotated[float, Field(gt=0, lt=1)]  # least language-ID score
+    version: Annotated[int, Field(ge=1), Execution()]
+    provenance: Annotated[str, Field(min_length=1), Execution()]  # where thresholds and word lists come from
+    language_score: Annotated[float, Field(gt=0, lt=1), Execution()]  # least language-ID score
     stop_words: tuple[str, ...]
     endings: tuple[str, ...] = ()  # particles and verb endings: what words of running text end in
     sentence_endings: tuple[str, ...] = ()  # what the last word of a sentence ends in
     terminal_punctuation: tuple[Annotated[str, Field(min_length=1, max_length=1)], ...] = ()
     # ends a sentence in this language; empty: Unicode's Sentence_Terminal
     bad_words: tuple[str, ...] = ()  # whole words, or with a trailing `*` what a word starts with
-    clauses: Clauses
-    default_packs: tuple[str, ...] = ()  # those of `clauses` that apply unless a declaration names others; empty: all
+    clauses: Annotated[Clauses, Execution()]
+    default_packs: Annotated[
+        tuple[str, ...], Execution()
+    ] = ()  # those of `clauses` that apply unless a declaration names others; empty: all
     units: dict[WordUnit, UnitRules] = {}
-    calibration: dict[str, JsonValue] = {}  # name of a collection of texts -> statistics of it, and how to get them
+    calibration: Annotated[
+        dict[str, JsonValue], Execution()
+    ] = {}  # name of a collection of texts -> statistics of it, and how to get them
 
     @property
     def fineweb2(self) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from winnow.filters.languages import LanguagePack
-from winnow.identity import UnknownValue, file_name
+from winnow.identity import UnknownValue, file_name, identity
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.gone import Kept
 from winnow.pipelines.engine.graph import Node
@@ -211,7 +210,7 @@ def plan_over(
             facts[name] = _facts(node, (recorded or {}).get(name))
         except UnknownValue as error:
             raise SpecError(f"{pipeline.path}: stages.{name}: {error}") from error
-    tasks = identified(_tasks(pipeline), pipeline.nodes, facts, _language(pipeline.pack), pipeline.seed, inputs)
+    tasks = identified(_tasks(pipeline), pipeline.nodes, facts, identity(pipeline.pack), pipeline.seed, inputs)
     for name, node in pipeline.nodes.items():
         facts[name] |= {"clauses": [[c.name, c.text] for c in node.clauses], "inputs": inputs}  # as JSON has them
     return Plan(pipeline, store, partitions, tasks, facts)
@@ -219,13 +218,6 @@ def plan_over(
 
 def _tasks(pipeline: Pipeline) -> dict[str, Task]:
     return tasks_of(pipeline.nodes, pipeline.rejected == "metadata", pipeline.path)
-
-
-def _language(pack: LanguagePack) -> dict[str, Any]:
-    """What of a language pack can change a measurement: not its thresholds, nor what is said of them."""
-    said = {"clauses", "language_score", "version", "provenance", "calibration", "units"}
-    units = {unit: rules.stop_words for unit, rules in sorted(pack.units.items())}
-    return {**pack.model_dump(mode="json", exclude=said), "units": units}
 
 
 def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
