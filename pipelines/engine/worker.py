@@ -242,7 +242,7 @@ def missing_text(plan: Plan, partition: Partition) -> int:
 
 def plan_shards(plan: Plan) -> list[Any]:
     """The terminal stage's plan: what goes into each shard, from the selection alone."""
-    node = _terminal(plan)
+    node = plan.pipeline.nodes[plan.every(Kind.WRITE)[0].stage]
     parts = _parts(plan, node, plan.partitions)
     chosen = [plan.store.read(plan.selected(p.partition), ["multiplicity"]).column(0) for p in parts]
     writer: Writer = plan.opened(node.name)
@@ -254,7 +254,7 @@ def plan_shards(plan: Plan) -> list[Any]:
 def write_shard(plan: Plan, shard: Any, partitions: Sequence[Partition]) -> dict[str, Any]:
     """Write one shard; returns its manifest entry under `entry`."""
     started = time.perf_counter()
-    node = _terminal(plan)
+    node = plan.pipeline.nodes[plan.every(Kind.WRITE)[0].stage]
     writer: Writer = plan.opened(node.name)
     entry = writer.write(shard, _parts(plan, node, partitions), plan.store.url(plan.shards))
     wall = time.perf_counter() - started
@@ -362,12 +362,6 @@ def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterato
 
 def _parts(plan: Plan, node: Node, partitions: Sequence[Partition]) -> list[SelectedRows]:
     return [SelectedRows(plan, partition, node) for partition in partitions]
-
-
-def _terminal(plan: Plan) -> Node:
-    node = plan.pipeline.terminal()
-    assert node is not None
-    return node
 
 
 def _exchanged(plan: Plan, stage: str, bucket: int) -> str:
