@@ -22,6 +22,7 @@ from winnow.pipelines.results.dedup_index import write_index
 from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.stages.duplicate_index import read_index
 from winnow.stages.minhash import MinHash
+from winnow.stages.opening import opened
 
 Row = tuple[str, str]  # id as the source has it, text
 
@@ -78,7 +79,7 @@ def reference(rows: Sequence[Row], chosen: dict[str, int]) -> Reference:
     ids = [identity(i) for i, _ in rows]
     columns = {"id": ids, "url": empty, "date": empty, "title": empty, "source": ["s"] * len(rows)}
     batch = pa.RecordBatch.from_pydict({**columns, "text": [t for _, t in rows]}, schema=DOCUMENT_SCHEMA)
-    found = stage.measure(batch)
+    found = opened(stage).measure(batch)
     bands = [found.column(n).to_pylist() for n in stage.hidden() if n.startswith("_band_")]
     keys = {i: [b[n] for b in bands if b[n] is not None] for n, i in enumerate(ids)}
     return Reference(keys, dict(zip(ids, found.column("_chars").to_pylist(), strict=True)))
