@@ -158,17 +158,18 @@ def fill(words: Words, bullets: Codes, marks: Codes, out: Rows) -> None:
                 if codes[start] == mark:
                     bulleted += 1
                     break
-            dots = 0
-            for c in range(start, end):
-                hash_marks += codes[c] == 0x23
-                if codes[c] == 0x2E:
-                    dots += 1
+            points = 0
+            for code in codes[start:end]:
+                hash_marks += code == 0x23
+                dotted += code == 0x2026
+                points += code == 0x2E
+            if points >= 3:
+                dots = 0
+                for c in range(start, end):
+                    dots = dots + 1 if codes[c] == 0x2E else 0
                     if dots == 3:
                         dotted += 1
                         dots = 0
-                else:
-                    dots = 0
-                    dotted += codes[c] == 0x2026
             trailing += codes[end - 1] == 0x2026 or (
                 end - start >= 3 and codes[end - 1] == 0x2E and codes[end - 2] == 0x2E and codes[end - 3] == 0x2E
             )
