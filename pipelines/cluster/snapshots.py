@@ -62,7 +62,7 @@ class Listing:
                 f"{pipeline.path}: {', '.join(self.indexes)} each keep an index of duplicates; expected one such stage in a "
                 "declaration to watch, so that a snapshot has one index"
             )
-        self.declared = {name: list(pipeline.nodes[name].stage.settings.known) for name in self.indexes}
+        self.declared = {name: list(pipeline.nodes[name].stage.settings.known or ()) for name in self.indexes}
 
     @property
     def chained(self) -> bool:
