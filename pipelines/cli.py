@@ -17,7 +17,6 @@ import typer
 from winnow.pipelines.cluster.commands import register_jobs
 from winnow.pipelines.commands import Reference, register
 from winnow.pipelines.console import console, say
-from winnow.pipelines.describe import register_describe
 from winnow.pipelines.engine.status import register_status
 from winnow.pipelines.fit_commands import fit_app
 from winnow.pipelines.process import guarded, in_utf8
@@ -46,6 +45,22 @@ Selection = Annotated[
     str | None, typer.Option("--selection", help="A selection that `winnow select --name` made, with a run's folder.")
 ]
 Workers = Annotated[int | None, typer.Option(help="CPUs to use on this machine. Default: all.", min=1)]
+
+
+@app.command()
+def describe(
+    kind: Annotated[
+        str | None, typer.Argument(help="A kind, or package.module:Class. Without it: what there is.")
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Every kind that comes with winnow, as a page of Markdown.")
+    ] = False,
+) -> None:
+    """What a kind of stage, source or solver measures, and its settings."""
+    from winnow.pipelines.describe import described, listed, page
+
+    text = page() if all_ else described(kind) if kind else listed()
+    console().print(text, highlight=False, markup=False, soft_wrap=True, end="")
 
 
 @app.command()
@@ -212,7 +227,6 @@ def remember(
 register(app)
 register_jobs(app)
 register_status(app)
-register_describe(app)
 app.add_typer(fit_app, name="fit")
 
 

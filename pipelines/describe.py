@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
-import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -15,7 +14,6 @@ from pydantic_core import PydanticUndefined
 from winnow.filters.languages import language_pack
 from winnow.identity import Execution, OfCorpus, name_of
 from winnow.nearest import expected
-from winnow.pipelines.console import console
 from winnow.stages.base import Settings, StageError
 from winnow.stages.registry import CONTRACTS, NoKind, Of, find, imported, names
 
@@ -27,23 +25,6 @@ What a declaration may name under `use:` (and a mixture under `solver:`). Made b
 *Identity* says what a changed setting does: nothing is said of those that change what is measured; `selection` changes only what is
 kept, or how work is done; `corpus` changes only what all documents together are told.
 """
-
-
-def register_describe(app: typer.Typer) -> None:
-    """Adds the command."""
-
-    @app.command()
-    def describe(
-        kind: Annotated[
-            str | None, typer.Argument(help="A kind, or package.module:Class. Without it: what there is.")
-        ] = None,
-        all_: Annotated[
-            bool, typer.Option("--all", help="Every kind that comes with winnow, as a page of Markdown.")
-        ] = False,
-    ) -> None:
-        """What a kind of stage, source or solver measures, and its settings."""
-        text = page() if all_ else described(kind) if kind else listed()
-        console().print(text, highlight=False, markup=False, soft_wrap=True, end="")
 
 
 def page() -> str:
