@@ -1,0 +1,66 @@
+"""What a tier measures of an arm: the bits that a model trained on it spends on each document of the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Unit = Literal["character", "utf8_byte"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One model's figures: target -> one number for each of its documents, in their order.
+
+    `bits` are negative log2 probabilities, summed over a document. `curve` has the share of the training that was seen,
+    0 to 1, and the mean over targets of bits per unit at that point; empty where a tier has none.
+    """
+
+    bits: Mapping[str, Floats]
+    characters: Mapping[str, Ints]
+    utf8_bytes: Mapping[str, Ints]
+    curve: tuple[tuple[float, float], ...] = ()
+
+    def sizes(self, unit: Unit) -> Mapping[str, Ints]:
+        """What bits are divided by."""
+        return self.characters if unit == "character" else self.utf8_bytes
+
+
+class Tier(Protocol):
+    """A way to train a model on an arm and to measure it."""
+
+    @property
+    def name(self) -> str:
+        """Of letters, digits, `-`, `_` and `.`: part of file names."""
+        ...
+
+    @property
+    def unit(self) -> Unit:
+        """What bits are given by."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Hex digest of all that decides a score besides texts, seed and targets."""
+        ...
+
+    def score(
+        self, texts: Sequence[str], seed: int, targets: Mapping[str, Sequence[str]], folder: Path
+    ) -> dict[str, Scores]:
+        """Measures -> their scores, of a model trained on `texts`. `folder` is this call's own: what a resume needs may
+        stay there. The same arguments give the same figures. Raises RunError for what a person can mend."""
+        ...
+
+
+def sizes(targets: Mapping[str, Sequence[str]]) -> tuple[dict[str, Ints], dict[str, Ints]]:
+    """Characters and UTF-8 bytes of each document of each target."""
+    characters = {name: np.array([len(text) for text in texts], np.int64) for name, texts in targets.items()}
+    utf8_bytes = {name: np.array([len(text.encode()) for text in texts], np.int64) for name, texts in targets.items()}
+    return characters, utf8_bytes
