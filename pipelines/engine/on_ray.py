@@ -220,6 +220,8 @@ class OnRay:
                 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
                 # By its pipe, an agent would print the raylet's log here at once where that was killed: before we notice.
                 os.environ.setdefault("RAY_enable_pipe_based_agent_to_parent_health_check", "0")
+                # By default its workers are the last to get a CPU: beside two busy programs a run would nearly stand still.
+                os.environ.setdefault("RAY_worker_niceness", "0")
                 options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
                 options |= {"object_store_memory": 256 * 2**20}
             else:  # workers there do not inherit this environment

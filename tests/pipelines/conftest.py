@@ -217,6 +217,7 @@ def ray_session() -> Iterator[None]:
     import os
 
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     import ray
 
