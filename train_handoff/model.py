@@ -31,6 +31,7 @@ class LossHead(nn.Linear):
 
     `chunk` positions at a time are projected, in fp32 through the softmax, and recomputed in the backward pass: an
     8k x 128k block of fp32 logits alone is 4.2 GB. One call of the module covers all chunks, so FSDP's hooks run once.
+    A single chunk is not recomputed: the backward pass begins with it, so its logits would come back at once.
     """
 
     chunk: int = 2048
@@ -40,6 +41,8 @@ class LossHead(nn.Linear):
         if labels is None:
             return super().forward(hidden)
         rows, targets = hidden.flatten(0, 1), labels.flatten()
+        if len(targets) <= self.chunk:
+            return self._loss(rows, targets)
         total = rows.new_zeros((), dtype=torch.float32)
         for start in range(0, len(targets), self.chunk):
             piece = slice(start, start + self.chunk)
@@ -52,7 +55,8 @@ class LossHead(nn.Linear):
 
 
 class Trainee(nn.Module):
-    """A causal language model whose forward pass is its loss. Calling it as the root runs every FSDP hook."""
+    """A causal language model whose forward pass is its loss, without labels its logits. Calling it as the root runs every
+    FSDP hook."""
 
     def __init__(self, causal: nn.Module, chunk: int) -> None:
         super().__init__()
@@ -74,9 +78,9 @@ class Trainee(nn.Module):
         """Whether input and output embeddings are one parameter."""
         return bool(self.config.tie_word_embeddings)
 
-    def forward(self, inputs: Tensor, labels: Tensor, positions: Tensor) -> Tensor:
-        """int64 [B, L] each -> fp32 scalar, the summed loss. Documents are told apart by `positions` starting over,
-        which transformers honours only without a mask and without a cache."""
+    def forward(self, inputs: Tensor, labels: Tensor | None, positions: Tensor) -> Tensor:
+        """int64 [B, L] each -> fp32 scalar, the summed loss; without labels the logits [B, L, vocabulary]. Documents are
+        told apart by `positions` starting over, which transformers honours only without a mask and without a cache."""
         body, head = self.causal.model, self.causal.lm_head
         hidden = cast(Any, body)(
             input_ids=inputs, attention_mask=None, position_ids=positions, use_cache=False

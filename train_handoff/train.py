@@ -64,7 +64,7 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
     dist.barrier()
     console = Console(quiet=process.rank != 0)
 
-    bf16 = config.dtype == "bf16" or (config.dtype == "auto" and process.device.type == "cuda")
+    bf16 = in_bf16(config, process.device)
     trainee = build(config, plan, process.mesh, process.device, bf16)
     optimizer = adamw(trainee, config.optimizer)
     checkpoints = Checkpointer(out, trainee, optimizer, config.keep_last, config.async_checkpoint)
@@ -131,11 +131,7 @@ def train(config: TrainConfig, stop: StopRequest) -> None:
 
 def join(config: TrainConfig) -> Process:
     """Joins the other processes that torchrun started. Raises TrainError for a device that is not there."""
-    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    if on_gpu and not torch.cuda.is_available():
-        raise TrainError("device is 'cuda', but torch sees no GPU; use device=cpu or auto")
-    if not on_gpu and config.attention == "flex_attention":
-        raise TrainError("attention is 'flex_attention', which trains on GPUs only; use sdpa on a CPU")
+    on_gpu = trains_on_gpu(config)
     world = int(os.environ["WORLD_SIZE"])
     if config.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -148,6 +144,21 @@ def join(config: TrainConfig) -> Process:
         dist.init_process_group("gloo")
     mesh = init_device_mesh(device.type, (world,), mesh_dim_names=("data",))
     return Process(dist.get_rank(), world, device, mesh)
+
+
+def trains_on_gpu(config: TrainConfig) -> bool:
+    """Where `config.device` and `config.attention` train on this machine. Raises TrainError where they cannot."""
+    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    if on_gpu and not torch.cuda.is_available():
+        raise TrainError("device is 'cuda', but torch sees no GPU; use device=cpu or auto")
+    if not on_gpu and config.attention == "flex_attention":
+        raise TrainError("attention is 'flex_attention', which trains on GPUs only; use sdpa on a CPU")
+    return on_gpu
+
+
+def in_bf16(config: TrainConfig, device: torch.device) -> bool:
+    """Whether the model computes in bfloat16 there."""
+    return config.dtype == "bf16" or (config.dtype == "auto" and device.type == "cuda")
 
 
 def adamw(trainee: Trainee, settings: OptimizerConfig) -> AdamW:

@@ -1,0 +1,62 @@
+"""Tier 2: the sizes of DataDecide (arXiv:2504.11393) as settings of the same proxies, for GPUs.
+
+Of DataDecide are the shapes, the batches in sequences of 2,048 tokens, 100 tokens a parameter, a cosine over all of them to
+a hundredth of its peak, one per cent of it rising, and the peak rate of its ladder, 0.0047 (N / 108e6)^(-1/3). From there
+differ: the tokenizer (fitted on the pool, where theirs is GPT-NeoX's), and that one model holds both embeddings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from winnow.pipelines.prove.proxy.settings import ProxySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A row of DataDecide's table: parameters in millions, width, layers, heads, batch in sequences."""
+
+    parameters: float
+    width: int
+    layers: int
+    heads: int
+    batch: int
+
+
+SIZES = {
+    "4M": Size(3.7, 64, 8, 8, 32),
+    "6M": Size(6.0, 96, 8, 8, 32),
+    "8M": Size(8.5, 128, 8, 8, 32),
+    "10M": Size(9.9, 144, 8, 8, 32),
+    "14M": Size(14.4, 192, 8, 8, 32),
+    "16M": Size(16.0, 208, 8, 8, 32),
+    "20M": Size(19.1, 192, 16, 8, 64),
+    "60M": Size(57.1, 384, 16, 12, 96),
+    "90M": Size(97.9, 528, 16, 12, 160),
+    "150M": Size(151.9, 768, 12, 12, 192),
+}
+
+
+def ladder(name: str, vocabulary: int = 32_000) -> ProxySettings:
+    """The settings of one size. Raises KeyError for a name that SIZES lacks."""
+    size = SIZES[name]
+    rate = 0.0047 * (size.parameters / 108) ** (-1 / 3)
+    return ProxySettings(
+        vocabulary=vocabulary,
+        vocabulary_characters=100_000_000,
+        layers=size.layers,
+        width=size.width,
+        heads=size.heads,
+        ffn=4 * size.width,
+        context=2048,
+        batch=size.batch,
+        micro=16,
+        warm_tokens=0,
+        tokens=int(size.parameters * 1e8),
+        rates=(round(rate, 5),),
+        curve="cosine",
+        warmup=0.01,
+        averaged=1,
+        overlap=512,
+        device="cuda",
+    )

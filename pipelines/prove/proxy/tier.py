@@ -1,0 +1,117 @@
+"""Tier 1: a small model trained on each arm, from one warmed checkpoint, at small constant rates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.prove.proxy.prepare import VERSION, Prepared, need_torch, prepare
+from winnow.pipelines.prove.proxy.settings import ProxySettings
+from winnow.pipelines.prove.proxy.shards import write_texts
+from winnow.pipelines.prove.scores import Scores, Unit, sizes
+from winnow.tokenize.shard import ShardError
+from winnow.tokenize.tokenizer import find, load
+from winnow.train_handoff.config import TrainError, parse_config
+from winnow.train_handoff.plan import make_plan
+
+SCORED_TOGETHER = 16
+"""Windows of full length that are measured in one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyTier:
+    """The runs at one learning rate. Small to send: paths and settings. `cpus` and `gpus` are what a run needs."""
+
+    settings: ProxySettings
+    prepared: Prepared
+    rate: float
+    unit: Unit = "utf8_byte"
+
+    @property
+    def name(self) -> str:
+        """Names the rate."""
+        return f"proxy-lr-{self.rate:g}"
+
+    @property
+    def identity(self) -> str:
+        """Hex digest of the warmed model, its tokenizer and all settings."""
+        settings = self.settings.model_dump(mode="json", exclude={"rates"})
+        content = json.dumps([VERSION, self.prepared.digest, settings, self.rate], sort_keys=True)
+        return sha256(content.encode()).hexdigest()
+
+    @property
+    def cpus(self) -> float:
+        """Cores that a run uses."""
+        return float(self.settings.threads)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs that a run uses."""
+        return 1.0 if self.settings.device == "cuda" else 0.0
+
+    def score(
+        self, texts: Sequence[str], seed: int, targets: Mapping[str, Sequence[str]], folder: Path
+    ) -> dict[str, Scores]:
+        """Trains on `texts` in the order of `seed` and measures the averaged model on the targets: bits of their tokens,
+        each document on its own. `folder` holds the shards meanwhile. Raises RunError."""
+        need_torch()
+        shards = folder / "shards"
+        shutil.rmtree(shards, ignore_errors=True)
+        try:
+            return {"bits": self._score(texts, seed, targets, shards)}
+        except (TrainError, ShardError) as error:
+            raise RunError(f"{self.name}, seed {seed}: {error}") from error
+        finally:
+            shutil.rmtree(shards, ignore_errors=True)
+
+    def _score(self, texts: Sequence[str], seed: int, targets: Mapping[str, Sequence[str]], shards: Path) -> Scores:
+        from winnow.train_handoff.alone import alone, train_alone
+        from winnow.train_handoff.evaluate import document_bits
+
+        settings = self.settings
+        tokenizer = load(find(str(self.prepared.folder / "tokenizer")))
+        manifest = write_texts(texts, tokenizer, shards)
+        config = parse_config(
+            {
+                **settings.training(),
+                "shards": str(shards),
+                "out": str(shards.parent),
+                "model": self.prepared.model(settings),
+                "steps": settings.steps,
+                "lr": settings.rate(self.rate),
+                "seed": seed,
+                "threads": settings.threads,
+            }
+        )
+        plan = make_plan(config)
+        separator = manifest.tokenizer.eos
+        assert separator is not None  # write_texts asks for one
+        bits = {}
+        with alone(config) as process:
+            trainee, _ = train_alone(config, plan, process, settings.averaged, settings.apart)
+            for name, documents in targets.items():
+                encoded = tokenizer.encode(documents)
+                ends = encoded.lengths.cumsum()
+                ids = [encoded.ids[end - length : end] for end, length in zip(ends, encoded.lengths, strict=True)]
+                bits[name] = document_bits(
+                    trainee,
+                    ids,
+                    separator,
+                    settings.context,
+                    settings.overlap,
+                    settings.context * SCORED_TOGETHER,
+                    process.device,
+                )
+        characters, utf8_bytes = sizes(targets)
+        return Scores(bits, characters, utf8_bytes)
+
+
+def tiers(pool: Callable[[], Iterator[str]], settings: ProxySettings, seed: int, folder: Path) -> list[ProxyTier]:
+    """One tier per learning rate, over one model that is warmed below `folder` first, or found there. Raises RunError."""
+    prepared = prepare(pool, settings, seed, folder)
+    return [ProxyTier(settings, prepared, rate) for rate in settings.rates]
