@@ -40,7 +40,7 @@ def alone(config: TrainConfig) -> Iterator[Process]:
     if device.type == "cuda" and config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
     try:
         yield Process(0, 1, device, init_device_mesh(device.type, (1,), mesh_dim_names=("data",)))
     finally:
