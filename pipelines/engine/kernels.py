@@ -49,6 +49,8 @@ KERNELS = (
     "winnow.filters.urls.lists",
     "winnow.filters.rules.characters",
     "winnow.filters.dedup.clusters",
+    "winnow.filters.ngram.model",
+    "winnow.filters.ngram.features",
 )
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two
 processes compile the same."""
