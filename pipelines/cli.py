@@ -20,6 +20,7 @@ from winnow.pipelines.console import console, say
 from winnow.pipelines.engine.status import register_status
 from winnow.pipelines.fit_commands import fit_app
 from winnow.pipelines.process import guarded, in_utf8
+from winnow.pipelines.prove.command import register_prove
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.declaration import Pipeline
@@ -227,6 +228,7 @@ def remember(
 register(app)
 register_jobs(app)
 register_status(app)
+register_prove(app)
 app.add_typer(fit_app, name="fit")
 
 

@@ -51,6 +51,7 @@ KERNELS = (
     "winnow.filters.dedup.clusters",
     "winnow.filters.ngram.model",
     "winnow.filters.ngram.features",
+    "winnow.filters.ngram.overlap",
 )
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two
 processes compile the same."""

@@ -1,0 +1,164 @@
+"""`winnow prove`: which selection trains the better model, with error bars."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from winnow.pipelines.console import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from winnow.pipelines.prove.draw import Urn
+    from winnow.pipelines.prove.held_out import Held
+    from winnow.pipelines.prove.protocol import Targets
+    from winnow.pipelines.prove.scores import Tier
+
+
+def prove(
+    arms: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ARM...",
+            help="A run's selection (runs/ko, runs/ko@stricter), a folder of shards, JSON Lines or Parquet files, `random`, "
+            "`oracle`, or name=one of these. With --leave-out: a declaration, or its run's folder.",
+        ),
+    ],
+    targets: Annotated[Path, typer.Option(help="YAML: the pool and the held-out texts by name; see docs/prove.md.")],
+    out: Annotated[Path, typer.Option(help="The experiment's folder: protocol, scores, results.json, report.html.")],
+    tokens: Annotated[str, typer.Option(help="How much of each arm a model is trained on, such as 900k or 3M.")] = "3M",
+    unit: Annotated[
+        str | None,
+        typer.Option(help="What amounts are: tokens, characters, hangul or bytes. Default: the targets' file."),
+    ] = None,
+    tier: Annotated[
+        int, typer.Option(help="0: n-gram models, minutes. 1: also a small trained model.", min=0, max=1)
+    ] = 0,
+    seeds: Annotated[int | None, typer.Option(help="Draws of each arm.", min=2, max=100)] = None,
+    budget: Annotated[str | None, typer.Option(help="Time after which no further seed is begun: 45m, 2h.")] = None,
+    leave_out: Annotated[
+        str | None, typer.Option("--leave-out", help="Stages, with commas: an arm for the whole, one without each.")
+    ] = None,
+) -> None:
+    """Say which of several selections trains the better model: bits on held-out texts after training on equal amounts."""
+    from winnow.pipelines.prove.arms import named, read_arm
+    from winnow.pipelines.prove.draw import Urn, common_amount, sizes_in
+    from winnow.pipelines.prove.held_out import hold_out
+    from winnow.pipelines.prove.protocol import amount_of, read_targets, seconds_of
+
+    given = read_targets(targets)
+    changed: dict[str, Any] = {"unit": unit, "seeds": seeds}
+    given = _checked(given, {name: value for name, value in changed.items() if value is not None})
+    asked = amount_of(tokens, "--tokens")
+    limit = None if budget is None else seconds_of(budget, "--budget")
+    if leave_out is not None:
+        from winnow.pipelines.prove.leave_out import arms_without
+
+        arms = arms_without(arms, leave_out)
+    named_arms = named(arms)
+    held = hold_out(given, targets.parent, str(targets))
+    sizes = sizes_in(given.unit, given.tokenizer)
+    urns = []
+    for name, reference, draw in named_arms:
+        arm = read_arm(name, reference, draw, given, held, asked)
+        say(f"{name}: {arm.record.documents:,} documents, {arm.record.characters:,} characters")
+        urns.append(Urn(arm, sizes, given.caps))
+    if len(urns) < 2:
+        from winnow.pipelines.results.table import RunError
+
+        raise RunError(f"one arm ({urns[0].arm.name}): expected at least two to compare, such as `random` beside it")
+    amount = common_amount(urns, asked, given.unit)
+    _compare(given, held, urns, (asked, amount), tier, limit, out)
+
+
+def _checked(given: Targets, changed: dict[str, Any]) -> Targets:
+    from pydantic import ValidationError
+
+    from winnow.nearest import expected
+    from winnow.pipelines.prove.protocol import Targets
+    from winnow.pipelines.results.table import RunError
+
+    try:
+        return Targets.model_validate({**given.model_dump(), **changed})
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = f"--{first['loc'][0]} {first['input']}"
+        units = ("tokens", "characters", "hangul", "bytes")
+        what = expected(str(first["input"]), units) if first["loc"][0] == "unit" else first["msg"]
+        raise RunError(f"{option}: {what}") from error
+
+
+def _compare(
+    given: Targets,
+    held: Held,
+    urns: Sequence[Urn],
+    amounts: tuple[int, int],
+    tier: int,
+    budget: float | None,
+    out: Path,
+) -> None:
+    from winnow.pipelines.prove.experiment import carry_out
+    from winnow.pipelines.prove.findings import findings
+    from winnow.pipelines.prove.page import page
+    from winnow.pipelines.prove.probe import WITTEN_BELL, HashedWords, Ngrams, closed
+    from winnow.pipelines.prove.protocol import Protocol, register, write
+
+    texts = [text for urn in urns for text in urn.arm.frame.get_column("text")]
+    known = closed([*texts, *(text for target in held.targets for text in target.texts)])
+    quick: list[Tier] = [Ngrams(given.order, known), HashedWords()]
+    trained: list[Tier] = []
+    if tier == 1:
+        trained = _trained(given, held, out, budget)
+    protocol = Protocol(
+        given=given,
+        arms=tuple(urn.arm.record for urn in urns),
+        targets=tuple(target.record for target in held.targets),
+        asked=amounts[0],
+        amount=amounts[1],
+        unit=given.unit,
+        seeds=tuple(range(given.seeds)),
+        tiers={tier.name: tier.identity for tier in (*quick, *trained)},
+        primary=trained[0].name if trained else WITTEN_BELL,
+    )
+    register(protocol, out)
+    say(f"protocol {protocol.digest[:16]} registered in {out / 'protocol.json'}")
+    outcome = carry_out(urns, held.targets, quick, protocol.amount, protocol.seeds, out, budget, say)
+    if trained:
+        outcome |= carry_out(urns, held.targets, trained, protocol.amount, protocol.seeds, out, budget, say, workers=1)
+    found = findings(protocol, [urn.arm for urn in urns], outcome)
+    write(out / "results.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    cost = {arm: {name: round(took, 2) for name, took in times.items()} for arm, times in outcome.seconds.items()}
+    write(out / "report.html", page(found, protocol.model_dump(mode="json"), cost))
+    _show(found, out)
+
+
+def _trained(given: Targets, held: Held, out: Path, budget: float | None) -> list[Tier]:
+    from winnow.pipelines.results.table import RunError
+
+    raise RunError("--tier 1: there is no trained tier in this version: expected --tier 0")
+
+
+def _show(found: dict[str, Any], out: Path) -> None:
+    """The verdicts over all targets, and where the rest is."""
+    baseline = found["baseline"]
+    for name, measure in found["measures"].items():
+        said = " (the verdict)" if name == found["primary"] else ""
+        say(f"{name}{said}: bits per {measure['unit'].replace('_', ' ')}; fewer are better")
+        for arm, figures in measure["arms"].items():
+            line = f"  {arm:<28} {figures['macro']:.3f}"
+            if arm != baseline:
+                e = next(p for p in measure["pairs"] if (p["a"], p["b"]) == (arm, baseline))["macro"]
+                line += f"  {e['verdict']:<4} {e['value']:+.3f} [{e['low']:+.3f}, {e['high']:+.3f}] against {baseline}"
+            say(line)
+    for note in found["notes"]:
+        say(f"note: {note}")
+    say(f"{out / 'report.html'}")
+
+
+def register_prove(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(prove)

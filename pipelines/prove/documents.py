@@ -1,0 +1,185 @@
+"""Documents of an experiment: read from JSON Lines or Parquet, from a run's selection, or from token shards.
+
+Every reader yields frames with the columns of SCHEMA, some thousand documents at a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import orjson
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from winnow.nearest import hint
+from winnow.pipelines.results.table import Run, RunError
+from winnow.stages.reading.batches import identity
+from winnow.tokenize.shard import TOKENIZER
+
+SCHEMA = pl.Schema(
+    dict.fromkeys(("id", "text", "domain", "source", "noise", "kind", "group", "copy_of", "file"), pl.String)
+    | {"copies": pl.UInt16}
+)
+KNOWN = ("domain", "source", "noise", "kind", "group", "copy_of")
+SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".parquet", ".pq")
+ROWS = 2000
+
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+def canonical_id(value: str) -> str:
+    """How a run knows the document whose id column holds this; an id that a run gave stays."""
+    return value if _HEX.fullmatch(value) else identity(value)
+
+
+def files_of(patterns: Iterable[str], base: Path, option: str) -> list[Path]:
+    """The files of patterns and folders, sorted. Raises RunError where a pattern has none, or one of another kind."""
+    out: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        path = path if path.is_absolute() else base / path
+        if path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIXES))
+        elif path.exists():
+            found = [path]
+        else:
+            found = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
+        if not found:
+            near = hint(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
+            raise RunError(f"{option}: '{pattern}' matches no file{near}")
+        for file in found:
+            if not file.name.endswith(SUFFIXES):
+                raise RunError(f"{option}: {file} is none of {', '.join(SUFFIXES)}")
+        out += found
+    return out
+
+
+def of_files(files: Iterable[Path]) -> Iterator[pl.DataFrame]:
+    """Documents of JSON Lines and Parquet files: `text`, and what they have of `id` and KNOWN. Raises RunError with file and
+    line for what cannot be read."""
+    for path in files:
+        stem = path.name.removesuffix(next(suffix for suffix in SUFFIXES if path.name.endswith(suffix)))
+        rows = _parquet(path) if path.name.endswith((".parquet", ".pq")) else _jsonl(path)
+        batch: list[dict[str, Any]] = []
+        for number, row in rows:
+            text = row.get("text")
+            if not isinstance(text, str):
+                has = ", ".join(sorted(row)[:12]) or "nothing"
+                raise RunError(f"{path}:{number}: expected a string 'text'; it has {has}")
+            given = row.get("id")
+            kept = {name: None if row.get(name) in (None, "") else str(row[name]) for name in KNOWN}
+            name = canonical_id(str(given)) if given not in (None, "") else identity(f"{path.name}:{number}")
+            batch.append({"id": name, "text": text, "file": stem, "copies": 1, **kept})
+            if len(batch) == ROWS:
+                yield pl.DataFrame(batch, SCHEMA)
+                batch = []
+        if batch:
+            yield pl.DataFrame(batch, SCHEMA)
+
+
+def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with _opened(path) as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise RunError(f"{path}:{number}: not JSON: {error}") from None
+                if not isinstance(row, dict):
+                    raise RunError(f"{path}:{number}: expected an object with a 'text', got {type(row).__name__}")
+                yield number, row
+    except (EOFError, zlib.error, OSError) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.open(path))
+    if path.suffix == ".zst":
+        import zstandard
+
+        return io.BufferedReader(zstandard.open(path, "rb"))
+    return path.open("rb")
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            names = [name for name in ("id", "text", *KNOWN) if name in file.schema_arrow.names]
+            number = 0
+            for batch in file.iter_batches(ROWS, columns=names):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def of_run(run: Run) -> Iterator[pl.DataFrame]:
+    """What a selection keeps, with the edits of its stages, and how often."""
+    labels = [n for n in run.signals() if n in ("domain.label",)]
+    columns = ["id", "text", "source", "multiplicity", *labels]
+    for frame in run.read(columns, pl.col("multiplicity") > 0):
+        lost = frame.get_column("text").null_count()
+        if lost:
+            raise RunError(f"{run.reference}: the texts of {lost} documents that it keeps were given up")
+        domain = pl.col(labels[0]).cast(pl.String) if labels else pl.lit(None, pl.String)
+        yield _complete(
+            frame.select(
+                "id", "text", "source", domain.alias("domain"), pl.col("multiplicity").cast(pl.UInt16).alias("copies")
+            )
+        )
+
+
+def of_shards(folder: Path) -> Iterator[pl.DataFrame]:
+    """The documents of a folder of token shards, as its own tokenizer decodes them, without metadata prefixes."""
+    from tokenizers import Tokenizer
+
+    from winnow.tokenize.reader import ShardSet
+
+    shards = ShardSet.open(folder)
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    for batch in shards.documents().to_batches(max_chunksize=ROWS):
+        prefixes = batch.column("prefix_len").to_pylist()
+        ids = [list(map(int, row.values[n:])) for row, n in zip(batch.column("input_ids"), prefixes, strict=True)]
+        texts = tokenizer.decode_batch(ids, skip_special_tokens=True)
+        yield _complete(pl.DataFrame({"id": batch.column("doc_id").to_pylist(), "text": texts}))
+
+
+def _complete(frame: pl.DataFrame) -> pl.DataFrame:
+    lacking = [pl.lit(None, kind).alias(name) for name, kind in SCHEMA.items() if name not in frame.columns]
+    return frame.with_columns(lacking).with_columns(pl.col("copies").fill_null(1)).select(list(SCHEMA))
+
+
+def measured(frame: pl.DataFrame) -> pl.DataFrame:
+    """With what `where` may ask for besides: `characters`, `hangul`."""
+    visible = pl.col("text").str.count_matches(r"\S")
+    hangul = pl.col("text").str.count_matches("[가-힣]")
+    return frame.with_columns(
+        pl.col("text").str.len_chars().cast(pl.Int64).alias("characters"),
+        (hangul / visible).fill_nan(0.0).alias("hangul"),
+    )
+
+
+def matching(frame: pl.DataFrame, where: str | None, said: str) -> pl.Series:
+    """Which rows a condition holds for. Raises RunError."""
+    if where is None:
+        return pl.Series(np.ones(len(frame), np.bool_))
+    try:
+        found = frame.select(pl.sql_expr(where).alias("holds")).to_series()
+    except pl.exceptions.PolarsError as error:
+        columns = ", ".join(name for name in frame.columns if name not in ("text", "copies", "copy_of"))
+        raise RunError(f"{said}: {where!r}: {str(error).splitlines()[0]}; it may name {columns}") from error
+    if found.dtype != pl.Boolean or len(found) not in (1, len(frame)):
+        raise RunError(f"{said}: {where!r}: expected a condition, which is true or false of each document")
+    return (found if len(found) == len(frame) else found.new_from_index(0, len(frame))).fill_null(False)

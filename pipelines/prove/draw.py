@@ -1,0 +1,147 @@
+"""Equal amounts of arms: documents in the order of a hash of seed and id, capped by group, the last one cut.
+
+Every seed leaves at least a fifth of each group out where an arm is hardly larger than what is asked: draws that were
+nearly the same could not show what chance did in choosing documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from winnow.filters.hash_random import hashes
+from winnow.pipelines.prove.arms import Arm
+from winnow.pipelines.prove.protocol import Caps, Unit
+from winnow.pipelines.results.table import RunError
+
+MOST = 0.8
+"""Of each group of an arm, a draw takes at most this share."""
+
+Sizes = Callable[[Sequence[str]], npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """`rows` of the arm in order, and `amounts` of each that was taken; `texts`, the cut ones cut."""
+
+    rows: npt.NDArray[np.int64]
+    amounts: npt.NDArray[np.int64]
+    texts: tuple[str, ...]
+
+
+def sizes_in(unit: Unit, tokenizer: str) -> Sizes:
+    """How much a text is. Raises TokenizerError."""
+    if unit == "tokens":
+        from winnow.tokenize.tokenizer import find, load
+
+        encoder = load(find(tokenizer))
+        return lambda texts: encoder.encode(texts).lengths
+
+    def measured(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        column = pl.Series(texts, dtype=pl.String)
+        if unit == "hangul":
+            return column.str.count_matches("[가-힣]").cast(pl.Int64).to_numpy()
+        length = column.str.len_bytes() if unit == "bytes" else column.str.len_chars()
+        return length.cast(pl.Int64).to_numpy()
+
+    return measured
+
+
+class Urn:
+    """An arm that amounts are drawn from."""
+
+    def __init__(self, arm: Arm, sizes: Sizes, caps: Caps | None) -> None:
+        self.arm, self._sizes, self._caps = arm, sizes, caps
+        texts = arm.frame.get_column("text")
+        self.amounts = np.concatenate(
+            [sizes(texts[at : at + 1000].to_list()) for at in range(0, len(texts), 1000)] or [np.zeros(0, np.int64)]
+        )
+        if caps is None:
+            self.groups = np.zeros(len(texts), np.int64)
+        else:
+            by = arm.frame.get_column(caps.by).fill_null("")
+            self.groups = (by.rank("dense").cast(pl.Int64) - 1).to_numpy()
+        self.totals = np.bincount(self.groups, self.amounts)
+
+    def _quotas(self, amount: float, share: float) -> npt.NDArray[np.float64]:
+        cap = amount * (1.0 if self._caps is None else self._caps.share)
+        quotas: npt.NDArray[np.float64] = np.minimum(cap, share * self.totals)
+        return quotas
+
+    def most(self, asked: int, share: float) -> int:
+        """The largest amount up to `asked` that can be drawn with at most `share` of each group."""
+        low, high = 0, asked
+        while low < high:  # what the quotas come to, less the amount, is concave in it, and 0 at 0
+            middle = (low + high + 1) // 2
+            if self._quotas(middle, share).sum() >= middle - 0.5:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def draw(self, amount: int, seed: int) -> Drawn:
+        """Documents that come to `amount`."""
+        left = np.floor(self._quotas(amount, MOST)).astype(np.int64)
+        key = hashes(self.arm.frame.get_column("id").to_arrow(), seed, f"draw {self.arm.record.draw}")
+        rows, taken, texts = [], [], []
+        need, column = amount, self.arm.frame.get_column("text")
+        for row in np.argsort(key, kind="stable").tolist():
+            size, room = int(self.amounts[row]), min(need, int(left[self.groups[row]]))
+            if room <= 0 or size == 0:
+                continue
+            text = column[row]
+            if size > room:
+                text, size = self._cut(text, room)
+                left[self.groups[row]] = size  # what is left of the quota is less than a character
+                if not text:
+                    continue
+            rows.append(row)
+            taken.append(size)
+            texts.append(text)
+            left[self.groups[row]] -= size
+            need -= size
+            if need <= 0:
+                break
+        return Drawn(np.array(rows, np.int64), np.array(taken, np.int64), tuple(texts))
+
+    def _cut(self, text: str, room: int) -> tuple[str, int]:
+        """The longest beginning that comes to at most `room`."""
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if int(self._sizes([text[:middle]])[0]) <= room:
+                low = middle
+            else:
+                high = middle - 1
+        return text[:low], int(self._sizes([text[:low]])[0])
+
+
+def common_amount(urns: Sequence[Urn], asked: int, unit: Unit) -> int:
+    """What is drawn of every arm: `asked`, or less where a draw would be nearly a whole arm. Raises RunError for an arm that
+    has less than is asked."""
+    least = asked
+    for urn in urns:
+        whole = urn.most(asked, 1.0)
+        if whole < asked:
+            capped = "" if urn._caps is None else f", with no {urn._caps.by} above {urn._caps.share:.0%} of it"
+            raise RunError(
+                f"arm '{urn.arm.name}' has {whole:,} {unit}{capped}: fewer than the {asked:,} asked; expected at most "
+                f"--tokens {urn.most(asked, MOST)}, or a larger arm"
+            )
+        least = min(least, urn.most(asked, MOST))
+    return least
+
+
+def overlap(urn: Urn, draws: Sequence[Drawn], amount: int) -> float:
+    """The share that two draws have in common, on average over pairs: 0 to 1."""
+    weights = np.zeros((len(draws), len(urn.amounts)))
+    for number, drawn in enumerate(draws):
+        weights[number, drawn.rows] = drawn.amounts
+    pairs = [
+        np.minimum(weights[a], weights[b]).sum() / amount for a in range(len(draws)) for b in range(a + 1, len(draws))
+    ]
+    return float(np.mean(pairs)) if pairs else 0.0

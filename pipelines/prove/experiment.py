@@ -1,0 +1,193 @@
+"""An experiment: every arm and seed is scored once and kept in OUT, addressed by all that decides the score.
+
+Seeds come one after the other, each over all arms, so that what a budget leaves is whole seeds. Killed and started again,
+it goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from winnow.pipelines.prove.draw import Drawn, Urn, overlap
+from winnow.pipelines.prove.held_out import Target, digest_of
+from winnow.pipelines.prove.protocol import canonical, write
+from winnow.pipelines.prove.scores import Scores, Tier, Unit
+from winnow.pipelines.prove.verdict import Measured
+from winnow.pipelines.results.table import RunError
+
+LEAST_SEEDS = 3
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What one measure found of all arms: `curves` arm -> points, averaged over seeds."""
+
+    name: str
+    tier: str
+    unit: Unit
+    seeds: int
+    measured: Measured
+    curves: Mapping[str, list[tuple[float, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All measures, the draws they are of, and the seconds of work by arm and tier."""
+
+    measures: tuple[Measure, ...]
+    draws: Mapping[str, list[Drawn]]
+    overlaps: Mapping[str, float]
+    seconds: Mapping[str, Mapping[str, float]]
+
+    def __or__(self, other: Outcome) -> Outcome:
+        """Both, of the same draws."""
+        longer = max((self, other), key=lambda outcome: len(next(iter(outcome.draws.values()))))
+        seconds = {arm: {**times, **other.seconds[arm]} for arm, times in self.seconds.items()}
+        return Outcome((*self.measures, *other.measures), longer.draws, longer.overlaps, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    tier: Tier
+    arm: str
+    seed: int
+    texts: tuple[str, ...]
+
+
+def carry_out(
+    urns: Sequence[Urn],
+    targets: Sequence[Target],
+    tiers: Sequence[Tier],
+    amount: int,
+    seeds: Sequence[int],
+    out: Path,
+    budget: float | None,
+    say: Say,
+    workers: int = 2,
+) -> Outcome:
+    """Raises RunError where the budget is spent before three seeds are measured."""
+    began = time.monotonic()
+    texts = {target.name: target.texts for target in targets}
+    digest = digest_of([text for target in targets for text in (target.name, *target.texts)])
+    (out / "scores").mkdir(parents=True, exist_ok=True)
+    draws: dict[str, list[Drawn]] = {urn.arm.name: [] for urn in urns}
+    found: dict[str, list[dict[str, Scores]]] = {urn.arm.name: [] for urn in urns}
+    seconds: dict[str, dict[str, float]] = {urn.arm.name: {} for urn in urns}
+
+    def scored(job: Job) -> tuple[Job, dict[str, Scores], float]:
+        key = hashlib.sha256(
+            canonical([job.tier.name, job.tier.identity, job.seed, digest, digest_of(job.texts)]).encode()
+        ).hexdigest()
+        path = out / "scores" / f"{key[:32]}.json"
+        kept = _read(path)
+        if kept is not None:
+            return (job, *kept)
+        start = time.monotonic()
+        scores = job.tier.score(job.texts, job.seed, texts, out / "tiers" / job.tier.name / key[:16])
+        took = time.monotonic() - start
+        _keep(path, job, scores, took)
+        return job, scores, took
+
+    done: list[int] = []
+    tier_of: dict[str, Tier] = {}
+    for number, seed in enumerate(seeds):
+        if budget is not None and done and (time.monotonic() - began) * (1 + 1 / len(done)) > budget:
+            break
+        jobs = []
+        for urn in urns:
+            drawn = urn.draw(amount, seed)
+            draws[urn.arm.name].append(drawn)
+            found[urn.arm.name].append({})
+            jobs += [Job(tier, urn.arm.name, seed, drawn.texts) for tier in tiers]
+        with ThreadPoolExecutor(workers) as pool:
+            for job, scores, took in pool.map(scored, jobs):
+                found[job.arm][-1] |= scores
+                tier_of |= dict.fromkeys(scores, job.tier)
+                seconds[job.arm][job.tier.name] = seconds[job.arm].get(job.tier.name, 0.0) + took
+        done.append(seed)
+        say(f"seed {number + 1} of {len(seeds)}: {len(urns)} arms measured")
+    if len(done) < min(LEAST_SEEDS, len(seeds)):
+        raise RunError(
+            f"{out}: the budget is spent after {len(done)} of {len(seeds)} seeds, too few for an interval: run again to go "
+            "on where it stopped, or give it a larger --budget"
+        )
+    overlaps = {urn.arm.name: overlap(urn, draws[urn.arm.name], amount) for urn in urns}
+    measures = tuple(_measures(found, targets, tier_of, overlaps, len(done)))
+    return Outcome(measures, draws, overlaps, seconds)
+
+
+def _measures(
+    found: Mapping[str, list[dict[str, Scores]]],
+    targets: Sequence[Target],
+    tier_of: Mapping[str, Tier],
+    overlaps: Mapping[str, float],
+    seeds: int,
+) -> Iterator[Measure]:
+    arms = tuple(found)
+    for name, tier in tier_of.items():
+        every = {arm: [seed[name] for seed in found[arm]] for arm in arms}
+        sizes = every[arms[0]][0].sizes(tier.unit)
+        measured = Measured(
+            arms,
+            {t.name: np.array([[s.bits[t.name] for s in every[arm]] for arm in arms]) for t in targets},
+            {t.name: sizes[t.name] for t in targets},
+            {t.name: t.groups for t in targets},
+            np.array([overlaps[arm] for arm in arms]),
+        )
+        curves = {arm: _curve([s.curve for s in every[arm]]) for arm in arms}
+        yield Measure(name, tier.name, tier.unit, seeds, measured, curves)
+
+
+def _curve(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """The mean over seeds, point by point."""
+    points = min((len(curve) for curve in curves), default=0)
+    return [
+        (float(np.mean([c[n][0] for c in curves])), float(np.mean([c[n][1] for c in curves]))) for n in range(points)
+    ]
+
+
+def _keep(path: Path, job: Job, scores: Mapping[str, Scores], took: float) -> None:
+    document = {
+        "tier": job.tier.name,
+        "arm": job.arm,
+        "seed": job.seed,
+        "seconds": took,
+        "measures": {
+            name: {
+                "bits": {target: values.tolist() for target, values in found.bits.items()},
+                "characters": {target: values.tolist() for target, values in found.characters.items()},
+                "utf8_bytes": {target: values.tolist() for target, values in found.utf8_bytes.items()},
+                "curve": found.curve,
+            }
+            for name, found in scores.items()
+        },
+    }
+    write(path, json.dumps(document))
+
+
+def _read(path: Path) -> tuple[dict[str, Scores], float] | None:
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        return {
+            name: Scores(
+                {target: np.array(values, np.float64) for target, values in found["bits"].items()},
+                {target: np.array(values, np.int64) for target, values in found["characters"].items()},
+                {target: np.array(values, np.int64) for target, values in found["utf8_bytes"].items()},
+                tuple((float(at), float(bits)) for at, bits in found["curve"]),
+            )
+            for name, found in document["measures"].items()
+        }, float(document["seconds"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: damaged ({error}); remove it, and it is measured again") from error
