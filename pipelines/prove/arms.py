@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +27,13 @@ LEAST_CHARACTERS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Documents to draw from: `id`, `text` (its first characters), `domain`, `source`, `noise`, `kind`, once for each copy."""
+    """Documents to draw from, once for each copy: `id`, `text` (its first characters), `domain`, `source`, `noise`, `kind`.
+
+    `keys`: what the order of a draw is a hash of, see `paired`."""
 
     record: ArmRecord
     frame: pl.DataFrame
+    keys: pl.Series
 
     @property
     def name(self) -> str:
@@ -76,7 +79,30 @@ def read_arm(name: str, reference: str, draw: int, given: Targets, held: Held, a
         left_out=dict(sorted(left.items())),
         draw=draw,
     )
-    return Arm(record, kept)
+    return Arm(record, kept, kept.get_column("id"))
+
+
+def paired(arms: Sequence[Arm], held: Held) -> list[Arm]:
+    """The arms with keys that texts share, whatever ids they go by: the id that a text has in the pool or in the first arm
+    that has it. Equal texts then come at equal places of a draw, so that chance does not part what selections share. What
+    an arm has again goes by the number of the copy as well."""
+    first: dict[int, str] = {}
+
+    def key_of(ids: pl.Series, texts: pl.Series) -> Iterator[str]:
+        for id_, text in zip(ids, hashes(texts.to_arrow(), 0).tolist(), strict=True):
+            yield first.setdefault(text, id_)
+
+    if held.pool is not None:
+        _ = [*key_of(held.pool.get_column("id"), held.pool.get_column("text"))]
+    out = []
+    for arm in arms:
+        keys: list[str] = []
+        times: Counter[str] = Counter()
+        for key in key_of(arm.frame.get_column("id"), arm.frame.get_column("text")):
+            keys.append(f"{key}#{times[key]}" if times[key] else key)
+            times[key] += 1
+        out.append(replace(arm, keys=pl.Series(keys, dtype=pl.String)))
+    return out
 
 
 def _frames(reference: str, given: Targets, held: Held) -> Iterable[pl.DataFrame]:

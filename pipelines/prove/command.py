@@ -45,13 +45,14 @@ def prove(
     ] = None,
 ) -> None:
     """Say which of several selections trains the better model: bits on held-out texts after training on equal amounts."""
-    from winnow.pipelines.prove.arms import named, read_arm
+    from winnow.pipelines.prove.arms import named, paired, read_arm
     from winnow.pipelines.prove.draw import Urn, common_amount, sizes_in
     from winnow.pipelines.prove.held_out import hold_out
     from winnow.pipelines.prove.protocol import amount_of, read_targets, seconds_of
+    from winnow.pipelines.results.table import RunError
 
     given = read_targets(targets)
-    changed: dict[str, Any] = {"unit": unit, "seeds": seeds}
+    changed: dict[str, Any] = {"unit": unit, "seeds": seeds, "trained_seeds": seeds}
     given = _checked(given, {name: value for name, value in changed.items() if value is not None})
     asked = amount_of(tokens, "--tokens")
     limit = None if budget is None else seconds_of(budget, "--budget")
@@ -60,17 +61,16 @@ def prove(
 
         arms = arms_without(arms, leave_out)
     named_arms = named(arms)
+    if len(named_arms) < 2:
+        raise RunError(f"one arm ({named_arms[0][0]}): expected at least two to compare, such as `random` beside it")
     held = hold_out(given, targets.parent, str(targets))
     sizes = sizes_in(given.unit, given.tokenizer)
-    urns = []
+    read = []
     for name, reference, draw in named_arms:
         arm = read_arm(name, reference, draw, given, held, asked)
         say(f"{name}: {arm.record.documents:,} documents, {arm.record.characters:,} characters")
-        urns.append(Urn(arm, sizes, given.caps))
-    if len(urns) < 2:
-        from winnow.pipelines.results.table import RunError
-
-        raise RunError(f"one arm ({urns[0].arm.name}): expected at least two to compare, such as `random` beside it")
+        read.append(arm)
+    urns = [Urn(arm, sizes, given.caps) for arm in paired(read, held)]
     amount = common_amount(urns, asked, given.unit)
     _compare(given, held, urns, (asked, amount), tier, limit, out)
 
@@ -120,7 +120,7 @@ def _compare(
         asked=amounts[0],
         amount=amounts[1],
         unit=given.unit,
-        seeds=tuple(range(given.seeds)),
+        seeds=tuple(range(max(given.seeds, given.trained_seeds if trained else 0))),
         tiers={tier.name: tier.identity for tier in (*quick, *trained)},
         primary=trained[0].name if trained else WITTEN_BELL,
     )
@@ -128,7 +128,8 @@ def _compare(
     say(f"protocol {protocol.digest[:16]} registered in {out / 'protocol.json'}")
     outcome = carry_out(urns, held.targets, quick, protocol.amount, protocol.seeds, out, budget, say)
     if trained:
-        outcome |= carry_out(urns, held.targets, trained, protocol.amount, protocol.seeds, out, budget, say, workers=1)
+        few = protocol.seeds[: given.trained_seeds]
+        outcome |= carry_out(urns, held.targets, trained, protocol.amount, few, out, budget, say, workers=1)
     found = findings(protocol, [urn.arm for urn in urns], outcome)
     write(out / "results.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     cost = {arm: {name: round(took, 2) for name, took in times.items()} for arm, times in outcome.seconds.items()}

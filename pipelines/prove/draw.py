@@ -86,7 +86,7 @@ class Urn:
     def draw(self, amount: int, seed: int) -> Drawn:
         """Documents that come to `amount`."""
         left = np.floor(self._quotas(amount, MOST)).astype(np.int64)
-        key = hashes(self.arm.frame.get_column("id").to_arrow(), seed, f"draw {self.arm.record.draw}")
+        key = hashes(self.arm.keys.to_arrow(), seed, f"draw {self.arm.record.draw}")
         rows, taken, texts = [], [], []
         need, column = amount, self.arm.frame.get_column("text")
         for row in np.argsort(key, kind="stable").tolist():

@@ -76,12 +76,15 @@ class Targets(_Part):
     oracle: str | None = None
     caps: Caps | None = None
     targets: dict[str, Target] = Field(min_length=1)
-    longest: int = Field(default=20_000, ge=100)
-    """Characters of a document that are used: its first."""
+    longest: int = Field(default=5000, ge=100)
+    """Characters of a document that are used: its first. The fewer, the more documents a draw has, and the less it varies."""
     unit: Unit = "tokens"
     tokenizer: str = "ko-bpe"
     """What counts tokens."""
-    seeds: int = Field(default=5, ge=2, le=100)
+    seeds: int = Field(default=10, ge=2, le=100)
+    """Draws of each arm at tier 0."""
+    trained_seeds: int = Field(default=5, ge=2, le=100)
+    """Of these, how many tier 1 trains on."""
     level: float = Field(default=0.95, gt=0.5, lt=1)
     order: int = Field(default=5, ge=2, le=8)
     """Of the n-gram model."""
