@@ -8,8 +8,9 @@ from pathlib import Path
 
 from winnow.nearest import expected
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.reselect import reselect
-from winnow.pipelines.results.table import RunError, open_run
+from winnow.pipelines.engine.reselect import Reselected, reselect
+from winnow.pipelines.engine.yaml_source import SpecError
+from winnow.pipelines.results.table import Run, RunError, open_run
 
 
 def arms_without(arms: Sequence[str], stages: str) -> list[str]:
@@ -29,7 +30,7 @@ def arms_without(arms: Sequence[str], stages: str) -> list[str]:
         if stage not in selecting:
             raise RunError(f"--leave-out {stage}: {reference} keeps by no such stage; {expected(stage, selecting)}")
         name = f"without-{stage.lower()}"
-        found = reselect(run, [f"stages.{stage}.keep=true"], name=name)
+        found = _without(run, stage, name)
         if found.unmeasured:
             count = ", ".join(f"{rows:,} by '{later}'" for later, rows in found.unmeasured.items())
             raise RunError(
@@ -38,3 +39,16 @@ def arms_without(arms: Sequence[str], stages: str) -> list[str]:
             )
         out.append(f"without {stage}={reference}@{name}")
     return [*out, *others]
+
+
+def _without(run: Run, stage: str, name: str) -> Reselected[Run]:
+    """The selection; without the stage that writes shards too where nothing else needs its count of tokens, which documents
+    that come back do not have."""
+    terminal = run.pipeline.terminal()
+    without = f"stages.{stage}.keep=true"
+    if terminal is not None:
+        try:
+            return reselect(run, [without, f"stages.{terminal.name}=null"], name=name)
+        except SpecError:
+            pass  # a clause or a mixture counts tokens
+    return reselect(run, [without], name=name)
