@@ -15,27 +15,6 @@ MOST_SHARED = 0.36
 NEAR = (0.85, 0.97)
 """Jaccard of word 5-grams between a document and its near duplicate."""
 
-TITLES = {
-    "ko": ("{a}, 그리고 {b}", "{a} 외 여러 이야기", "[모아 읽기] {a} / {b}", "이번 주에 읽은 글: {a}"),
-    "en": ("{a}, and {b}", "{a} and other pieces", "Collected: {a} / {b}", "This week: {a}"),
-    "ja": ("{a}、そして{b}", "{a}ほか", "【まとめ】{a}", "今週の読み物：{a}"),
-    "zh": ("{a}，以及{b}", "{a}等文章", "【合集】{a}", "本周阅读：{a}"),
-}
-SWAPS = {
-    "ko": (
-        ("그리고", "또한"), ("하지만", "그러나"), ("그래서", "따라서"), ("아주", "매우"), ("다만", "단지"),
-        ("가장", "제일"), ("매일", "날마다"), ("처음에는", "애초에는"), ("지금은", "이제는"), ("올해", "금년"),
-        ("지난해", "작년"), ("사람들은", "이들은"), ("대부분", "거의"), ("직접", "손수"), ("함께", "같이"),
-        ("다시", "거듭"), ("먼저", "우선"), ("모두", "전부"), ("때문에", "까닭에"), ("있다.", "있습니다."),
-        ("했다.", "하였다."), ("말했다.", "밝혔다."), ("것이다.", "것이었다."), ("있어요.", "있답니다."),
-    ),
-    "en": (
-        ("often", "frequently"), ("because", "since"), ("nearly", "almost"), ("usually", "normally"),
-        ("people", "folk"), ("every", "each"), ("large", "big"), ("until", "till"), ("although", "though"),
-    ),
-    "ja": (("また", "さらに"), ("しかし", "けれども"), ("今も", "現在も"), ("すぐに", "ただちに"), ("多く", "大半")),
-}  # fmt: skip
-
 
 def weight(paragraph: str, language: str) -> int:
     """Words of a paragraph; characters where words are not spaced."""
@@ -84,7 +63,7 @@ def composites(pool: Sequence[Text], count: int, seed: int) -> list[Text]:
                 id=f"{language}-{label}-composite-{len(made) + 1:03d}",
                 language=language,
                 domain=pool[0].domain,
-                title=dice.pick(TITLES[language]).format(a=first.title, b=second.title),
+                title=dice.pick(chrome(language).titles).format(a=first.title, b=second.title),
                 paragraphs=tuple(pool[source].paragraphs[at] for source, at in chosen),
             )
         )
@@ -122,18 +101,12 @@ def _edit(paragraphs: list[str], language: str, dice: Dice) -> None:
         if found and len(head) > 40:
             paragraphs[at] = head + stop.strip()
     else:
-        present = [(a, b) for a, b in SWAPS[language] if a in paragraphs[at]]
+        present = [(a, b) for a, b in chrome(language).swaps if a in paragraphs[at]]
         if present:
             old, new = dice.pick(present)
             paragraphs[at] = paragraphs[at].replace(old, new, 1)
 
 
-FORMS = (
-    "행사에 관한 문의는 담당자 {name}({phone})에게 하거나 {email}로 보내면 된다.",
-    "분실물을 찾으시는 분은 {name} 님에게 {phone}로 연락해 주시고, 사진은 {email}로 보내 주세요.",
-    "신청자 {name}, 주민등록번호 {resident}, 연락처 {phone}로 접수된 서류는 보완이 필요하다.",
-    "당첨자 {name} 님은 {email}로 배송지를 알려 주시기 바랍니다. 문의 전화는 {phone}입니다.",
-)
 WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 
 
@@ -167,7 +140,7 @@ def with_personal_data(text: Text, dice: Dice) -> tuple[Text, tuple[Span, ...]]:
         "email": f"{dice.pick(('garam', 'haneul', 'sol', 'nuri', 'daon'))}{dice.below(1000)}@example.com",
         "resident": resident_number(dice),
     }
-    form = dice.pick(FORMS)
+    form = dice.pick(chrome("ko").contacts)
     extended = replace(text, paragraphs=(*text.paragraphs, form.format(**values)))
     body = extended.body
     spans = [

@@ -30,7 +30,8 @@ class Text:
 
 
 class Chrome(BaseModel):
-    """The words of a site around its text, in one language."""
+    """The words of a site around its text, in one language; and of what is made of texts: titles of composites, `swaps` of
+    words in near duplicates, sentences with a contact's details."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,6 +43,9 @@ class Chrome(BaseModel):
     cookie: str
     authors: tuple[str, ...]
     labels: dict[str, str]
+    titles: tuple[str, ...]
+    swaps: tuple[tuple[str, str], ...] = ()
+    contacts: tuple[str, ...] = ()
 
 
 @cache

@@ -17,9 +17,10 @@ from winnow.pipelines.sample.cases import COUNTS, ENCODED, FULL, JUNK_COUNTS, TE
 from winnow.pipelines.sample.documents import MOST_SHARED, NEAR, WEIGHTS, composites, overlap
 from winnow.pipelines.sample.encode import ENCODINGS
 from winnow.pipelines.sample.generate import FILE, TRUTH, generate
-from winnow.pipelines.sample.judge import judge
 from winnow.pipelines.sample.page import TEMPLATES
 from winnow.pipelines.sample.texts import DOMAINS, Text, korean, originals
+
+from .judge import judge
 
 FOREIGN = ("en", "ja", "zh")
 
@@ -229,18 +230,14 @@ def test_only_cp949_can_hold_the_rare_syllables(truth: pl.DataFrame) -> None:
             "".join(letter for letter in gold if "가" <= letter <= "힣").encode("iso2022_kr")
 
 
-@pytest.mark.parametrize("command", ["generate", "judge"])
-def test_the_commands_run(folder: Path, truth: pl.DataFrame, tmp_path: Path, command: str) -> None:
+def test_the_command_runs(tmp_path: Path) -> None:
     arguments = [str(tmp_path / "out"), "--records", "60", "--seed", "3", "--language", "ja"]
-    if command == "judge":
-        decide(truth).write_parquet(tmp_path / "decided.parquet")
-        arguments = [str(folder / TRUTH), str(tmp_path / "decided.parquet")]
     done = subprocess.run(
-        [sys.executable, "-m", f"winnow.pipelines.sample.{command}", *arguments],
+        [sys.executable, "-m", "winnow.pipelines.sample.generate", *arguments],
         capture_output=True, text=True, encoding="utf-8", cwd=tmp_path, check=True,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
-    assert FILE in done.stdout if command == "generate" else "drop_recall" in done.stdout
+    assert FILE in done.stdout
 
 
 def decide(truth: pl.DataFrame) -> pl.DataFrame:

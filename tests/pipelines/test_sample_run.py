@@ -13,7 +13,8 @@ import pytest
 import winnow
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
-from winnow.pipelines.sample.judge import judge
+
+from .judge import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 

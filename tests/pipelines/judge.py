@@ -1,15 +1,6 @@
-"""Compares what a pipeline decided on the sample with the truth about it.
-
-    python -m winnow.pipelines.sample.judge TRUTH DECIDED [--language ko]
-
-DECIDED is a parquet or JSON-lines file with the columns that `judge` asks for.
-"""
+"""Compares what a pipeline decided on the bundled sample with the truth about it."""
 
 from __future__ import annotations
-
-import argparse
-import sys
-from pathlib import Path
 
 import polars as pl
 
@@ -121,21 +112,3 @@ def found_share(gold: str, text: str) -> float:
     grams = {wanted[at : at + GRAM] for at in range(max(0, len(wanted) - GRAM + 1))}
     present = {there[at : at + GRAM] for at in range(max(0, len(there) - GRAM + 1))}
     return len(grams & present) / len(grams) if grams else 1.0
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Judge a pipeline's decisions on the bundled sample.")
-    parser.add_argument("truth", type=Path, help="truth.jsonl, as the generator wrote it")
-    parser.add_argument("decided", type=Path, help="url, kept, stage, clause, text: .parquet or .jsonl")
-    parser.add_argument("--language", default="ko", help="whose pipeline decided: ko, en or ja (default: %(default)s)")
-    options = parser.parse_args()
-    truth = pl.read_ndjson(options.truth, infer_schema_length=None)
-    parquet = options.decided.suffix == ".parquet"
-    decided = pl.read_parquet(options.decided) if parquet else pl.read_ndjson(options.decided, infer_schema_length=None)
-    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=180, float_precision=3, tbl_hide_column_data_types=True):
-        sys.stdout.write(f"{judge(truth, decided, language=options.language)}\n")
-
-
-if __name__ == "__main__":
-    main()
