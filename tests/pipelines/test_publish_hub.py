@@ -173,9 +173,9 @@ def test_a_commit_of_someone_else_in_between_is_not_overwritten(
     repository = hub.create("lab/corpus")
     took = Hub.took
 
-    def and_meanwhile(self: Any, file: Any) -> str:
+    def and_meanwhile(self: Any, file: Any, local: Any) -> str:
         repository.commit("someone else")
-        return took(self, file)
+        return took(self, file, local)
 
     monkeypatch.setattr(Hub, "took", and_meanwhile)
     with pytest.raises(RunError, match=r"the commit was refused.*A commit has happened since"):

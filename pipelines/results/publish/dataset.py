@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from itertools import count as count_from
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -92,15 +93,12 @@ def count(run: Run) -> Counts:
     thresholds = {
         why.clause: {why.threshold} for why in reasons(run.pipeline.measured()) if why.clause and why.threshold
     }
-    for rows in run.read(["multiplicity", "status"]):
-        multiplicity = rows.get_column("multiplicity")
-        here = int((multiplicity > 0).sum())
-        kept, copies, rejects = kept + here, copies + int(multiplicity.sum()), rejects + len(rows) - here
+    for rows in run.read(["status", "multiplicity", "clause", "threshold"], of="records"):
+        copies += int(rows.get_column("multiplicity").sum())
+        here = int((rows.get_column("multiplicity") > 0).sum())
+        kept, rejects = kept + here, rejects + len(rows) - here
         failed += int((rows.get_column("status") == FAILED).sum())
-    for records in run.read(["status", "clause", "threshold"], NO_DOCUMENT, of="records"):
-        rejects += len(records)
-        failed += int((records.get_column("status") == FAILED).sum())
-        for clause, threshold in records.select("clause", "threshold").drop_nulls().unique().iter_rows():
+        for clause, threshold in rows.select("clause", "threshold").drop_nulls().unique().iter_rows():
             thresholds.setdefault(clause, set()).add(threshold)
     found = Counts(kept, copies, rejects, failed, {clause: sorted(t) for clause, t in sorted(thresholds.items())})
     _reconcile(run, found)
@@ -168,29 +166,35 @@ def write(
     tables: Iterator[pa.Table],
     schema: pa.Schema,
     prefix: str,
-    opened: Callable[[str], AbstractContextManager[BinaryIO]],
+    place: Callable[[str], Path],
     file_bytes: int = FILE_BYTES,
-) -> Iterator[DataFile]:
-    """Write tables of one schema into `<prefix>-00000.parquet` and so on, at least one file; each is described once it
-    is closed. `opened(path)` gives the file to write and makes it visible when its block ends without an error."""
+) -> Iterator[tuple[DataFile, Path]]:
+    """Write tables of one schema into `<prefix>-00000.parquet` and so on, at least one file; each comes with the place that
+    `place(path)` gave to write it to. A file that is not whole is removed."""
     strings = [f.name for f in schema if pa.types.is_string(f.type) and f.name not in ("id", "url", "title")]
     groups = row_groups(tables, GROUP_ROWS, min(GROUP_BYTES, file_bytes))
     group: pa.Table | None = next(groups, schema.empty_table())
-    number = 0
-    while group is not None:
+    for number in count_from(0):
+        if group is None:
+            return
         path = f"{prefix}-{number:05d}.parquet"
         rows = weight = text_bytes = 0
-        with opened(path) as file:
-            sink = _Hashed(file)
-            with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, use_dictionary=strings, **_OPTIONS) as writer:
+        local = place(path)
+        local.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with pq.ParquetWriter(local, schema, use_dictionary=strings, **_OPTIONS) as writer:
                 while group is not None and (not rows or weight + int(_weights(group).sum()) <= file_bytes):
                     writer.write_table(group, row_group_size=max(1, group.num_rows))
                     rows, weight = rows + group.num_rows, weight + int(_weights(group).sum())
                     text_bytes += pc.sum(pc.binary_length(group.column("text"))).as_py() or 0
                     group = None  # it is a slice, and would hold its partition while the next is read
                     group = next(groups, None)
-        yield DataFile(path, rows, sink.bytes, sink.hash.hexdigest(), text_bytes)
-        number += 1
+        except BaseException:
+            local.unlink(missing_ok=True)
+            raise
+        with local.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        yield DataFile(path, rows, local.stat().st_size, digest, text_bytes), local
 
 
 def row_groups(
@@ -235,22 +239,3 @@ def _cleaned(rows: pl.DataFrame, clean: Callable[[str], str]) -> pl.DataFrame:
     causes = rows.filter(failed).select(value).to_series().drop_nulls().unique()
     cleaned = value.replace({cause: clean(cause) for cause in causes})
     return rows.with_columns(pl.when(failed).then(cleaned).otherwise(value).alias("selection.value"))
-
-
-class _Hashed:
-    """A binary sink that counts and hashes what passes through."""
-
-    def __init__(self, inner: BinaryIO) -> None:
-        self.inner, self.bytes, self.hash, self.closed = inner, 0, hashlib.sha256(), False
-
-    def write(self, data: Any) -> int:
-        self.hash.update(data)
-        self.bytes += len(data)
-        self.inner.write(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is flushed before the end."""
-
-    def tell(self) -> int:
-        return self.bytes

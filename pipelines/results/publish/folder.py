@@ -10,19 +10,15 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import orjson
 
 from winnow.pipelines.results.publish.dataset import DataFile
-from winnow.pipelines.results.publish.target import CARD, FORMAT, MANIFEST, OURS, is_ours
+from winnow.pipelines.results.publish.target import CARD, FORMAT, MANIFEST, OURS, is_ours, removed, some_of
 from winnow.pipelines.results.table import RunError, Store
-
-SHOWN = 3
-"""Names that an error sentence lists."""
 
 _TEMPORARY = re.compile(rf"(?:{OURS.pattern})\.tmp-[0-9a-f]{{32}}")
 
@@ -30,12 +26,13 @@ _TEMPORARY = re.compile(rf"(?:{OURS.pattern})\.tmp-[0-9a-f]{{32}}")
 class Folder:
     """State: the entries of the journal."""
 
-    def __init__(self, root: str) -> None:
-        self.store = Store(root)
+    def __init__(self, root: str, scratch: Path) -> None:
+        self.store, self.scratch = Store(root), scratch
         self.entries: dict[str, dict[str, Any]] = {}
 
     @property
     def where(self) -> str:
+        """The destination, for sentences."""
         return self.store.root
 
     def check(self) -> None:
@@ -52,10 +49,9 @@ class Folder:
             return
         manifest = self._manifest()
         if not is_ours(manifest):
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
             raise RunError(
-                f"{self.where}: already holds {', '.join(names[:SHOWN])}{more}, and no {MANIFEST} of an earlier publication; "
-                "choose an empty folder, or one that `winnow publish` has written"
+                f"{self.where}: already holds {some_of(names)}, and no {MANIFEST} of an earlier publication; choose an empty "
+                "folder, or one that `winnow publish` has written"
             )
         self.entries = dict(manifest["files"])
         strange = [path for path in self.entries if not OURS.fullmatch(path)]
@@ -81,39 +77,27 @@ class Folder:
                     if _TEMPORARY.fullmatch(f"{folder}{path.name}"):
                         path.unlink()
 
-    @contextmanager
-    def file(self, path: str) -> Iterator[BinaryIO]:
+    def place(self, path: str) -> Path:
+        """Beside where it will be, or for another machine in the scratch folder."""
         self._may_write(path)
         self.entries[path] = {}
         self._journal()
-        full, fs = self.store.path(path), self.store.fs
-        fs.makedirs(full.rpartition("/")[0], exist_ok=True)
-        if self.store.local:
-            temporary = Path(f"{full}.tmp-{uuid.uuid4().hex}")
-            try:
-                with temporary.open("wb") as file:
-                    yield file
-                temporary.replace(full)
-            finally:
-                temporary.unlink(missing_ok=True)
-            return
-        remote = fs.open(full, "wb")
-        whole = False
-        try:
-            yield cast(BinaryIO, remote)
-            whole = True
-        finally:
-            if whole:
-                remote.close()
-            else:  # whatever ended it, an interrupt too: half a file must not show
-                remote.discard()
-                remote.closed = True  # or its finalizer would upload what there is
+        return Path(f"{self.store.path(path)}.tmp-{uuid.uuid4().hex}") if self.store.local else self.scratch / path
 
-    def took(self, file: DataFile) -> str:
+    def took(self, file: DataFile, local: Path) -> str:
+        """Make a file visible, whole."""
+        if self.store.local:
+            local.replace(self.store.path(file.path))
+        else:
+            full = self.store.path(file.path)
+            self.store.fs.makedirs(full.rpartition("/")[0], exist_ok=True)
+            self.store.fs.put_file(str(local), full)
+            local.unlink()
         self.entries[file.path] = {"rows": file.rows, "bytes": file.bytes, "sha256": file.sha256}
         return "written"
 
-    def finish(self, texts: Mapping[str, bytes], manifest: Mapping[str, Any], files: Sequence[DataFile]) -> str:
+    def finish(self, texts: Mapping[str, bytes], manifest: Mapping[str, Any]) -> str:
+        """Write what is said of the files, remove what is left over; returns what was done."""
         for path, content in texts.items():
             self._may_write(path)
             before = self.entries.get(path, {}).get("sha256")  # that one stands until it is written over
@@ -126,11 +110,7 @@ class Folder:
             self.store.remove(path)
         self._remove_empty_folders()
         self._write(manifest)
-        removed = f", {len(stale)} of an earlier publication removed" if stale else ""
-        return f"published to {self.where}: {len(files) + len(texts) + 1} files{removed}"
-
-    def close(self) -> None:
-        """Nothing is held."""
+        return f"published to {self.where}: {len(manifest['files']) + 1} files{removed(stale)}"
 
     def _manifest(self) -> Any:
         try:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from winnow.pipelines.results.publish.dataset import DataFile
-from winnow.pipelines.results.publish.target import CARD, MANIFEST, OURS, identity, is_ours
-from winnow.pipelines.results.table import RunError
+from winnow.pipelines.results.publish.target import CARD, MANIFEST, OURS, is_ours, removed, some_of
+from winnow.pipelines.results.table import RunError, fingerprint
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationCopy, HfApi
@@ -35,26 +34,24 @@ NEVER = ("--", "..")
 BLANK = (".gitattributes",)
 """What the hub itself puts into a new repository."""
 
-SHOWN = 3
-
 
 class Hub:
     """State: the connection, what the repository held, and the additions of the commit to come. `offline`: only the
     name is checked."""
 
-    def __init__(self, name: str, private: bool, offline: bool = False) -> None:
+    def __init__(self, name: str, private: bool, scratch: Path, offline: bool = False) -> None:
         if not NAME.fullmatch(name) or len(name) > MOST_CHARACTERS or any(bad in name for bad in NEVER):
             raise RunError(f"--to hub:{name}: no name of a dataset on the hub; {EXPECTED}")
-        self.name, self.private, self.offline = name, private, offline
+        self.name, self.private, self.scratch, self.offline = name, private, scratch, offline
         self.head: str | None = None
         self.remote: dict[str, str] = {}  # path -> sha256 of its content
         self.before: dict[str, Any] = {}
         self.edited = False
         self.additions: list[CommitOperationAdd] = []
-        self.folder = tempfile.TemporaryDirectory(prefix="winnow-publish-")
 
     @property
     def where(self) -> str:
+        """The destination, for sentences."""
         return f"hub:{self.name}"
 
     def check(self) -> None:
@@ -91,17 +88,14 @@ class Hub:
         self._check_private(info.private)
         self.head = info.sha
 
-    @contextmanager
-    def file(self, path: str) -> Iterator[BinaryIO]:
-        local = Path(self.folder.name) / path
-        local.parent.mkdir(parents=True, exist_ok=True)
-        with local.open("wb") as file:
-            yield file
+    def place(self, path: str) -> Path:
+        """In the scratch folder."""
+        return self.scratch / path
 
-    def took(self, file: DataFile) -> str:
+    def took(self, file: DataFile, local: Path) -> str:
+        """Upload a file whose content the hub does not have; nobody sees it before the commit."""
         from huggingface_hub import CommitOperationAdd
 
-        local = Path(self.folder.name) / file.path
         if self.remote.get(file.path) == file.sha256:
             local.unlink()
             return "there already"
@@ -113,7 +107,8 @@ class Hub:
         self.additions.append(addition)
         return "uploaded"
 
-    def finish(self, texts: Mapping[str, bytes], manifest: Mapping[str, Any], files: Sequence[DataFile]) -> str:
+    def finish(self, texts: Mapping[str, bytes], manifest: Mapping[str, Any]) -> str:
+        """One commit of everything; returns what was done."""
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         if self.before.get("files") == manifest["files"] and not self.additions:
@@ -129,17 +124,12 @@ class Hub:
             commit = self._api().create_commit(
                 self.name,
                 operations,
-                commit_message=f"winnow publish: {manifest['rows']['kept']:,} documents, {identity(manifest)}",
+                commit_message=f"winnow publish: {manifest['rows']['kept']:,} documents, {fingerprint(manifest['files'])}",
                 repo_type="dataset",
                 parent_commit=self.head,
             )
-        removed = f", {len(stale)} of an earlier publication removed" if stale else ""
         edited = f"; {CARD} had been edited there, which is in the history now" if self.edited else ""
-        return f"published to {self.where}{removed}: {commit.commit_url}{edited}"
-
-    def close(self) -> None:
-        """Remove the local copies."""
-        self.folder.cleanup()
+        return f"published to {self.where}{removed(stale)}: {commit.commit_url}{edited}"
 
     def _check_private(self, is_private: bool | None) -> None:
         if self.private and not is_private:
@@ -156,7 +146,7 @@ class Hub:
     def _content(self, api: HfApi, path: str) -> bytes:
         with _asking(self.where, f"{path} cannot be read"):
             local = api.hf_hub_download(
-                self.name, path, repo_type="dataset", revision=self.head, local_dir=self.folder.name
+                self.name, path, repo_type="dataset", revision=self.head, local_dir=self.scratch
             )
         return Path(local).read_bytes()
 
@@ -174,10 +164,9 @@ class Hub:
                 card = self.before["files"].get(CARD)
                 self.edited = bool(card) and sha256(self._content(api, CARD)).hexdigest() != card.get("sha256")
                 return
-        more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
         raise RunError(
-            f"{self.where}: already holds {', '.join(paths[:SHOWN])}{more}, and no {MANIFEST} of an earlier publication; "
-            "choose another name, or remove them on the hub"
+            f"{self.where}: already holds {some_of(paths)}, and no {MANIFEST} of an earlier publication; choose another name, or "
+            "remove them on the hub"
         )
 
 

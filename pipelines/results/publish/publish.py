@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import closing
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from winnow.pipelines.console import say
 from winnow.pipelines.results.publish import dataset
 from winnow.pipelines.results.publish.card import Publication, card, declaration, winnow_version
 from winnow.pipelines.results.publish.dataset import FILE_BYTES, KEPT_FILES, REJECT_FILES, Counts, DataFile
@@ -22,13 +23,11 @@ from winnow.pipelines.results.publish.folder import Folder
 from winnow.pipelines.results.publish.hub import Hub
 from winnow.pipelines.results.publish.licence import licence as parse_licence
 from winnow.pipelines.results.publish.privacy import scrubbed
-from winnow.pipelines.results.publish.target import CARD, DECLARATION, FORMAT, Nowhere, Target, public_name
+from winnow.pipelines.results.publish.target import CARD, DECLARATION, FORMAT, public_name
 from winnow.pipelines.results.table import Run, RunError
 
 HEAD_LINES = 40
 """Lines of the card that a dry run shows."""
-
-PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
 
 
 def publish(
@@ -48,50 +47,54 @@ def publish(
     say what would be uploaded, write nothing and ask no network. `licence`: of the data. `file_bytes`: bytes of text,
     uncompressed, per file. Raises RunError, StoreError or OSError with one sentence.
     """
-    with closing(parse_target(to, private, dry_run)) as target:
+    with tempfile.TemporaryDirectory(prefix="winnow-publish-") as folder:
+        target = parse_target(to, private, Path(folder), dry_run)
         stated = parse_licence(licence)
         counts = dataset.count(run)
         target.check()
-        target.begin()
+        if not dry_run:
+            target.begin()
         files: list[DataFile] = []
-        for file in _write(run, target, rejects, file_bytes):
-            done = target.took(file)
+        place = Path(folder).joinpath if dry_run else target.place
+        for file, local in _write(run, place, rejects, file_bytes):
             files.append(file)
-            console.print(f"{file.path}: {file.rows:,} rows, {file.bytes:,} bytes, {done}", **PLAIN)
+            done = "would be written" if dry_run else target.took(file, local)
+            say(f"{file.path}: {file.rows:,} rows, {file.bytes:,} bytes, {done}", console)
+            if dry_run:
+                local.unlink()
         _check(run, counts, files, rejects)
         about = Publication(run, public_name(to), counts, tuple(files), stated, licence, private)
         texts = {CARD: card(about).encode(), DECLARATION: declaration(run).encode()}
-        finished = target.finish(texts, _manifest(run, counts, files, texts, rejects), files)
         if dry_run:
-            _show(target, texts, files, console)
+            _show(target.where, texts, files, console)
+            finished = "dry run: nothing was written"
+        else:
+            finished = target.finish(texts, _manifest(run, counts, files, texts, rejects))
         if stated.hint:
-            console.print(stated.hint, **PLAIN)
-        console.print(finished, **PLAIN)
+            say(stated.hint, console)
+        say(finished, console)
 
 
-def parse_target(to: str, private: bool, dry_run: bool = False) -> Target:
-    """The destination that `--to` names. Raises RunError. Touches neither disk nor network."""
-    target: Target
+def parse_target(to: str, private: bool, scratch: Path, dry_run: bool) -> Folder | Hub:
+    """The destination that `--to` names, with a local folder for what is on its way. Raises RunError. Asks nothing yet."""
     if to.startswith("hub:"):
-        target = Hub(to.removeprefix("hub:"), private, offline=dry_run)
-    elif re.match(r"(?:hf|huggingface|datasets?|https?)(?::|://)", to):
+        return Hub(to.removeprefix("hub:"), private, scratch, offline=dry_run)
+    if re.match(r"(?:hf|huggingface|datasets?|https?)(?::|://)", to):
         raise RunError(
             f"--to {to}: expected hub:org/name for the Hugging Face hub, a path, or an fsspec URL such as s3://..."
         )
-    elif not to.strip():
+    if not to.strip():
         raise RunError("--to is empty: expected hub:org/name, a path, or an fsspec URL such as s3://...")
-    elif private:
+    if private:
         raise RunError(f"--private is about a dataset on the hub, but --to {to} is no hub:org/name")
-    else:
-        target = Folder(to if "://" in to else str(Path(to).expanduser().resolve()))
-    return Nowhere(target) if dry_run else target
+    return Folder(to if "://" in to else str(Path(to).expanduser().resolve()), scratch)
 
 
-def _write(run: Run, target: Target, rejects: bool, file_bytes: int) -> Iterator[DataFile]:
-    yield from dataset.write(dataset.kept(run), dataset.kept_schema(run), KEPT_FILES, target.file, file_bytes)
+def _write(run: Run, place: Callable[[str], Path], rejects: bool, file_bytes: int) -> Iterator[tuple[DataFile, Path]]:
+    yield from dataset.write(dataset.kept(run), dataset.kept_schema(run), KEPT_FILES, place, file_bytes)
     if rejects:
         rows = dataset.rejects(run, scrubbed)
-        yield from dataset.write(rows, dataset.rejects_schema(run), REJECT_FILES, target.file, file_bytes)
+        yield from dataset.write(rows, dataset.rejects_schema(run), REJECT_FILES, place, file_bytes)
 
 
 def _check(run: Run, counts: Counts, files: list[DataFile], rejects: bool) -> None:
@@ -125,16 +128,11 @@ def _manifest(
     }
 
 
-def _show(target: Target, texts: dict[str, bytes], files: list[DataFile], console: Console) -> None:
+def _show(where: str, texts: dict[str, bytes], files: list[DataFile], console: Console) -> None:
     for path, content in texts.items():
-        console.print(f"{path}: {len(content):,} bytes, would be written", **PLAIN)
+        say(f"{path}: {len(content):,} bytes, would be written", console)
     head = texts[CARD].decode().splitlines()
-    console.print(f"\n{CARD} begins:\n", **PLAIN)
-    for line in head[:HEAD_LINES]:
-        console.print(f"  {line}", **PLAIN)
-    total = sum(file.bytes for file in files) + sum(len(content) for content in texts.values())
-    console.print(
-        f"  ... {max(0, len(head) - HEAD_LINES)} more lines\n\n{len(files) + len(texts) + 1} files, {total:,} bytes, "
-        f"would go to {target.where}",
-        **PLAIN,
-    )
+    say("\n".join([f"\n{CARD} begins:\n", *(f"  {line}" for line in head[:HEAD_LINES])]), console)
+    total = sum(file.bytes for file in files) + sum(map(len, texts.values()))
+    say(f"  ... {max(0, len(head) - HEAD_LINES)} more lines\n", console)
+    say(f"{len(files) + len(texts) + 1} files, {total:,} bytes, would go to {where}", console)
