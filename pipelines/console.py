@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 
-PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-"""How a line with data in it is printed: as it is, whatever brackets a URL or a cause holds."""
-
 _CONTROLS = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
 _CONTROLS |= dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], 0xFFFD)
 
@@ -26,9 +23,9 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160)
 
 
-def say(sentence: str) -> None:
-    """Print one sentence as it is."""
-    console().print(sentence, **PLAIN)
+def say(sentence: str, where: Console | None = None) -> None:
+    """Print one sentence as it is, whatever brackets a URL or a cause in it holds."""
+    (where or console()).print(sentence, highlight=False, markup=False, soft_wrap=True)
 
 
 def as_lines(objects: Any) -> None:

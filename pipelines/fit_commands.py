@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winnow.pipelines.commands import Reference
-from winnow.pipelines.console import PLAIN, console, say
+from winnow.pipelines.console import console, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -129,10 +129,10 @@ def show(fitted: LanguageFit, console: Console) -> None:
             why = f.note or (f"at quantile {at}" if at else "")
             table.add_row(f"{f.clause.group}.{f.clause.name}", f.clause.signal, base, now, *shares, why)
     console.print(table)
-    console.print(f"stop words: {' '.join(pack.stop_words)}", **PLAIN)
+    say(f"stop words: {' '.join(pack.stop_words)}", console)
     dropped = ", ".join(f"{v:.1%} of {fitted.documents[k]:,} documents of {k}" for k, v in fitted.together.items())
     packs = ", ".join(pack.default_packs or pack.clauses)
-    console.print(f"all clauses of {packs} together drop {dropped}", **PLAIN)
+    say(f"all clauses of {packs} together drop {dropped}", console)
 
 
 @fit_app.command("classifier")

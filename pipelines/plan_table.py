@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from winnow.pipelines.console import PLAIN
+from winnow.pipelines.console import say
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.plan import Plan, changes, pending, pending_of
 from winnow.pipelines.engine.planning import say_faults
@@ -55,7 +55,7 @@ def show_plan(plan: Plan, console: Console, found: Sequence[Fault] = ()) -> None
     table.add_row("selection", "", "", "", f"{todo['selection']}/{total}", "", chosen, "")
     console.print(table)
     _show_expected(plan, console)
-    say_faults(found, plan.store, lambda sentence: console.print(sentence, **PLAIN))
+    say_faults(found, plan.store, lambda sentence: say(sentence, console))
     if not any(todo.values()) and not found:
         console.print("nothing to do")
 
@@ -78,7 +78,7 @@ def show_graph(plan: Plan, console: Console) -> None:
             "; or ".join(", ".join(stages) for stages in task.filters if stages),
         )
     console.print(table)
-    console.print("a step with + needs all partitions; a decision is computed where it is needed", **PLAIN)
+    say("a step with + needs all partitions; a decision is computed where it is needed", console)
 
 
 def _show_expected(plan: Plan, console: Console) -> None:

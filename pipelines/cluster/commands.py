@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winnow.pipelines.console import PLAIN, Json, as_lines, console, say
+from winnow.pipelines.console import Json, as_lines, console, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -258,7 +258,7 @@ def show_jobs(jobs: Sequence[JobStatus], console: Console) -> None:
     console.print(table)
     for job in jobs:
         if job.state == "FAILED":
-            console.print(f"{job.id}: {job.cause}", **PLAIN)
+            say(f"{job.id}: {job.cause}", console)
 
 
 def show_rows(rows: Iterable[Row], console: Console) -> None:

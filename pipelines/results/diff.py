@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from winnow.filters.hash_random import hashes
 from winnow.pipelines.results.shown import DECISION, Decision, decision
-from winnow.pipelines.results.sums import Sums
+from winnow.pipelines.results.sums import Drawn, Sums
 from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.verdict import FAILED, KEPT, PENDING
 
@@ -125,18 +125,15 @@ def diff(
     """
     names = names or (a.reference, b.reference)
     a, b = a.tolerant(), b.tolerant()
-    seed = a.pipeline.seed if seed is None else seed
     sums = Sums(["kind", "by", "name"], ["documents", "tokens", "uncounted", "copies"])
-    best, met = pl.DataFrame(), 0
+    drawn = Drawn(examples, a.pipeline.seed if seed is None else seed, by=["kind", "reason"])
+    met = 0
     for left, right in side_by_side([a, b]):
-        pair = pl.concat(
-            [left.select(pl.all().name.prefix("a_")), right.select(pl.all().name.prefix("b_"))], how="horizontal"
-        )
+        pair = paired(left, right)
         met += pair.select((pl.col("a_partition").is_not_null() & pl.col("b_partition").is_not_null()).sum()).item()
-        rows = _judged(pair)
-        for part in _counted(pair, rows):
-            sums.add(part)
-        best = _best([best, _changed(rows, seed)], examples)
+        rows = judged(pair)
+        sums.add(_counts(pair, rows))
+        drawn.add(_places(rows))
     if not met:
         raise RunError(
             f"{names[0]} and {names[1]} have no record in common: they read different inputs, or their sources name "
@@ -149,12 +146,12 @@ def diff(
         return dict(sorted(found.items(), key=lambda item: (-item[1].documents, item[0])))
 
     def total(kind: str) -> Count:
-        return of(kind, "").get("", Count())
+        return of(kind, "total").get("", Count())
 
     def side(run: Run, letter: str, name: str) -> Side:
         waiting = {stage: count.documents for stage, count in of(f"pending {letter}", "stage").items()}
         pending = {stage: waiting[stage] for stage in run.pipeline.nodes if stage in waiting}
-        copies = counts.get((f"kept {letter}", "", ""), (Count(), 0))[1]
+        copies = counts.get((f"kept {letter}", "total", ""), (Count(), 0))[1]
         return Side(name, total(f"kept {letter}"), copies, pending, str(run.accounting["digest"]))
 
     def groups(by: str) -> tuple[Group, ...]:
@@ -166,7 +163,7 @@ def diff(
         return tuple(sorted(out, key=lambda g: (-(g.lost.documents + g.gained.documents), -abs(g.repeated), g.name)))
 
     def reasons(kind: str, run: Run, against: Run) -> tuple[Reason, ...]:
-        mine = best.filter(pl.col("kind") == kind)
+        mine = drawn.rows.filter(pl.col("kind") == kind)
         return tuple(
             Reason(reason, count, tuple(_examples(run, against, mine.filter(pl.col("reason") == reason))))
             for reason, count in of(kind, "reason").items()
@@ -187,8 +184,8 @@ def diff(
         hosts=groups("host"),
         lost_by=reasons("lost", a, b),
         gained_by=reasons("gained", b, a),
-        clauses=tuple(_changes(_clauses(a), _clauses(b))),
-        settings=tuple(_changes(_settings(a), _settings(b))),
+        clauses=tuple(Change(name, *values) for name, values in differing([clauses_of(a), clauses_of(b)])),
+        settings=tuple(Change(name, *values) for name, values in differing([_settings(a), _settings(b)])),
     )
 
 
@@ -224,75 +221,64 @@ def _read(run: Run, more: Sequence[str]) -> Iterator[pl.DataFrame]:
         yield frame.with_columns(tokens.cast(pl.Int64).alias("tokens"), domain.alias("domain"))
 
 
-def _judged(pair: pl.DataFrame) -> pl.DataFrame:
+def paired(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
+    """Two frames of `side_by_side` as one, with the columns of the first as `a_...`, of the other as `b_...`."""
+    sides = [left.select(pl.all().name.prefix("a_")), right.select(pl.all().name.prefix("b_"))]
+    return pl.concat(sides, how="horizontal")
+
+
+def judged(pair: pl.DataFrame) -> pl.DataFrame:
     """The rows that either side keeps, with `kind`; `amount`: the tokens that it is about, with repetitions, null where they
     are not counted; `domain` and `host` by the side that keeps it, `reason` by the other one, and its `stage`."""
     kept_a, kept_b = (pl.col(f"{side}_multiplicity").fill_null(0) > 0 for side in "ab")
     open_a, open_b = ((pl.col(f"{side}_status") == PENDING).fill_null(False) for side in "ab")
-    copies = pl.col("b_multiplicity").cast(pl.Int64) - pl.col("a_multiplicity").cast(pl.Int64)
-    delta = pl.col("b_all") - pl.col("a_all")
-    more = (delta > 0) | ((delta.fill_null(0) == 0) & (copies > 0))
-    less = (delta < 0) | ((delta.fill_null(0) == 0) & (copies < 0))
-    kind = pl.lit("same")
-    for condition, name in (
-        (less, "less"),
-        (more, "more"),
-        (kept_b & ~kept_a, "gained"),
-        (kept_a & ~kept_b, "lost"),
-        (kept_b & open_a, "undecided in a"),
-        (kept_a & open_b, "undecided in b"),
-    ):
-        kind = pl.when(condition).then(pl.lit(name)).otherwise(kind)
+    copies_a, copies_b = (pl.col(f"{side}_multiplicity").cast(pl.Int64) for side in "ab")
+    all_a, all_b = copies_a * pl.col("a_tokens"), copies_b * pl.col("b_tokens")
+    delta = all_b - all_a
+    change = pl.when(delta.fill_null(0) == 0).then(copies_b - copies_a).otherwise(delta)
+    kind = pl.when(kept_a & open_b).then(pl.lit("undecided in b")).when(kept_b & open_a).then(pl.lit("undecided in a"))
+    kind = kind.when(kept_a & ~kept_b).then(pl.lit("lost")).when(kept_b & ~kept_a).then(pl.lit("gained"))
+    kind = kind.when(change > 0).then(pl.lit("more")).when(change < 0).then(pl.lit("less"))
     of_a = pl.col("kind").is_in(["lost", "undecided in b"])
-    repeated = pl.col("kind").is_in(["more", "less", "same"])
-
-    def chosen(a: pl.Expr, b: pl.Expr) -> pl.Expr:
-        return pl.when(of_a).then(a).otherwise(b)
-
-    rows = pair.filter(kept_a | kept_b).with_columns(
-        (pl.col(f"{side}_multiplicity").cast(pl.Int64) * pl.col(f"{side}_tokens")).alias(f"{side}_all") for side in "ab"
-    )
-    return rows.with_columns(kind.alias("kind")).with_columns(
-        pl.when(repeated).then(delta).otherwise(chosen(pl.col("a_all"), pl.col("b_all"))).alias("amount"),
-        chosen(pl.col("a_domain"), pl.col("b_domain")).alias("domain"),
-        chosen(host(pl.col("a_url")), host(pl.col("b_url"))).alias("host"),
-        chosen(_label("b"), _label("a")).alias("reason"),
-        chosen(pl.col("b_stage"), pl.col("a_stage")).alias("stage"),
+    rows = pair.filter(kept_a | kept_b).with_columns(kind=kind.otherwise(pl.lit("same")), a_all=all_a, b_all=all_b)
+    return rows.with_columns(
+        amount=pl.when(kept_a & kept_b).then(delta).when(of_a).then("a_all").otherwise("b_all"),
+        domain=pl.when(of_a).then("a_domain").otherwise("b_domain"),
+        host=pl.when(of_a).then(host(pl.col("a_url"))).otherwise(host(pl.col("b_url"))),
+        reason=pl.when(of_a).then(_label("b")).otherwise(_label("a")),
+        stage=pl.when(of_a).then("b_stage").otherwise("a_stage"),
     )
 
 
-def _counted(pair: pl.DataFrame, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """What there is to sum up: documents, tokens, documents without a token count and copies, by kind, and by reason, domain ..."""
-
-    def counts(
-        of: pl.DataFrame, kind: pl.Expr, by: str, name: pl.Expr, amount: pl.Expr, copies: pl.Expr | None = None
-    ) -> pl.DataFrame:
-        found = of.with_columns(  # and not `select`, which gives one row where all are constants
-            kind.alias("kind"),
-            pl.lit(by).alias("by"),
-            name.cast(pl.String).alias("name"),
-            pl.lit(1).alias("documents"),
-            amount.fill_null(0).alias("tokens"),
-            amount.is_null().alias("uncounted"),
-            (pl.lit(0) if copies is None else copies).alias("copies"),
-        )
-        return found.select("kind", "by", "name", "documents", "tokens", "uncounted", "copies")
-
-    kind, amount, none, zero = pl.col("kind"), pl.col("amount"), pl.lit(""), pl.lit(0)
+def _counts(pair: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """What there is to sum up: `kind`, by what (`total`, `stage`, `reason`, `domain`, `host`), its `name`, and documents, tokens,
+    documents without a token count, copies."""
+    nothing = pl.lit(0, pl.Int64)
+    total: dict[str, Any] = {"by": pl.lit("total"), "name": pl.lit("")}
+    changed = rows.filter(pl.col("kind") != "same").with_columns(total=pl.lit(""))
+    found = changed.unpivot(
+        ["total", "stage", "reason", "domain", "host"],
+        index=["kind", "amount"],
+        variable_name="by",
+        value_name="name",
+    )
+    undecided, by = pl.col("kind").str.starts_with("undecided"), pl.col("by")
+    found = found.filter(pl.col("name").is_not_null() & ((by == "total") | ((by == "stage") == undecided)))
+    out = [found.with_columns(copies=nothing)]
     for side in "ab":
-        copies = pl.col(f"{side}_multiplicity")
-        yield counts(rows.filter(copies > 0), pl.lit(f"kept {side}"), "", none, pl.col(f"{side}_all"), copies)
-        waiting = pair.filter(pl.col(f"{side}_status") == PENDING)
-        yield counts(waiting, pl.lit(f"pending {side}"), "stage", pl.col(f"{side}_stage"), zero)
+        copies = pl.col(f"{side}_multiplicity").cast(pl.Int64)
+        kept = total | {"kind": pl.lit(f"kept {side}"), "amount": f"{side}_all", "copies": copies}
+        out.append(rows.filter(copies > 0).select(**kept))
+        waiting = pair.filter(pl.col(f"{side}_status") == PENDING).select(name=f"{side}_stage")
+        out.append(
+            waiting.with_columns(kind=pl.lit(f"pending {side}"), by=pl.lit("stage"), amount=nothing, copies=nothing)
+        )
     both = rows.filter((pl.col("a_multiplicity") > 0) & (pl.col("b_multiplicity") > 0))
-    yield counts(both, pl.lit("both"), "", none, zero)
-    changed = rows.filter(kind != "same")
-    yield counts(changed, kind, "", none, amount)
-    undecided = kind.str.starts_with("undecided")
-    yield counts(changed.filter(undecided), kind, "stage", pl.col("stage"), amount)
-    moved = changed.filter(~undecided)
-    for by in ("reason", "domain", "host"):
-        yield counts(moved.filter(pl.col(by).is_not_null()), kind, by, pl.col(by), amount)
+    out.append(both.select("amount", kind=pl.lit("both"), copies=nothing, **total))
+    amount = pl.col("amount")
+    return pl.concat(out, how="diagonal_relaxed").with_columns(
+        documents=pl.lit(1), tokens=amount.fill_null(0), uncounted=amount.is_null()
+    )
 
 
 def _label(side: str) -> pl.Expr:
@@ -309,29 +295,23 @@ def host(url: pl.Expr) -> pl.Expr:
     return name.str.replace(r"^www\.", "").fill_null(NO_URL)
 
 
-def _best(frames: Sequence[pl.DataFrame], most: int) -> pl.DataFrame:
-    """The examples of smallest hash of each kind and reason."""
-    found = pl.concat([frame for frame in frames if frame.width])
-    return found.sort("key", "partition", "number").group_by("kind", "reason", maintain_order=True).head(most)
-
-
-def _changed(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Documents that are lost or gained: kind, reason, hash of the id, where they are, and where on the other side."""
-    out = []
-    for kind, side, other in (("lost", "a", "b"), ("gained", "b", "a")):
-        mine = rows.filter(pl.col("kind") == kind)
-        ids = mine.get_column(f"{side}_id").fill_null("").to_arrow()
-        names = {f"{side}_partition": "partition", f"{side}_number": "number"}
-        names |= {f"{other}_partition": "there", f"{other}_number": "number_there"}
-        found = mine.select("kind", "reason", *(pl.col(old).alias(new) for old, new in names.items()))
-        out.append(found.with_columns(pl.Series("key", hashes(ids, seed))))
-    return pl.concat(out)
+def _places(rows: pl.DataFrame) -> pl.DataFrame:
+    """Documents that are lost or gained: kind, reason, id, where they are, and where on the other side."""
+    of_a = pl.col("kind") == "lost"
+    out: dict[str, pl.Expr] = {}
+    for name, a, b in (
+        ("id", "a_id", "b_id"),
+        ("partition", "a_partition", "b_partition"),
+        ("number", "a_number", "b_number"),
+    ):
+        out |= {name: pl.when(of_a).then(a).otherwise(b), f"{name}_there": pl.when(of_a).then(b).otherwise(a)}
+    return rows.filter(pl.col("kind").is_in(["lost", "gained"])).select("kind", "reason", **out)
 
 
 def _examples(run: Run, against: Run, chosen: pl.DataFrame) -> Iterator[Example]:
     names = ["id", "url", *filter(None, [run.tokens()])]
     found = run.rows(chosen.select("partition", "number").rows(), names)
-    there = chosen.select("there", "number_there").rows()
+    there = chosen.select("partition_there", "number_there").rows()
     met = [place for place in there if place[0] is not None]
     decided = iter(against.rows(met, DECISION).iter_rows(named=True))
     for (identity, url, *tokens), place in zip(found.rows(), there, strict=True):
@@ -339,7 +319,7 @@ def _examples(run: Run, against: Run, chosen: pl.DataFrame) -> Iterator[Example]
         yield Example(identity, url, tokens[0] if tokens else None, made)
 
 
-def _clauses(run: Run) -> dict[str, str]:
+def clauses_of(run: Run) -> dict[str, str]:
     """Every clause and repetition of a declaration as it is written."""
     nodes = run.pipeline.nodes.values()
     out = {c.name: c.text for node in nodes for c in node.clauses}
@@ -357,7 +337,8 @@ def _settings(run: Run) -> dict[str, str]:
     return out
 
 
-def _changes(a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Change]:
-    for name in {**a, **b}:
-        if a.get(name) != b.get(name):
-            yield Change(name, a.get(name), b.get(name))
+def differing(sides: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str | None]]]:
+    """Names whose values are not the same on every side, with the values; None where a side has none."""
+    names = dict.fromkeys(name for side in sides for name in side)
+    rows = [(name, [side.get(name) for side in sides]) for name in names]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]

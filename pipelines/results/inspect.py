@@ -10,91 +10,74 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from winnow.pipelines.console import PLAIN, visible
+from winnow.pipelines.console import say, visible
 from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.verdict import FAILED
+
+MOST_CLAUSES = 6
+"""Clauses of a stage that the funnel names."""
 
 
 def funnel(run: Run, console: Console) -> None:
     """Rows in, kept, dropped by clause and failed at every stage, then the totals and where the shards are."""
-    accounting, pipeline = run.accounting, run.pipeline
+    accounting = run.accounting
     _stages(run, console)
     for name, report in accounting.get("reports", {}).items():
         print_report(name, report, console)
-    print_damage(accounting, console)
-    if "shared_ids" in accounting:
-        run_name = run.folder if run.name is None else f"{run.folder}@{run.name}"
-        example = accounting["shared_ids"]["examples"][0]
-        console.print(
-            f"warning: {sharing(accounting['shared_ids'])}; to see them: winnow why {shlex.quote(run_name)} {example}",
-            **PLAIN,
-        )
+    _damage(accounting, console)
+    if shared := accounting.get("shared_ids"):
+        why = f"winnow why {shlex.quote(run.reference)} {shared['examples'][0]}"
+        say(f"warning: {sharing(shared)}; to see them: {why}", console)
     text = f"{accounting['kept']:,} documents kept"
     if accounting["copies"] != accounting["kept"]:
         text += f", {accounting['copies']:,} with repetitions"
-    if pipeline.terminal():
+    if run.tokens():
         text += f", {accounting['tokens']:,} tokens"
-    console.print(f"{text}; selection {accounting['digest']}", **PLAIN)
-    if run.shards:
-        manifest = run.manifest()
-        assert manifest is not None, "where there are shards there is their manifest"
-        console.print(f"shards: {run.shards}  (digest {manifest.digest[:16]})", **PLAIN)
+    say(f"{text}; selection {accounting['digest']}", console)
+    if (manifest := run.manifest()) is not None:
+        say(f"shards: {run.shards}  (digest {manifest.digest[:16]})", console)
     if run.unmeasured:
-        console.print("provisional: clauses let documents in that were never measured", **PLAIN)
+        say("provisional: clauses let documents in that were never measured", console)
     for stage, documents in run.unmeasured.items():
-        console.print(f"  {stage}: {documents:,} documents to measure", **PLAIN)
+        say(f"  {stage}: {documents:,} documents to measure", console)
 
 
 def so_far(run: Run, reference: str, console: Console) -> None:
     """Of a run that did not finish: that it did not, what its stages decided so far, and what failed."""
-    console.print(run.unfinished, **PLAIN)
+    say(str(run.unfinished), console)
     accounting = run.accounts()
     _stages(replace(run, accounting=accounting), console)
-    print_damage(accounting, console)
+    _damage(accounting, console)
     failures(run, console)
     if any(account["failed"] for account in accounting["stages"].values()):
-        console.print(f"what failed, with its text: winnow sample {shlex.quote(reference)} --failed", **PLAIN)
+        say(f"what failed, with its text: winnow sample {shlex.quote(reference)} --failed", console)
 
 
 def _stages(run: Run, console: Console) -> None:
-    accounting, pipeline = run.accounting, run.pipeline
-    table = Table(
-        "stage", "over", "in", "kept", "dropped by", "failed", title=f"{pipeline.name}: what was kept, and why not"
-    )
-    for column in table.columns[2:4]:
-        column.justify = "right"
+    stages, nodes = run.accounting["stages"], run.pipeline.nodes
+    table = Table(title=f"{run.pipeline.name}: what was kept, and why not")
+    for column in ("stage", "over", "in", "kept", "dropped by", "failed"):
+        table.add_column(column, justify="right" if column in ("in", "kept") else "left")
     undecided = "not measured" if run.unmeasured else "not decided" if run.unfinished else ""
     if undecided:
         table.add_column(undecided, justify="right")
-    order = [*pipeline.sources, *pipeline.nodes]
-    for name in sorted(accounting["stages"], key=order.index):
-        account = accounting["stages"][name]
+    for name in (n for n in [*run.pipeline.sources, *nodes] if n in stages):
+        account, over = stages[name], nodes[name].over if name in nodes else ()
         dropped = sorted(account["dropped"].items(), key=lambda item: (-item[1], item[0]))
-        reasons = "\n".join(f"{clause.removeprefix(name + '.')} {rows:,}" for clause, rows in dropped[:6])
-        if len(dropped) > 6:
-            reasons += f"\n{len(dropped) - 6} other clauses {sum(rows for _, rows in dropped[6:]):,}"
-        over = ", ".join(pipeline.nodes[name].over[-2:]) if name in pipeline.nodes else ""
-        if name in pipeline.nodes and len(pipeline.nodes[name].over) > 2:
-            over = "all before"
-        table.add_row(
-            name,
-            over,
-            f"{account['in']:,}",
-            f"{account['kept']:,}",
-            reasons,
-            f"{account['failed']:,}" if account["failed"] else "",
-            *([f"{account.get('pending', 0):,}" if account.get("pending") else ""] if undecided else []),
-        )
+        reasons = [f"{clause.removeprefix(name + '.')} {rows:,}" for clause, rows in dropped[:MOST_CLAUSES]]
+        if rest := dropped[MOST_CLAUSES:]:
+            reasons.append(f"{len(rest)} other clauses {sum(rows for _, rows in rest):,}")
+        cells = [name, ", ".join(over) if len(over) <= 2 else "all before"]
+        cells += [f"{account['in']:,}", f"{account['kept']:,}", "\n".join(reasons)]
+        left = [account["failed"], *([account.get("pending", 0)] if undecided else [])]
+        table.add_row(*cells, *(f"{rows:,}" if rows else "" for rows in left))
     console.print(table)
 
 
-def print_damage(accounting: dict[str, Any], console: Console) -> None:
+def _damage(accounting: dict[str, Any], console: Console) -> None:
     """Every stretch of the input that could not be read."""
     for damage in accounting["damage"]:
-        console.print(
-            f"warning: {damage['file']}: damaged at byte {damage['offset']:,}: {damage['cause']}",
-            **PLAIN,
-        )
+        say(f"warning: {damage['file']}: damaged at byte {damage['offset']:,}: {damage['cause']}", console)
 
 
 def speed(run: Run, console: Console) -> None:
@@ -138,7 +121,7 @@ def failures(run: Run, console: Console, most: int = 20) -> None:
         for row in records.iter_rows(named=True):
             shown += 1
             if shown <= most:
-                console.print(visible(f"failed at {row['stage']}: {row['url'] or row['id']}: {row['value']}"), **PLAIN)
+                say(visible(f"failed at {row['stage']}: {row['url'] or row['id']}: {row['value']}"), console)
     if shown > most:
         console.print(f"... and {shown - most:,} more failed before they were documents")
 
@@ -153,29 +136,23 @@ def shards(folder: str, documents: int, verify: bool, console: Console) -> None:
     verify_files(folder, again=verify)
     found = ShardSet.open(folder)
     checked = ", every digest checked" if verify else ""
-    console.print(
-        f"{folder}: {len(found.manifest.shards)} shards, {found.manifest.documents:,} documents, {found.total_tokens:,} tokens, "
-        f"digest {found.digest[:16]}{checked}",
-        **PLAIN,
+    holds = (
+        f"{len(found.manifest.shards)} shards, {found.manifest.documents:,} documents, {found.total_tokens:,} tokens"
     )
+    say(f"{folder}: {holds}, digest {found.digest[:16]}{checked}", console)
     if not documents or not found.manifest.shards:
         return
     tokenizer = Tokenizer.from_file(f"{folder}/{found.manifest.tokenizer.file}")
-    rows = found.documents().slice(0, documents)
-    for row in rows.to_pylist():
-        text = tokenizer.decode(row["input_ids"][:80])
-        console.print(f"{row['doc_id']}: {text!r}", **PLAIN)
+    for row in found.documents().slice(0, documents).to_pylist():
+        say(f"{row['doc_id']}: {tokenizer.decode(row['input_ids'][:80])!r}", console)
 
 
 def sharing(shared: dict[str, Any]) -> str:
     """The sentence about documents that have the id of another one."""
-    kept = (
-        f"; {shared['kept_documents']:,} of them are kept"
-        if shared["kept_documents"]
-        else "; at most one of each is kept"
-    )
+    several = shared["kept_documents"]
+    kept = f"{several:,} of them are kept" if several else "at most one of each is kept"
     ids = f"{shared['ids']:,} id" + ("s" if shared["ids"] != 1 else "")
     return (
-        f"{shared['documents']:,} documents have only {ids} between them{kept}. What goes by the id (joins, `programs:`) means "
-        "all that have it"
+        f"{shared['documents']:,} documents have only {ids} between them; {kept}. What goes by the id (joins, `programs:`) "
+        "means all that have it"
     )

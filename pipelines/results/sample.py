@@ -14,7 +14,6 @@ from functools import cache
 import polars as pl
 import pyarrow as pa
 
-from winnow.filters.hash_random import hashes
 from winnow.nearest import expected, nearest
 from winnow.pipelines.results.shown import (
     DECISION,
@@ -25,6 +24,7 @@ from winnow.pipelines.results.shown import (
     highlighted,
     seen_at,
 )
+from winnow.pipelines.results.sums import Drawn
 from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.clause import Clause, ClauseError
 from winnow.pipelines.selection.language import compile_clauses
@@ -36,18 +36,6 @@ SAMPLE = 20
 
 WHERE = "--where"
 """The stage name under which `where` conditions are compiled: none that a declaration can use."""
-
-HIT = pl.Schema(
-    {
-        "distance": pl.Float64,
-        "key": pl.UInt64,
-        "id": pl.String,
-        "partition": pl.UInt32,
-        "number": pl.Int64,
-        "near": pl.Float64,
-    }
-)
-"""A record that may be shown: how far its signal is from the number asked for, the hash of its id, where it is, the signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +97,16 @@ def sample(run: Run, question: Question | None = None, n: int = SAMPLE, seed: in
     run = run.tolerant()
     question = _checked(run, question or Question())
     condition = _condition(question, _clauses(run, question), _where(run, question.where))
-    seed = run.pipeline.seed if seed is None else seed
-    near, target = question.near or ("@near", 0.0)
-    columns = ["partition", "number", "id", *([near] if question.near else [])]
+    near, target = question.near or (None, 0.0)
+    drawn, population = Drawn(n, run.pipeline.seed if seed is None else seed, nearest="distance"), 0
+    columns = ["partition", "number", "id", *([near] if near else [])]
     bare = {name: name.removeprefix(f"{WHERE}.") for name in condition.meta.root_names()}
-    best, population = pl.DataFrame(schema=HIT), 0
+    value = pl.col(near).cast(pl.Float64) if near else pl.lit(None, pl.Float64)
     for found in run.read(columns, condition, of="records", named=bare):
         population += len(found)
-        value = found.get_column(near).cast(pl.Float64) if question.near else pl.Series([None], dtype=pl.Float64)
-        hits = found.select(
-            "partition",
-            "number",
-            pl.col("id").fill_null(""),
-            near=value if question.near else pl.lit(None, pl.Float64),
-            distance=(value - target).abs() if question.near else pl.lit(0.0),
-            key=pl.Series(hashes(found.get_column("id").fill_null("").to_arrow(), seed)),
-        )
-        best = pl.concat([best, hits.select(list(HIT)).cast(HIT)]).sort(list(HIT)[:5]).head(n)
-    return Sample(question.words(), population, tuple(_read(run, best, question)))
+        drawn.add(found.select("partition", "number", "id", near=value, distance=(value - target).abs()))
+    records = tuple(_read(run, drawn.rows, near)) if population else ()
+    return Sample(question.words(), population, records)
 
 
 def parse_near(text: str) -> tuple[str, float]:
@@ -237,27 +217,16 @@ def _condition(question: Question, clauses: frozenset[str] | None, where: Sequen
     return pl.all_horizontal(conditions)
 
 
-def _read(run: Run, chosen: pl.DataFrame, question: Question) -> Iterator[Sampled]:
-    """Texts and reasons of the chosen records, in their order."""
+def _read(run: Run, drawn: pl.DataFrame, near: str | None) -> Iterator[Sampled]:
+    """Texts and reasons of the records that were drawn, in their order."""
     signals = {c.name: c.signals for node in run.pipeline.nodes.values() for c in node.clauses}
-    near = question.near[0] if question.near else None
-    columns = ["partition", "row", "id", "url", "date", "source", "text_bytes", *DECISION]
-    records = run.rows(chosen.select("partition", "number").rows(), columns)
+    own = ["id", "url", "date", "source", "text_bytes"]
+    records = run.rows(drawn.select("partition", "number").rows(), ["partition", "row", *own, *DECISION])
     part = cache(run.part)
-    for record, value in zip(records.iter_rows(named=True), chosen.get_column("near"), strict=True):
-        decided, title, text = decision(record), None, ""
-        if record["row"] >= 0:
-            stage = near.partition(".")[0] if near else decided.stage
-            title, text = content(part(record["partition"]), record["row"], seen_at(run, stage))
-        wanted = [near] if near else list(signals.get(decided.clause or "", ()))
-        yield Sampled(
-            record["id"],
-            record["url"],
-            record["date"],
-            record["source"],
-            title,
-            record["text_bytes"],
-            decided,
-            value,
-            highlighted(run, text, wanted if text else ()),
-        )
+    for record, value in zip(records.iter_rows(named=True), drawn.get_column("near"), strict=True):
+        decided = decision(record)
+        stage = near.partition(".")[0] if near else decided.stage
+        title, text = content(part(record["partition"]), record["row"], seen_at(run, stage))
+        marked = highlighted(run, text, [near] if near else signals.get(decided.clause or "", ()))
+        facts = {name: record[name] for name in own}
+        yield Sampled(**facts, title=title, decision=decided, near=value, text=marked)

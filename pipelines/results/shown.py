@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from rich.console import Console
-from rich.text import Text
 
 from winnow.filters.edits import Edit, apply_column, edits
-from winnow.pipelines.console import visible
 from winnow.pipelines.results.table import Node, Rows, Run
 from winnow.stages.base import DOCUMENT_SCHEMA, EDITED, RETITLED, StageError
 
@@ -114,7 +111,9 @@ def seen_at(run: Run, stage: str | None) -> tuple[str, ...]:
 
 
 def content(part: Rows, row: int, editors: Sequence[str]) -> tuple[str | None, str]:
-    """Title and text of a document with the edits of these stages."""
+    """Title and text of a document with the edits of these stages; no text where it never became one (row -1)."""
+    if row < 0:
+        return None, ""
     title, text = part.texts(np.array([row]), editors, ["title", "text"]).row(0)
     return title, text
 
@@ -122,7 +121,7 @@ def content(part: Rows, row: int, editors: Sequence[str]) -> tuple[str | None, s
 def highlighted(run: Run, text: str, signals: Iterable[str]) -> HighlightedText:
     """Mark what dotted signals' values come from, as far as their stages can say."""
     found: list[tuple[int, int]] = []
-    for signal in signals:
+    for signal in signals if text else ():
         stage, _, bare = signal.partition(".")
         try:
             found += run.plan.opened(stage).highlight(text[:READ_AT_MOST], bare)
@@ -142,19 +141,11 @@ def excerpt(shown: HighlightedText, chars: int) -> tuple[HighlightedText, int, i
     return HighlightedText(text[start:end], cut, shown.note), start, len(text) - end
 
 
-def rendered(shown: HighlightedText, console: Console) -> Text:
-    """For printing: marks in colour where the console has any, else between ⟦ and ⟧."""
-    text = visible(shown.text)
-    if console.color_system is not None:
-        out = Text(text)
-        for start, end in shown.spans:
-            out.stylize("black on yellow", start, end)
-        return out
-    pieces, at = [], 0
-    for start, end in shown.spans:
-        pieces += [text[at:start], "⟦", text[start:end], "⟧"]
-        at = end
-    return Text("".join([*pieces, text[at:]]))
+def pieces(shown: HighlightedText) -> list[tuple[str, bool]]:
+    """The text cut where marks begin and end, each piece with whether it is marked; none is empty."""
+    ends = [end for span in shown.spans for end in span]
+    cut = [shown.text[a:b] for a, b in zip([0, *ends], [*ends, len(shown.text)], strict=True)]
+    return [(piece, at % 2 == 1) for at, piece in enumerate(cut) if piece]
 
 
 def clusters_of(run: Run, records: Sequence[Mapping[str, Any]], part: Callable[[int], Rows]) -> list[list[Cluster]]:

@@ -1,10 +1,13 @@
-"""Sums by name, in one pass over frames and in bounded memory where names may be many: hosts, labels, days, reasons."""
+"""What one pass over frames keeps, in bounded memory: sums by name, where names may be many (hosts, labels, days, reasons), and
+the rows that a hash of the document's id draws."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import polars as pl
+
+from winnow.filters.hash_random import hashes
 
 HELD = 50_000
 """Rows that are gathered before they are added up, so that a small partition costs little."""
@@ -45,3 +48,21 @@ class Sums:
             total = total.head(self.most)
         self.total, self.waiting = total, []
         return total
+
+
+class Drawn:
+    """Draws rows of each group (`by`): the `most` of least xxh64(id, seed), however the rows are cut; with `nearest`, a column, those
+    of its least values, ties by the hash. State: the best rows so far, without columns before the first."""
+
+    def __init__(self, most: int, seed: int, by: Sequence[str] = (), nearest: str | None = None) -> None:
+        self.most, self.seed, self.by = most, seed, list(by)
+        self.order = [*([nearest] if nearest else []), "key", "id", "partition", "number"]
+        self.rows = pl.DataFrame()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Consider rows with `id`, `partition`, `number`, the groups, and whatever else is to be kept of them."""
+        key = pl.Series("key", hashes(frame.get_column("id").fill_null("").to_arrow(), self.seed))
+        found = frame.with_columns(key, pl.col("id").fill_null(""))
+        ranked = (pl.concat([self.rows, found]) if self.rows.width else found).sort(self.order)
+        best = ranked.group_by(self.by, maintain_order=True).head(self.most) if self.by else ranked.head(self.most)
+        self.rows = best.select(found.columns)

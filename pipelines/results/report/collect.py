@@ -24,26 +24,18 @@ from winnow.pipelines.results.report.figures import (
     Amount,
     Clusters,
     Drop,
-    Failure,
     Figures,
-    Host,
-    Hosts,
-    Label,
     Labels,
     Signal,
-    Statistic,
     Step,
 )
 from winnow.pipelines.results.report.histogram import Counter
-from winnow.pipelines.results.report.samples import Drawn, samples
-from winnow.pipelines.results.sums import Sums
+from winnow.pipelines.results.report.samples import KEPT_SAMPLES, samples
+from winnow.pipelines.results.sums import Drawn, Sums
 from winnow.pipelines.results.table import Node, Rows, Run, RunError
 from winnow.pipelines.selection.clause import Clause
-from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING, UNSEEN, reasons
 from winnow.stages.reading.files import public_tree
-
-SHOWN_HOSTS = 15
-"""Rows of either table of hosts."""
 
 MOST_HOSTS, MOST_DAYS, MOST_LABELS = 200_000, 20_000, 2_000
 """Names that are counted at the same time; see `Sums`."""
@@ -72,9 +64,11 @@ class Counts:
     """State: everything that is counted of a run."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.drawn = run, Drawn(run)
+        self.run = run
+        self.drawn = Drawn(KEPT_SAMPLES, run.pipeline.seed, by=["stage", "clause"])
         pipeline, tokens = run.pipeline, run.tokens()
         self.tokens = tokens
+        self.reasons = {(why.stage, why.clause): n for n, why in enumerate(reasons(pipeline.measured()))}
         self.nodes = list(pipeline.nodes.values())
         names = [clause.name for node in self.nodes if not node.raw for clause in node.clauses]
         self.overlaps = Overlaps(names)
@@ -128,7 +122,8 @@ class Counts:
         )
         self.hosts.add(places)
         self.days.add(places)
-        self.drawn.add(records)
+        shown = kept | ((pl.col("status") == DROPPED) & pl.col("clause").is_not_null())
+        self.drawn.add(records.filter(shown).select("stage", "clause", "id", "partition", "number"))
         self._refused(part, records)
         if part.rows:
             self._documents(part)
@@ -225,7 +220,7 @@ class Counts:
         code[status == FAILED] = 1
         code[status == PENDING] = 2
         reason = weights.get_column("reason").to_numpy()
-        code[(status == KEPT) & (reason == self.drawn.number[node.name, names[3]])] = 3
+        code[(status == KEPT) & (reason == self.reasons[node.name, names[3]])] = 3
         dropped = status == DROPPED
         code[dropped] = first[dropped] + 4
         seen = status != UNSEEN
@@ -274,8 +269,8 @@ def _figures(run: Run, counts: Counts) -> Figures:
     terminal = pipeline.terminal()
     read = amounts.get((terminal.name, "kept"), Amount()) if terminal else Amount()
     measured = (read.bytes or 0) - read.uncounted
-    failures = sorted((Failure(s, cause, rows, url or "") for s, cause, rows, url in counts.causes.iter_rows()),
-                      key=lambda f: (-f.rows, f.stage, f.cause))  # fmt: skip
+    failures = counts.causes.sort(["rows", "stage", "cause"], descending=[True, False, False])
+    hosts, days = counts.hosts.ranked().filter(pl.col("host") != ""), counts.days.ranked().sort("day")
     selected = [_amount(*rest) for _, *rest in counts.selection.ranked().iter_rows()]
     return Figures(
         name=pipeline.name if run.name is None else f"{pipeline.name}@{run.name}",
@@ -289,11 +284,12 @@ def _figures(run: Run, counts: Counts) -> Figures:
         statistics=tuple(_statistics(run)),
         overlap=counts.overlaps.overlap(),
         labels=tuple(_labels(run, counts)),
-        hosts=_hosts(counts.hosts.ranked(), counts.hosts.error),
-        days={day: (seen, kept) for day, seen, kept in counts.days.ranked().sort("day").iter_rows()},
+        hosts=hosts,
+        hosts_error=counts.hosts.error,
+        days=days,
         clusters=tuple(Clusters(name, dict(sorted(sizes.items()))) for name, sizes in counts.sizes.items() if sizes),
-        samples=samples(counts.drawn, {key: amount.rows for key, amount in amounts.items()}),
-        failures=tuple(failures),
+        samples=samples(run, counts.drawn, {key: amount.rows for key, amount in amounts.items()}),
+        failures=tuple(failures.iter_rows(named=True)),
         other_failures=counts.rare,
         rate=read.tokens / measured if measured else None,
         wall=work.get("wall"),
@@ -306,19 +302,6 @@ def _figures(run: Run, counts: Counts) -> Figures:
 
 def _amount(rows: int, size: int, sized: int, tokens: int, uncounted: int) -> Amount:
     return Amount(rows, size if sized else None, tokens, uncounted)
-
-
-def _hosts(ranked: pl.DataFrame, error: int) -> Hosts:
-    """The hosts with most records selected, and with most not selected."""
-    named = ranked.filter(pl.col("host") != "").with_columns(lost=pl.col("seen") - pl.col("kept"))
-    kept, dropped = (
-        tuple(
-            Host(*row)
-            for row in named.sort([by, "host"], descending=[True, False]).head(SHOWN_HOSTS).drop("lost").iter_rows()
-        )
-        for by in ("kept", "lost")
-    )
-    return Hosts(kept, dropped, len(named), error)
 
 
 def _steps(run: Run, amounts: Mapping[tuple[str, str], Amount], work: dict[str, Any]) -> Iterator[Step]:
@@ -369,14 +352,14 @@ def _signals(run: Run, counts: Counts, amounts: Mapping[tuple[str, str], Amount]
         )
 
 
-def _statistics(run: Run) -> Iterator[Statistic]:
+def _statistics(run: Run) -> Iterator[dict[str, Any]]:
     for node in run.pipeline.measured():
         results = run.statistics(node.name)
         for clause in node.clauses:
-            for statistic in clause.statistics:
-                found = results.get(statistic.column)
-                for group, number, words in found.groups() if found else ():
-                    yield Statistic(clause.name, statistic.text, group, number, words)
+            for statistic in (s for s in clause.statistics if s.column in results):
+                for group, number, words in results[statistic.column].groups():
+                    said = {"group": group, "number": number, "words": words}
+                    yield {"clause": clause.name, "text": statistic.text, **said}
 
 
 def _curve(run: Run, counts: Counts, amounts: Mapping[tuple[str, str], Amount], node: Node, clause: Clause) -> Curve:
@@ -395,5 +378,5 @@ def _labels(run: Run, counts: Counts) -> Iterator[Labels]:
         stage, _, bare = name.partition(".")
         says_language = pipeline.nodes[stage].stage.outputs.language == bare
         role = "language" if says_language else "domain" if name in mixed else "label"
-        rows = [Label("" if v is None else v, *rest) for v, *rest in sums.ranked().iter_rows()]
-        yield Labels(name, role, tuple(row for row in rows if row.seen), sums.forgotten)
+        rows = sums.ranked().filter(pl.col("seen") > 0).with_columns(pl.col("value").fill_null(""))
+        yield Labels(name, role, tuple(rows.iter_rows(named=True)), sums.forgotten)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from winnow.pipelines.results.diff import ABSENT, side_by_side
+from winnow.pipelines.results.diff import clauses_of, differing, judged, paired, side_by_side
 from winnow.pipelines.results.report import charts
 from winnow.pipelines.results.report.figures import Amount, share, short
 from winnow.pipelines.results.report.page import put, render
@@ -31,28 +31,23 @@ MOST_LABELS = 200
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One selection of several. `stages`: its accounts, in order; `labels`: of every string signal, value -> documents kept,
-    repetitions counted; `clauses`: name -> text."""
+    """One selection of several. `labels`: of every string signal, value -> documents kept, repetitions counted."""
 
     label: str
-    digest: str
-    documents: int
+    run: Run
     selection: Amount
-    copies: int
-    tokens: int
-    pending: int
-    stages: dict[str, dict[str, Any]]
-    clauses: dict[str, str]
-    settings: dict[str, str]
     labels: dict[str, dict[str, int]]
 
+    @property
+    def stages(self) -> dict[str, dict[str, Any]]:
+        """Its accounts, in order."""
+        stages = self.run.accounting["stages"]
+        return {name: stages[name] for name in [*self.run.pipeline.sources, *self.run.pipeline.nodes] if name in stages}
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Documents that the first selection keeps and another does not, or the other way round, by the reason given."""
-
-    reason: str
-    rows: int
+    @property
+    def pending(self) -> int:
+        """Rows that a stage has not measured."""
+        return sum(account.get("pending", 0) for account in self.stages.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +58,8 @@ class Comparison:
     sides: tuple[Compared, ...]
     shared: npt.NDArray[np.int64]
     by_row: bool
-    lost: tuple[tuple[Move, ...], ...] | None
-    gained: tuple[tuple[Move, ...], ...] | None
+    lost: tuple[dict[str, int], ...] | None
+    gained: tuple[dict[str, int], ...] | None
 
 
 def write_compare(runs: Sequence[tuple[str, Run]], out: Path | str | None = None) -> str:
@@ -81,8 +76,8 @@ def compare_html(found: Comparison) -> str:
         "compare.html.jinja",
         c=found,
         accounts=_accounts(found),
-        clauses=_differing([side.clauses for side in found.sides]),
-        settings=_differing([side.settings for side in found.sides]),
+        clauses=differing([clauses_of(side.run) for side in found.sides]),
+        settings=differing([dict(_flat(public_tree(side.run.pipeline.tree))) for side in found.sides]),
         jaccard=_jaccard(found),
         labels=_label_shares(found),
     )
@@ -94,64 +89,37 @@ def compare(runs: Sequence[tuple[str, Run]]) -> Comparison:
         raise RunError(f"{len(runs)} selection to compare; expected two or more, such as runs/ko runs/ko@looser")
     sides = [run.tolerant() for _, run in runs]
     by_row = all(side.same_rows(sides[0]) for side in sides)
-    moves = Sums(["way", "side", "reason"], ["rows"])
-    amounts = Sums(["side"], ["rows", "bytes", "tokens", "uncounted"])
+    moves, amounts = (
+        Sums(["side", "kind", "reason"], ["rows"]),
+        Sums(["side"], ["rows", "bytes", "tokens", "uncounted"]),
+    )
     labels = [{name: Sums(["value"], ["copies"], MOST_LABELS) for name in _labels(run)} for run in sides]
     shared = np.zeros((len(sides), len(sides)), np.int64)
+    size, tokens = pl.col("text_bytes"), pl.col("tokens")
     for frames in side_by_side(sides, [_labels(run) for run in sides]):
         kept = [frame.get_column("multiplicity").fill_null(0) > 0 for frame in frames]
         shared += [[int((one & other).sum()) for other in kept] for one in kept]
         for n, (frame, mine) in enumerate(zip(frames, kept, strict=True)):
-            rows = frame.filter(mine)
-            size, tokens = pl.col("text_bytes"), pl.col("tokens")
-            amounts.add(
-                rows.select(
-                    pl.lit(str(n)).alias("side"),
-                    pl.lit(1).alias("rows"),
-                    size.alias("bytes"),
-                    tokens.fill_null(0),
-                    pl.when(tokens.is_null()).then(size).otherwise(0).alias("uncounted"),
-                )
-            )
+            rows = frame.filter(mine).with_columns(side=pl.lit(str(n)), rows=pl.lit(1))
+            uncounted = pl.when(tokens.is_null()).then(size).otherwise(0)
+            amounts.add(rows.with_columns(bytes=size, tokens=tokens.fill_null(0), uncounted=uncounted))
             for name, values in labels[n].items():
-                values.add(
-                    rows.select(pl.col(name).fill_null("").alias("value"), pl.col("multiplicity").alias("copies"))
-                )
-            for way, here, other in (("lost", kept[0] & ~mine, frame), ("gained", mine & ~kept[0], frames[0])):
-                why = pl.coalesce("clause", pl.col("stage") + ": failed or not measured").fill_null(ABSENT)
-                gone = other.filter(here).select(
-                    pl.lit(way).alias("way"), pl.lit(str(n)).alias("side"), why.alias("reason")
-                )
-                moves.add(gone.with_columns(rows=pl.lit(1)))
+                values.add(rows.select(value=pl.col(name).fill_null(""), copies="multiplicity"))
+            kind = pl.col("kind").replace({"undecided in a": "gained", "undecided in b": "lost"})
+            moved = judged(paired(frames[0], frame)).select(kind, "reason", side=pl.lit(str(n)), rows=pl.lit(1))
+            moves.add(moved.filter(kind.is_in(["lost", "gained"])))
     counted = {int(side): Amount(*rest) for side, *rest in amounts.ranked().iter_rows()}
-    moved = moves.ranked().rows()
-    ways = [
-        tuple(tuple(Move(r, rows) for w, s, r, rows in moved if (w, s) == (way, str(n))) for n in range(len(sides)))
+    moved_rows = moves.ranked().rows()
+    lost, gained = (
+        tuple({why: rows for at, k, why, rows in moved_rows if (at, k) == (str(n), way)} for n in range(len(sides)))
         for way in ("lost", "gained")
-    ]
-    found = [
-        _compared(label, side, counted.get(n, Amount()), labels[n])
-        for n, ((label, _), side) in enumerate(zip(runs, sides, strict=True))
-    ]
-    return Comparison(tuple(found), shared, by_row, ways[0] if by_row else None, ways[1] if by_row else None)
-
-
-def _compared(label: str, run: Run, selection: Amount, labels: Mapping[str, Sums]) -> Compared:
-    accounting, order = run.accounting, [*run.pipeline.sources, *run.pipeline.nodes]
-    counted = {name: sums.ranked().rows() for name, sums in labels.items()}
-    return Compared(
-        label,
-        accounting["digest"],
-        accounting["documents"],
-        selection,
-        accounting["copies"],
-        accounting["tokens"],
-        sum(account.get("pending", 0) for account in accounting["stages"].values()),
-        {name: accounting["stages"][name] for name in order if name in accounting["stages"]},
-        {clause.name: clause.text for node in run.pipeline.nodes.values() for clause in node.clauses},
-        dict(_flat(public_tree(run.pipeline.tree))),
-        {name: dict(rows) for name, rows in counted.items() if not labels[name].error},
     )
+    found = []
+    for n, ((label, _), side) in enumerate(zip(runs, sides, strict=True)):
+        counts = {name: dict(sums.ranked().rows()) for name, sums in labels[n].items()}
+        few = {name: values for name, values in counts.items() if not labels[n][name].error}
+        found.append(Compared(label, side, counted.get(n, Amount()), few))
+    return Comparison(tuple(found), shared, by_row, lost if by_row else None, gained if by_row else None)
 
 
 def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -192,13 +160,6 @@ def _accounts(found: Comparison) -> list[dict[str, Any]]:
             }
         )
     return out
-
-
-def _differing(sides: Sequence[dict[str, str]]) -> list[tuple[str, list[str | None]]]:
-    """Names whose values are not the same on every side, with the values; None where a side has none."""
-    names = dict.fromkeys(name for side in sides for name in side)
-    rows = [(name, [side.get(name) for side in sides]) for name in names]
-    return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 
 def _jaccard(found: Comparison) -> Any:

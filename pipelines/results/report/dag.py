@@ -1,4 +1,4 @@
-"""The DAG as inline SVG: one row for each source and stage, edges in lanes beside it as `git log --graph` draws them.
+"""The DAG as it is drawn (`dag.svg.jinja`): one row for each source and stage, edges in lanes beside it as `git log --graph` draws them.
 
 Rows leave room for what an ordinary graph does not show: how much of the crawl reaches a stage, and why some of it goes
 no further. A branch opens a lane that ends where another stage joins it.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from markupsafe import Markup, escape
+from typing import Any
 
 from winnow.pipelines.results.report.figures import Figures, Step, bare, count, short
 
@@ -20,6 +19,9 @@ REASONS = 3
 
 WORDS = 62
 """Characters that fit beside a stage."""
+
+THIN = 0.8
+"""Width of the narrowest bar, which would not be seen otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,21 @@ def places(steps: Sequence[Step], texts: Sequence[str] = ()) -> dict[str, Place]
     return {step.name: Place(row[step.name], lane[step.name], parents[step.name]) for step in steps}
 
 
-def draw(figures: Figures, texts: Sequence[str] = ()) -> Markup:
-    """The graph, with rows in, kept, dropped and failed of every step."""
+def graph(figures: Figures, texts: Sequence[str] = ()) -> dict[str, Any]:
+    """What `dag.svg.jinja` draws: edges, and for every step rows in, kept, dropped and failed; last what all keep together."""
     laid = places(figures.steps, texts)
-    left = 12 + LANE * (1 + max((p.lane for p in laid.values()), default=0))
-    most = max((step.seen.rows for step in figures.steps), default=0) or 1
-    edges = "".join(
-        _edge(laid[parent], place, laid) for place in laid.values() for parent in place.parents if parent in laid
-    )
-    rows = "".join(_row(step, laid[step.name], left, most) for step in figures.steps)
-    rows += _selection(figures, left, most)
-    height = TOP + ROW * (len(figures.steps) + 1)
-    names = ", ".join(
-        f"{step.name} after {' and '.join(laid[step.name].parents) or 'nothing'}" for step in figures.steps
-    )
-    return Markup(
-        f'<svg class="chart dag" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
-        f'aria-label="{escape("The stages: " + names)}">{edges}{rows}</svg>'
-    )
+    scale = BAR_WIDTH / (max((step.seen.rows for step in figures.steps), default=0) or 1)
+    names = (f"{step.name} after {' and '.join(laid[step.name].parents) or 'nothing'}" for step in figures.steps)
+    rows = [_row(step, laid[step.name], scale) for step in figures.steps]
+    return {
+        "width": WIDTH,
+        "height": TOP + ROW * (len(figures.steps) + 1),
+        "label": "The stages: " + ", ".join(names),
+        "edges": [_edge(laid[p], place, laid) for place in laid.values() for p in place.parents if p in laid],
+        "rows": [*rows, _selection(figures, scale)],
+        "left": 12 + LANE * (1 + max((p.lane for p in laid.values()), default=0)),
+        "numbers": NUMBERS,
+    }
 
 
 def _parents(steps: Sequence[Step], texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -96,61 +95,51 @@ def _parents(steps: Sequence[Step], texts: Sequence[str]) -> dict[str, tuple[str
 
 
 def _edge(parent: Place, child: Place, laid: Mapping[str, Place]) -> str:
-    """A line from a step to one that continues it: in the lane of whichever of the two the other does not stand in."""
+    """The path from a step to one that continues it: in the lane of whichever of the two the other does not stand in."""
     x0, y0, x1, y1 = *_dot(parent), *_dot(child)
     joins = any(laid[name].lane == child.lane for name in child.parents if name in laid)
     if x0 == x1:
-        path = f"M{x0},{y0}V{y1}"
-    elif joins:  # down beside what comes between, then over
-        path = f"M{x0},{y0}V{y1 - ROW}C{x0},{y1 - ROW * 0.4:g} {x1},{y1 - ROW * 0.6:g} {x1},{y1}"
-    else:  # the child opened its lane: over at once, then down
-        path = f"M{x0},{y0}C{x0},{y0 + ROW * 0.6:g} {x1},{y0 + ROW * 0.4:g} {x1},{y0 + ROW}V{y1}"
-    return f'<path class="edge" d="{path}"/>'
+        return f"M{x0},{y0}V{y1}"
+    if joins:  # down beside what comes between, then over
+        return f"M{x0},{y0}V{y1 - ROW}C{x0},{y1 - ROW * 0.4:g} {x1},{y1 - ROW * 0.6:g} {x1},{y1}"
+    # the child opened its lane: over at once, then down
+    return f"M{x0},{y0}C{x0},{y0 + ROW * 0.6:g} {x1},{y0 + ROW * 0.4:g} {x1},{y0 + ROW}V{y1}"
 
 
 def _dot(place: Place) -> tuple[int, int]:
     return 12 + LANE * place.lane, TOP + ROW * place.row + 15
 
 
-def _row(step: Step, place: Place, left: int, most: int) -> str:
+def _row(step: Step, place: Place, scale: float) -> dict[str, Any]:
     x, y = _dot(place)
     dropped = sum(drop.amount.rows for drop in step.drops)
-    width = {what: BAR_WIDTH * rows / most for what, rows in (
-        ("kept", step.kept.rows), ("drop", dropped), ("fail", step.failed.rows + step.unmeasured.rows)
-    )}  # fmt: skip
-    at, bars = float(BAR), ""
-    for what, wide in width.items():
-        if wide > 0:
-            bars += f'<rect class="{what}" x="{at:.1f}" y="{y - 8}" width="{max(wide, 0.8):.1f}" height="12" rx="1.5"/>'
-            at += wide
+    bars, at = [], float(BAR)
+    for what, rows in (
+        ("kept", step.kept.rows),
+        ("drop", dropped),
+        ("fail", step.failed.rows + step.unmeasured.rows),
+    ):
+        if rows > 0:
+            bars.append((what, at, max(rows * scale, THIN)))
+            at += rows * scale
     unit = "pages" if step.pages else "documents"
     numbers = f"{count(step.kept.rows)} of {count(step.seen.rows)} {unit}"
     if step.terminal:
         numbers = f"{count(step.seen.rows)} documents tokenized"
     elif step.kept.rows == step.seen.rows:
         numbers = f"{count(step.seen.rows)} {unit}"
-    return (
-        f'<circle class="dot" cx="{x}" cy="{y}" r="5"/>'
-        f'<text class="name" x="{left}" y="{y + 2}">{escape(_cut(step.name, 22))}</text>'
-        f'<text class="kind" x="{left}" y="{y + 16}">{escape(_cut(step.kind, 26))}</text>'
-        f'{bars}<text class="count" x="{NUMBERS}" y="{y + 2}">{escape(numbers)}</text>'
-        f'<text class="kind" x="{NUMBERS}" y="{y + 16}">{escape(_reasons(step, dropped))}</text>'
-    )
+    said = {"name": _cut(step.name, 22), "kind": _cut(step.kind, 26), "numbers": numbers}
+    return {"x": x, "y": y, "bars": bars, "reasons": _reasons(step, dropped), **said}
 
 
-def _selection(figures: Figures, left: int, most: int) -> str:
+def _selection(figures: Figures, scale: float) -> dict[str, Any]:
     """The last row: what all stages together keep."""
     rows, copies = figures.selection.rows, figures.accounting["copies"]
-    y = TOP + ROW * len(figures.steps) + 15
     also = [f"{count(copies)} with repetitions"] if copies != rows else []
     also += [f"{short(figures.accounting['tokens'])} tokens"] if figures.rate is not None else []
-    return (
-        f'<text class="name" x="{left}" y="{y + 2}">selection</text>'
-        f'<text class="kind" x="{left}" y="{y + 16}">kept by every clause</text>'
-        f'<rect class="kept" x="{BAR}" y="{y - 8}" width="{max(BAR_WIDTH * rows / most, 0.8):.1f}" height="12" rx="1.5"/>'
-        f'<text class="count" x="{NUMBERS}" y="{y + 2}">{escape(count(rows))} documents</text>'
-        f'<text class="kind" x="{NUMBERS}" y="{y + 16}">{escape(", ".join(also))}</text>'
-    )
+    said = {"name": "selection", "kind": "kept by every clause", "numbers": f"{count(rows)} documents"}
+    bars = [("kept", float(BAR), max(rows * scale, THIN))]
+    return {"x": None, "y": TOP + ROW * len(figures.steps) + 15, "bars": bars, "reasons": ", ".join(also), **said}
 
 
 def _reasons(step: Step, dropped: int) -> str:

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from winnow.pipelines.results.report.clauses import Curve, Overlap
 from winnow.pipelines.results.report.histogram import Histogram
 
@@ -79,55 +81,14 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Statistic:
-    """A figure over all documents that a clause compares each of them with, for a group or (None) for all."""
-
-    clause: str
-    text: str
-    group: str | None
-    number: float
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """One value of a string signal."""
-
-    value: str
-    seen: int
-    kept: int
-    copies: int
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
 class Labels:
-    """The values of a string signal, most frequent first. `role`: language, domain or label."""
+    """The values of a string signal, most frequent first: value, and of the documents that have it how many the stage saw, how
+    many are kept, these with repetitions, and their tokens. `role`: language, domain or label."""
 
     signal: str
     role: str
-    values: tuple[Label, ...]
+    values: tuple[dict[str, Any], ...]
     cut: int  # documents with one of the values that are not listed
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """Records of one host: all, and those selected."""
-
-    name: str
-    seen: int
-    kept: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hosts:
-    """The hosts of most records selected, and of most not selected. `error`: how many records a host's count may lack
-    at most (0: exact)."""
-
-    kept: tuple[Host, ...]
-    dropped: tuple[Host, ...]
-    distinct: int
-    error: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +131,6 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Records that failed at a stage for one cause, with one of them."""
-
-    stage: str
-    cause: str
-    rows: int
-    example: str
-
-
-@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything that a report shows of a run."""
 
@@ -191,14 +142,15 @@ class Figures:
     steps: tuple[Step, ...]
     selection: Amount  # documents kept, each once
     signals: tuple[Signal, ...]
-    statistics: tuple[Statistic, ...]
+    statistics: tuple[dict[str, Any], ...]  # what clauses compare with: clause, text, group (None: all), number, words
     overlap: Overlap
     labels: tuple[Labels, ...]
-    hosts: Hosts
-    days: dict[str, tuple[int, int]]  # ISO day, "" for none -> records, of those selected
+    hosts: pl.DataFrame  # host, records seen and kept, most seen first
+    hosts_error: int  # how many records a host's count may lack at most (0: exact)
+    days: pl.DataFrame  # ISO day, "" for none, records seen and kept
     clusters: tuple[Clusters, ...]
     samples: tuple[Samples, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[dict[str, Any], ...]  # stage, cause, rows, url of one of them; most rows first
     other_failures: int  # rows with rarer causes than those listed
     rate: float | None  # tokens per byte of text among counted documents
     wall: float | None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from markupsafe import Markup
 
 from winnow.pipelines.results.report import charts, dag
@@ -15,9 +14,7 @@ from winnow.pipelines.results.report.clauses import Curve
 from winnow.pipelines.results.report.figures import (
     Amount,
     Figures,
-    Label,
     Labels,
-    Signal,
     bare,
     count,
     number,
@@ -28,90 +25,49 @@ from winnow.pipelines.results.report.figures import (
 )
 from winnow.pipelines.results.report.histogram import Axis, axis_of
 
-MOST_OVERLAP, MOST_PAIRS, MOST_LABELS = 24, 15, 20
+MOST_OVERLAP, MOST_PAIRS, MOST_LABELS, MOST_HOSTS = 24, 15, 20, 15
 """Rows of a matrix or table before it is cut, always with a line that says so."""
 
+REACH = (-40, -20, -10, -5, -2, 0, 2, 5, 10, 20, 40)
+"""Notches from the present one that a table of other thresholds has."""
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """One line of the table of other thresholds."""
+PERIODS = ((60, "day", "1d", "%Y-%m-%d"), (31 * 48, "month", "1mo", "%Y-%m"), (10**6, "year", "1y", "%Y"))
+"""Below so many days in all: a bar for each day, month or year."""
 
-    threshold: str
-    now: bool
-    kept: int
-    lost: int
-    entering: int
-    likely: int
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
-    """What one slider needs. `id` is unique in the page."""
-
-    id: str
-    curve: Curve
-    table: tuple[Alternative, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One signal: its chart and its controls."""
-
-    signal: Signal
-    chart: Markup | None
-    controls: tuple[Control, ...] = ()
-    beyond: str = ""  # thresholds that lie outside the chart
-    crowded: bool = False  # whether heights are drawn on a square-root scale
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Charts and tables by section; a chart is None where there is nothing to draw."""
-
-    dag: Markup
-    shares: Markup | None
-    decisive: list[Card]  # of signals that a threshold decides on
-    descriptive: list[Card]
-    curves: dict[str, dict[str, Any]]
-    overlap: Markup | None
-    overlapping: list[dict[str, Any]]
-    failing: list[dict[str, Any]]
-    domains: list[tuple[Labels, Markup, list[dict[str, Any]]]]
-    languages: list[tuple[Labels, Markup, list[dict[str, Any]]]]
-    labels: list[tuple[Labels, Markup, list[dict[str, Any]]]]
-    days: Markup | None
-    periods: list[dict[str, Any]]
-    undated: int
-    clusters: list[tuple[Any, Markup]]
-    work: Markup | None
-
-
-def of(figures: Figures) -> Parts:
-    """Everything that the template shows of these figures."""
+def of(figures: Figures) -> Row:
+    """Everything that the template shows of these figures; a chart is None where there is nothing to draw."""
     cards, curves = _cards(figures)
-    chart, overlapping = _overlap(figures)
-    labels = {role: [_labels(figures, x) for x in figures.labels if x.role == role and x.values] for role in (
-        "domain", "language", "label"
-    )}  # fmt: skip
-    periods = _periods(figures.days)
-    return Parts(
-        dag.draw(figures, [s.name for s in figures.steps if s.kind == "source" and not s.pages]),
-        _shares(figures),
-        [card for card in cards if card.signal.bounds],
-        [card for card in cards if not card.signal.bounds],
-        curves,
-        chart,
-        overlapping,
-        _failing(figures),
-        labels["domain"],
-        labels["language"],
-        labels["label"],
-        charts.periods(periods, f"Records by {periods[0]['unit']}, and those selected") if periods else None,
-        periods,
-        sum(seen for day, (seen, _) in figures.days.items() if not _is_day(day)),
-        [(c, _clusters(c.sizes)) for c in figures.clusters if c.sizes],
-        _work(figures),
+    matrix, pairs = _overlap(figures)
+    unit, periods = _periods(figures.days)
+    lost = figures.hosts.with_columns(lost=pl.col("seen") - pl.col("kept"))
+    kept_hosts, lost_hosts = (
+        lost.sort([by, "host"], descending=[True, False]).head(MOST_HOSTS).to_dicts() for by in ("kept", "lost")
     )
+    sizes = [(clusters, _sizes(clusters.sizes)) for clusters in figures.clusters if clusters.sizes]
+    return {
+        "dag": dag.graph(figures, [s.name for s in figures.steps if s.kind == "source" and not s.pages]),
+        "shares": _shares(figures),
+        "decisive": [card for card in cards if card["signal"].bounds],
+        "descriptive": [card for card in cards if not card["signal"].bounds],
+        "curves": curves,
+        "overlap": matrix,
+        "overlapping": pairs,
+        "failing": _failing(figures),
+        "labels": {
+            role: [_labels(labels) for labels in figures.labels if labels.role == role and labels.values]
+            for role in ("domain", "language", "label")
+        },
+        "hosts": {"kept": kept_hosts, "dropped": lost_hosts},
+        "days": charts.periods(periods, f"Records by {unit}, and those selected") if periods else None,
+        "unit": unit,
+        "periods": periods,
+        "undated": int(figures.days["seen"].sum()) - sum(period["seen"] for period in periods),
+        "clusters": sizes,
+        "work": _work(figures),
+    }
 
 
 def _shares(figures: Figures) -> Markup | None:
@@ -119,17 +75,13 @@ def _shares(figures: Figures) -> Markup | None:
     steps = [step for step in figures.steps if not step.pages and step.kind != "source" and not step.terminal]
     if not steps or not steps[0].seen.rows:
         return None
-
-    def tokens(amount: Amount) -> float:
-        return amount.tokens_at(figures.rate)[0] or 0.0
-
     measures: dict[str, Callable[[Amount], float]] = {
         "documents": lambda amount: amount.rows,
         "bytes of text": lambda amount: amount.bytes or 0,
     }
     if figures.rate is not None:
-        measures["tokens"] = tokens
-    rows: list[dict[str, Any]] = []
+        measures["tokens"] = lambda amount: amount.tokens_at(figures.rate)[0] or 0.0
+    rows: list[Row] = []
     for name, measure in measures.items():
         first = measure(steps[0].seen) or 1.0
         lines = [(step.name, measure(step.kept) / first, measure(step.seen) / first) for step in steps]
@@ -139,30 +91,31 @@ def _shares(figures: Figures) -> Markup | None:
     return charts.shares(rows, [*(step.name for step in steps), "selection"], list(measures), label)
 
 
-def _cards(figures: Figures) -> tuple[list[Card], dict[str, dict[str, Any]]]:
-    """Every signal, in the order of the stages; and what the sliders' script reads."""
-    cards: list[Card] = []
-    curves: dict[str, dict[str, Any]] = {}
+def _cards(figures: Figures) -> tuple[list[Row], dict[str, Row]]:
+    """Every signal with its chart and controls, in the order of the stages; and what the sliders' script reads."""
+    cards: list[Row] = []
+    curves: dict[str, Row] = {}
     for signal in figures.signals:
         if not signal.histogram.rows:
-            cards.append(Card(signal, None))
+            cards.append({"signal": signal, "chart": None})
             continue
         axis = axis_of(signal)
-        seen, kept = signal.histogram.rebinned(axis.edges)
+        seen, kept = (rows.tolist() for rows in signal.histogram.rebinned(axis.edges))
         words = ", ".join(f"{bare(c)} {sign(o)} {number(n)}" for c, o, n in signal.bounds)
         label = f"{signal.name}: {count(signal.histogram.rows)} documents by value" + (f"; {words}" if words else "")
-        chart, origin = charts.histogram(axis, seen.tolist(), kept.tolist(), label)
+        chart, origin = charts.histogram(axis, seen, kept, label)
         controls = []
         for curve in signal.curves:
             name = f"t{len(curves)}"
             curves[name] = _script(curve, axis, origin[0])
-            controls.append(Control(name, curve, _alternatives(curve)))
+            controls.append({"id": name, "curve": curve, "table": _alternatives(curve)})
         beyond = ", ".join(f"{bare(c)} ({sign(o)} {number(n)})" for c, o, n in axis.beyond)
-        cards.append(Card(signal, chart, tuple(controls), beyond, charts.crowded(seen.tolist())))
+        cards.append({"signal": signal, "chart": chart, "controls": controls, "beyond": beyond})
+        cards[-1]["crowded"] = charts.crowded(seen)
     return cards, curves
 
 
-def _script(curve: Curve, axis: Axis, left: float) -> dict[str, Any]:
+def _script(curve: Curve, axis: Axis, left: float) -> Row:
     """One slider's data: words and answers at each notch, and where the chart's line goes."""
     at = left + charts.WIDTH * axis.position(curve.notches)
     return {
@@ -176,58 +129,46 @@ def _script(curve: Curve, axis: Axis, left: float) -> dict[str, Any]:
     }
 
 
-def _alternatives(curve: Curve) -> tuple[Alternative, ...]:
+def _alternatives(curve: Curve) -> list[Row]:
     """A few notches around the present one, further apart the further away."""
-    reach = [curve.now + step for step in (-40, -20, -10, -5, -2, 0, 2, 5, 10, 20, 40)]
-    chosen = sorted({n for n in reach if 0 <= n < len(curve.notches)} | {curve.now})
     kept = int(curve.kept[curve.now])
-    return tuple(
-        Alternative(
-            f"{sign(curve.operator)} {number(float(curve.notches[n]))}",
-            n == curve.now,
-            int(curve.kept[n]),
-            kept - int(curve.kept[n]),
-            int(curve.entering[n]),
-            curve.likely(n),
-        )
-        for n in chosen
-    )
-
-
-def _overlap(figures: Figures) -> tuple[Markup | None, list[dict[str, Any]]]:
-    """The matrix of the clauses that fail most documents, and the pairs that share most."""
-    found = figures.overlap
-    used = [i for i in np.argsort(-np.diag(found.both), kind="stable").tolist() if found.both[i, i]]
-    shown = sorted(used[:MOST_OVERLAP])  # as declared, so that a stage's clauses stand together
-    names = _distinct(found.clauses)
-    rows = [
+    return [
         {
-            "a": names[i],
-            "b": names[j],
-            "share": float(found.both[i, j] / found.both[i, i]) if i != j else 0.0,
-            "text": f"{100 * found.both[i, j] / found.both[i, i]:.0f}",
+            "threshold": f"{sign(curve.operator)} {number(float(curve.notches[n]))}",
+            "now": n == curve.now,
+            "kept": int(curve.kept[n]),
+            "lost": kept - int(curve.kept[n]),
+            "entering": int(curve.entering[n]),
+            "likely": curve.likely(n),
         }
-        for i in shown
-        for j in shown
+        for n in (curve.now + step for step in REACH)
+        if 0 <= n < len(curve.notches)
     ]
+
+
+def _overlap(figures: Figures) -> tuple[Markup | None, list[Row]]:
+    """The matrix of the clauses that fail most documents, and the pairs that share most."""
+    both, clauses = figures.overlap.both, figures.overlap.clauses
+    used = [i for i in np.argsort(-np.diag(both), kind="stable").tolist() if both[i, i]]
+    shown = sorted(used[:MOST_OVERLAP])  # as declared, so that a stage's clauses stand together
+    names = _distinct(clauses)
+
+    def pair(i: int, j: int) -> Row:
+        part = float(both[i, j] / both[i, i])
+        return {"a": names[i], "b": names[j], "share": part if i != j else 0.0, "text": f"{100 * part:.0f}"}
+
     pairs = sorted(
-        ((int(found.both[i, j]), i, j) for n, i in enumerate(used) for j in used[n + 1 :] if found.both[i, j]),
-        key=lambda item: (-item[0], found.clauses[item[1]], found.clauses[item[2]]),
+        ((int(both[i, j]), i, j) for n, i in enumerate(used) for j in used[n + 1 :] if both[i, j]),
+        key=lambda item: (-item[0], clauses[item[1]], clauses[item[2]]),
     )
     table = [
-        {
-            "a": names[i],
-            "b": names[j],
-            "both": both,
-            "of_a": share(both, int(found.both[i, i])),
-            "of_b": share(both, int(found.both[j, j])),
-        }
-        for both, i, j in pairs[:MOST_PAIRS]
+        {"a": names[i], "b": names[j], "both": n, "fail_a": int(both[i, i]), "fail_b": int(both[j, j])}
+        for n, i, j in pairs[:MOST_PAIRS]
     ]
     if len(shown) < 2:
         return None, table
     label = "Share of the documents that fail a row's clause which fail the column's clause too, in percent"
-    return charts.overlap([names[i] for i in shown], rows, label), table
+    return charts.overlap([names[i] for i in shown], [pair(i, j) for i in shown for j in shown], label), table
 
 
 def _distinct(clauses: Sequence[str]) -> list[str]:
@@ -236,80 +177,53 @@ def _distinct(clauses: Sequence[str]) -> list[str]:
     return [s if short_names.count(s) == 1 else name for s, name in zip(short_names, clauses, strict=True)]
 
 
-def _failing(figures: Figures) -> list[dict[str, Any]]:
+def _failing(figures: Figures) -> list[Row]:
     """Every clause that fails a document: how many, how many alone, how many it counts as its own drops."""
     found = figures.overlap
     rows = [
-        {"clause": name, "fails": int(found.both[i, i]), "first": int(found.first[i]), "alone": int(found.alone[i])}
-        for i, name in enumerate(found.clauses)
-        if found.both[i, i]
+        {"clause": name, "fails": int(fails), "first": int(first), "alone": int(alone)}
+        for name, fails, first, alone in zip(found.clauses, np.diag(found.both), found.first, found.alone, strict=True)
+        if fails
     ]
     return sorted(rows, key=lambda row: (-row["fails"], row["clause"]))
 
 
-def _labels(figures: Figures, labels: Labels) -> tuple[Labels, Markup, list[dict[str, Any]]]:
-    shown = list(labels.values[:MOST_LABELS])
-    if rest := labels.values[MOST_LABELS:]:
-        total = [sum(getattr(x, field) for x in rest) for field in ("seen", "kept", "copies", "tokens")]
-        shown.append(Label(f"{len(rest)} others", *total))
-    seen, copies = sum(x.seen for x in labels.values) or 1, sum(x.copies for x in labels.values) or 1
-    tokens = sum(x.tokens for x in labels.values)
-    table = [
-        {
-            "value": x.value or "(none)",
-            "seen": x.seen,
-            "before": share(x.seen, seen),
-            "kept": x.kept,
-            "survive": share(x.kept, x.seen),
-            "copies": x.copies,
-            "after": share(x.copies, copies),
-            "tokens": x.tokens,
-            "of_tokens": share(x.tokens, tokens),
-        }
-        for x in shown
-    ]
-    names = [str(row["value"]) for row in table]
-    rows = [
-        {"name": row["value"], "side": side, "share": n / whole, "text": f"{share(n, whole)}  {short(n)}"}
-        for row, x in zip(table, shown, strict=True)
-        for side, n, whole in (("before", x.seen, seen), ("after", x.copies, copies))
+def _labels(labels: Labels) -> Row:
+    """The most frequent values, the others together, and their shares before and after."""
+    fields = ("seen", "kept", "copies", "tokens")
+    rest = labels.values[MOST_LABELS:]
+    other = {"value": f"{len(rest)} others"} | {field: sum(x[field] for x in rest) for field in fields}
+    rows = [x | {"value": x["value"] or "(none)"} for x in [*labels.values[:MOST_LABELS], *([other] if rest else [])]]
+    whole = {field: sum(x[field] for x in labels.values) for field in fields}
+    bars = [
+        {"name": x["value"], "side": side, "share": x[field] / (whole[field] or 1)}
+        | {"text": f"{share(x[field], whole[field] or 1)}  {short(x[field])}"}
+        for x in rows
+        for side, field in (("before", "seen"), ("after", "copies"))
     ]
     label = f"{labels.signal}: share of each value among the documents measured and in the selection"
-    return labels, charts.grouped(rows, names, ("before", "after"), label, (charts.FAINT, charts.KEPT)), table
+    names, colors = [x["value"] for x in rows], (charts.FAINT, charts.KEPT)
+    chart = charts.grouped(bars, names, ("before", "after"), label, colors)
+    return {"labels": labels, "rows": rows, "whole": whole, "chart": chart}
 
 
-def _periods(days: dict[str, tuple[int, int]]) -> list[dict[str, Any]]:
-    """Days, months or years, whichever makes few enough bars, without gaps."""
-    valid = {day: pair for day, pair in days.items() if _is_day(day)}
-    if not valid:
-        return []
-    first, last = min(valid), max(valid)
-    span = (datetime.date.fromisoformat(last) - datetime.date.fromisoformat(first)).days
-    unit, digits = ("day", 10) if span < 60 else ("month", 7) if span < 31 * 48 else ("year", 4)
-    if unit == "day":
-        start = datetime.date.fromisoformat(first)
-        names = [(start + datetime.timedelta(days=n)).isoformat() for n in range(span + 1)]
-    elif unit == "month":
-        months = range(int(first[:4]) * 12 + int(first[5:7]) - 1, int(last[:4]) * 12 + int(last[5:7]))
-        names = [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in months]
-    else:
-        names = [f"{year:04d}" for year in range(int(first[:4]), int(last[:4]) + 1)]
-    sums = {name: [0, 0] for name in names}
-    for day, (seen, kept) in valid.items():
-        sums[day[:digits]][0] += seen
-        sums[day[:digits]][1] += kept
-    return [{"name": name, "seen": seen, "kept": kept, "unit": unit} for name, (seen, kept) in sums.items()]
+def _periods(days: pl.DataFrame) -> tuple[str, list[Row]]:
+    """Days, months or years, whichever makes few enough bars, without gaps; of a time in which pages were crawled, since crawls
+    hold other dates too."""
+    found = days.with_columns(pl.col("day").str.to_date("%Y-%m-%d", strict=False))
+    found = found.filter(pl.col("day").dt.year().is_between(1990, 2099))
+    if found.is_empty():
+        return "", []
+    first, last = pl.col("day").min(), pl.col("day").max()
+    span = found.select((last - first).dt.total_days()).item()
+    unit, every, form = next(period[1:] for period in PERIODS if span < period[0])
+    sums = found.group_by(pl.col("day").dt.truncate(every)).agg(pl.col("seen", "kept").sum())
+    every_one = found.select(pl.date_range(first.dt.truncate(every), last, every).alias("day"))
+    rows = every_one.join(sums, on="day", how="left", maintain_order="left").fill_null(0)
+    return unit, rows.select(pl.col("day").dt.strftime(form).alias("name"), "seen", "kept").to_dicts()
 
 
-def _is_day(text: str) -> bool:
-    """Whether it is a day of a time in which pages were crawled; crawls hold other dates too."""
-    try:
-        return 1990 <= datetime.date.fromisoformat(text).year < 2100
-    except ValueError:
-        return False
-
-
-def _clusters(sizes: dict[int, int]) -> Markup:
+def _sizes(sizes: dict[int, int]) -> Markup:
     """Clusters by size; large sizes in classes that double."""
     classes: dict[str, int] = {}
     for size, clusters in sorted(sizes.items()):
