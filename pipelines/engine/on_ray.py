@@ -25,6 +25,9 @@ from winnow.pipelines.engine.tasklog import Entry, Metrics, described, first_lin
 RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
 
+STARTS = 4
+"""How often a Ray of our own is started, where it was not ready in time on a busy machine."""
+
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 20.0
 """How long whoever listens at RAY_ADDRESS may take to say a first word."""
@@ -226,19 +229,28 @@ class OnRay:
                 options |= {"object_store_memory": 256 * 2**20}
             else:  # workers there do not inherit this environment
                 options["runtime_env"] = {"env_vars": dict.fromkeys(unset, "1")}
-            try:
-                _reachable(self.address)
-                self.own = OwnRay(self.plan.store, self.failed) if self.address is None else None
-                context: Any = ray.init(**options)
-            except Exception as error:  # Ray raises just that, too, where a machine is not there in time
-                raise RunError(f"cannot start {self.where}: {first_line(error)}") from error
-            if self.own is not None:
-                self.own.note(context.address_info["session_dir"])
+            self._init(ray, options)
         self._check(ray)
         self.reference = ray.put(self.plan.table)
         self.metrics = Metrics(self.plan.pipeline.name)
         self.started = True
         return ray
+
+    def _init(self, ray: Any, options: dict[str, Any]) -> None:
+        for left in reversed(range(STARTS)):
+            try:
+                _reachable(self.address)
+                self.own = OwnRay(self.plan.store, self.failed) if self.address is None else None
+                context: Any = ray.init(**options)
+            except Exception as error:  # Ray raises just that, too, where a machine is not there in time
+                if self.own is None or not self.own.late or not left:
+                    raise RunError(f"cannot start {self.where}: {first_line(error)}") from error
+                self.own.close(ray.shutdown)
+                self.say("Ray did not start in time on this busy machine; starting it again")
+                continue
+            if self.own is not None:
+                self.own.note(context.address_info["session_dir"])
+            return
 
     def _check(self, ray: Any) -> None:
         """Raises RunError where this run's tasks cannot run here."""

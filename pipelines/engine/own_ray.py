@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from winnow.pipelines.engine.errors import RunError
@@ -36,6 +37,10 @@ UNHEARD_SECONDS = 30.0
 """The driver is ended where it has not stopped by itself so long after that: it may wait for an answer of Ray's. While
 Ray starts, it does."""
 
+LATE = "Timed out waiting for file"
+"""What a raylet logs before it ends itself because its agents have not started within 15 s, which no setting changes
+(https://github.com/ray-project/ray/issues/65983): the machine is very busy, and another start may do."""
+
 WAIT_SECONDS = 0.5
 END_SECONDS = 10.0
 
@@ -45,7 +50,7 @@ class OwnRay:
 
     State: the processes that are needed, why no task can be carried out any more, and the thread that looks after them.
     `session`: Ray's session folder, None while it is not known. `failed` is told why, where the driver has to be ended
-    on the spot.
+    on the spot. `late`: Ray did not start, for no other reason than that the machine is busy.
     """
 
     def __init__(self, store: Store, failed: Callable[[str], None]) -> None:
@@ -54,7 +59,7 @@ class OwnRay:
         self.psutil = import_module("psutil")  # comes with Ray
         self.others = {p.pid for p in self.psutil.Process().children()}  # of an earlier Ray of this process, too
         self.needed: dict[str, Any] = {}
-        self.started = False
+        self.started = self.late = False
         self.sentence: str | None = None
         self.standard_error: int | None = None
         self.stopped = threading.Event()
@@ -130,6 +135,9 @@ class OwnRay:
         self.sentence = (
             f"Ray on this machine died: its process {name} ({pid}) {how}; run again: it goes on where it stopped"
         )
+        self.late = not self.started and self.session is not None and _late(self.session)
+        if self.late:  # `ray.init` gives up by itself
+            return
         if not self.started or not self.stopped.wait(UNHEARD_SECONDS):
             try:
                 if self.session is not None:
@@ -141,6 +149,11 @@ class OwnRay:
             finally:
                 os.write(self.standard_error, f"error: {self.sentence}\n".encode())
                 os._exit(1)
+
+
+def _late(session: str) -> bool:
+    logs = [Path(session, "logs", f"raylet.{end}") for end in ("out", "err")]
+    return any(LATE in path.read_text("utf-8", "replace") for path in logs if path.is_file())
 
 
 def _how(pid: int, session: str | None) -> str:

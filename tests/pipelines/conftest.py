@@ -221,14 +221,15 @@ def ray_session() -> Iterator[None]:
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        object_store_memory=128 * 2**20,
-        logging_level="ERROR",
-        log_to_driver=False,
-    )
+    options = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 128 * 2**20}
+    for left in reversed(range(4)):  # as a run does: on a busy machine Ray may not be ready in its own time
+        try:
+            ray.init(address="local", logging_level="ERROR", log_to_driver=False, **options)
+            break
+        except Exception:
+            ray.shutdown()
+            if not left:
+                raise
     yield
     ray.shutdown()
 

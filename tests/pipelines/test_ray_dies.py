@@ -127,6 +127,31 @@ def test_a_process_of_ray_killed_while_ray_starts_is_one_sentence(tmp_path: Path
     assert ": failed" in status.stdout and f"process {victim}" in status.stdout
 
 
+def test_a_ray_that_is_not_ready_in_time_on_a_busy_machine_is_started_again(tmp_path: Path) -> None:
+    """The agent of the first start waits for longer than the raylet waits for it."""
+    (tmp_path / "dies.yaml").write_text(DECLARATION, "utf-8")
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "The letters of the box were opened in the evening. " * 9}))
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys, time\n"
+        "words = getattr(sys, 'orig_argv', [])\n"
+        "if any(word.endswith('dashboard/agent.py') for word in words):\n"
+        "    try:\n"
+        f"        os.close(os.open({str(tmp_path / 'slow')!r}, os.O_CREAT | os.O_EXCL))\n"
+        "        time.sleep(120)\n"
+        "    except FileExistsError:\n"
+        "        pass\n"
+    )
+    folder = tmp_path / "run"
+    words = [sys.executable, "-m", "winnow.pipelines.cli", "run", str(tmp_path / "dies.yaml"), "--folder", str(folder)]
+    search = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    run = subprocess.run(
+        words, capture_output=True, text=True, timeout=MINUTES, env=os.environ | {"PYTHONPATH": search}
+    )
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "slow").exists() and "starting it again" in run.stderr and "Timed out" not in run.stderr
+    assert not (folder / "ray.json").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes of Ray")
 def test_who_looks_into_the_logs_of_a_session_is_left_alone(tmp_path: Path) -> None:
     from winnow.pipelines.engine.own_ray import end_left

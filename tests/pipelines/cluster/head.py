@@ -55,14 +55,20 @@ class Head:
 
 def start_head() -> Head:
     """A head with two CPUs and a jobs server on a free port."""
-    dashboard, gcs, agent, client = free_ports(4)
+    dashboard, gcs, client, *agents = free_ports(7)
     folder = tempfile.mkdtemp(prefix="wj-", dir="/tmp")  # short: sockets lie below it
     ray = Path(sys.executable).parent / "ray"
     line = [str(ray), "start", "--head", "--block", f"--port={gcs}", "--num-cpus=2", "--disable-usage-stats"]
     line += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-    line += [f"--dashboard-agent-listen-port={agent}", f"--ray-client-server-port={client}"]
+    # With ports of their own nobody waits, for 15 s at most, until its agents say which they took.
+    for kind, port in zip(
+        ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export"), agents, strict=True
+    ):
+        line.append(f"--{kind}-port={port}")
+    line.append(f"--ray-client-server-port={client}")
     line += ["--object-store-memory=134217728", f"--temp-dir={folder}"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | {"RAY_AUTH_MODE": "disabled"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    environment |= {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
     with Path(folder, "head.log").open("wb") as log:
         process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, start_new_session=True)
     head = Head(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", process, folder)
