@@ -32,7 +32,7 @@ class ProxySettings(BaseModel):
     context: Annotated[int, Field(ge=2)] = 256
     batch: Positive = 8
     """Sequences of `context` tokens in a step."""
-    micro: Positive = 64
+    micro: Positive = 4
     """Sequences of them at a time in memory."""
     warm_tokens: Annotated[int, Field(ge=0)] = 2_000_000
     warm_rate: Annotated[float, Field(gt=0)] = 3e-3

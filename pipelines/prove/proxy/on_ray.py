@@ -1,0 +1,122 @@
+"""Runs of proxies side by side: Ray tasks on this machine, or on the cluster that RAY_ADDRESS names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.engine.on_ray import ONE_THREAD, placing
+from winnow.pipelines.engine.resources import Resources
+from winnow.pipelines.prove.proxy.prepare import Prepared
+from winnow.pipelines.prove.proxy.tier import ProxyTier
+from winnow.pipelines.prove.scores import Scores, Unit
+
+RETRIES = 2
+"""How often a run is started again whose process died."""
+
+Files = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A tier whose runs are Ray tasks, so that `score` may be called from several threads at once."""
+
+    tier: ProxyTier
+    remote: Any
+    files: Any
+
+    @property
+    def name(self) -> str:
+        """As the tier's."""
+        return self.tier.name
+
+    @property
+    def unit(self) -> Unit:
+        """As the tier's."""
+        return self.tier.unit
+
+    @property
+    def identity(self) -> str:
+        """As the tier's."""
+        return self.tier.identity
+
+    def score(
+        self, texts: Sequence[str], seed: int, targets: Mapping[str, Sequence[str]], folder: Path
+    ) -> dict[str, Scores]:
+        """As the tier's, in another process. Nothing is written to `folder`."""
+        import ray
+
+        given = {name: tuple(documents) for name, documents in targets.items()}
+        try:
+            found: dict[str, Scores] = ray.get(self.remote.remote(self.tier, self.files, tuple(texts), seed, given))
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, RunError):
+                raise RunError(str(error.cause)) from error
+            raise
+        except ray.exceptions.RayError as error:
+            raise RunError(
+                f"{self.name}, seed {seed}: its process died {RETRIES + 1} times ({type(error).__name__}); if memory ran "
+                "short there, end other programs; run again: what is measured is kept"
+            ) from error
+        return found
+
+
+@contextmanager
+def on_ray(tiers: Sequence[ProxyTier]) -> Iterator[tuple[list[Sent], int]]:
+    """The tiers, and how many of their runs fit side by side, while Ray runs. Raises RunError where it cannot be had or no
+    machine of it has what a run needs."""
+    import ray
+
+    address = os.environ.get("RAY_ADDRESS") or None
+    where = f"the cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
+    mine = not ray.is_initialized()
+    if mine:
+        options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
+        if address is None:
+            for name, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_worker_niceness", "0")):  # as the engine's
+                os.environ.setdefault(name, value)
+            options |= {"address": "local", "object_store_memory": 256 * 2**20}
+        else:
+            options = {"runtime_env": {"env_vars": dict.fromkeys(ONE_THREAD, "1")}, **options}
+        try:
+            ray.init(**options)
+        except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise RunError(f"cannot start {where}: {str(error).splitlines()[0]}") from error
+    try:
+        first = tiers[0]
+        there = ray.cluster_resources()
+        fit = int(min(there.get("CPU", 0) / first.cpus, there.get("GPU", 0) / first.gpus if first.gpus else 1e9))
+        if fit < 1:
+            needed = Resources(first.cpus, first.gpus)
+            raise RunError(
+                f"{where}: a run needs {needed}; it has {there.get('CPU', 0):g} CPUs, {there.get('GPU', 0):g} GPUs"
+            )
+        remote = ray.remote(max_retries=RETRIES, **placing(Resources(first.cpus, first.gpus)))(_carried)
+        yield [Sent(tier, remote, ray.put(_files(tier.prepared.folder))) for tier in tiers], fit
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def _files(folder: Path) -> Files:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _carried(
+    tier: ProxyTier, files: Files, texts: Sequence[str], seed: int, targets: Mapping[str, Sequence[str]]
+) -> dict[str, Scores]:
+    """One run where the prepared folder of the driver may not be at hand."""
+    with TemporaryDirectory(prefix="winnow-proxy-") as scratch:
+        prepared = Path(scratch, "prepared")
+        for name, content in files.items():
+            path = prepared / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        there = replace(tier, prepared=Prepared(prepared, tier.prepared.digest))
+        return there.score(texts, seed, targets, Path(scratch, "arm"))
