@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +12,12 @@ import typer
 from winnow.pipelines.console import say
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from winnow.pipelines.prove.draw import Urn
     from winnow.pipelines.prove.held_out import Held
     from winnow.pipelines.prove.protocol import Targets
+    from winnow.pipelines.prove.proxy.settings import ProxySettings
     from winnow.pipelines.prove.scores import Tier
 
 
@@ -36,7 +38,12 @@ def prove(
         typer.Option(help="What amounts are: tokens, characters, hangul or bytes. Default: the targets' file."),
     ] = None,
     tier: Annotated[
-        int, typer.Option(help="0: n-gram models, minutes. 1: also a small trained model.", min=0, max=1)
+        int,
+        typer.Option(
+            help="0: n-gram models, minutes. 1: also a small trained model, up to an hour. 2: a larger one, on GPUs.",
+            min=0,
+            max=2,
+        ),
     ] = 0,
     seeds: Annotated[int | None, typer.Option(help="Draws of each arm.", min=2, max=100)] = None,
     budget: Annotated[str | None, typer.Option(help="Time after which no further seed is begun: 45m, 2h.")] = None,
@@ -52,6 +59,9 @@ def prove(
     from winnow.pipelines.results.table import RunError
 
     given = read_targets(targets)
+    proxy = _proxy(given, tier)
+    if proxy is not None:  # with every default, for the protocol
+        given = given.model_copy(update={"proxy": proxy.model_dump(mode="json")})
     changed: dict[str, Any] = {"unit": unit, "seeds": seeds, "trained_seeds": seeds}
     given = _checked(given, {name: value for name, value in changed.items() if value is not None})
     asked = amount_of(tokens, "--tokens")
@@ -72,7 +82,8 @@ def prove(
         read.append(arm)
     urns = [Urn(arm, sizes, given.caps) for arm in paired(read, held)]
     amount = common_amount(urns, asked, given.unit)
-    _compare(given, held, urns, (asked, amount), tier, limit, out)
+    with _trained(proxy, held, urns, out) as (trained, workers):
+        _compare(given, held, urns, (asked, amount), trained, workers, limit, out)
 
 
 def _checked(given: Targets, changed: dict[str, Any]) -> Targets:
@@ -97,7 +108,8 @@ def _compare(
     held: Held,
     urns: Sequence[Urn],
     amounts: tuple[int, int],
-    tier: int,
+    trained: Sequence[Tier],
+    workers: int,
     budget: float | None,
     out: Path,
 ) -> None:
@@ -110,9 +122,6 @@ def _compare(
     texts = [text for urn in urns for text in urn.arm.frame.get_column("text")]
     known = closed([*texts, *(text for target in held.targets for text in target.texts)])
     quick: list[Tier] = [Ngrams(given.order, known), HashedWords()]
-    trained: list[Tier] = []
-    if tier == 1:
-        trained = _trained(given, held, out, budget)
     protocol = Protocol(
         given=given,
         arms=tuple(urn.arm.record for urn in urns),
@@ -129,7 +138,7 @@ def _compare(
     outcome = carry_out(urns, held.targets, quick, protocol.amount, protocol.seeds, out, budget, say)
     if trained:
         few = protocol.seeds[: given.trained_seeds]
-        outcome |= carry_out(urns, held.targets, trained, protocol.amount, few, out, budget, say, workers=1)
+        outcome |= carry_out(urns, held.targets, trained, protocol.amount, few, out, budget, say, workers)
     found = findings(protocol, [urn.arm for urn in urns], outcome)
     write(out / "results.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     cost = {arm: {name: round(took, 2) for name, took in times.items()} for arm, times in outcome.seconds.items()}
@@ -137,10 +146,43 @@ def _compare(
     _show(found, out)
 
 
-def _trained(given: Targets, held: Held, out: Path, budget: float | None) -> list[Tier]:
-    from winnow.pipelines.results.table import RunError
+def _proxy(given: Targets, tier: int) -> ProxySettings | None:
+    """What is trained, None at tier 0."""
+    if tier == 0:
+        return None
+    from winnow.pipelines.prove.proxy.ladder import settings_of
+    from winnow.pipelines.prove.proxy.prepare import need_torch
 
-    raise RunError("--tier 1: there is no trained tier in this version: expected --tier 0")
+    need_torch()
+    return settings_of(given.proxy, tier)
+
+
+@contextmanager
+def _trained(
+    proxy: ProxySettings | None, held: Held, urns: Sequence[Urn], out: Path
+) -> Iterator[tuple[Sequence[Tier], int]]:
+    """The trained tiers, one for each learning rate, and how many of their runs fit side by side."""
+    if proxy is None:
+        yield (), 1
+        return
+    import numpy as np
+    import polars as pl
+
+    from winnow.filters.hash_random import hashes
+    from winnow.pipelines.prove.proxy.on_ray import on_ray
+    from winnow.pipelines.prove.proxy.tier import tiers
+
+    def pool() -> Iterator[str]:
+        """The raw pool in hash order; without one, what the arms have together."""
+        if held.pool is not None:
+            texts = held.pool.filter(held.reason(held.pool).is_null()).get_column("text")
+        else:
+            texts = pl.concat([urn.arm.frame.get_column("text") for urn in urns]).unique()
+        yield from texts.gather(np.argsort(hashes(texts.to_arrow(), 0, "proxy"), kind="stable"))
+
+    with on_ray(proxy) as cluster:
+        say("warming the proxy on the pool")
+        yield [cluster.send(tier) for tier in tiers(pool, proxy, 0, out / "proxy")], cluster.workers
 
 
 def _show(found: dict[str, Any], out: Path) -> None:

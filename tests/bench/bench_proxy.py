@@ -129,8 +129,9 @@ def main() -> None:
         if given.here:
             measure(trained, 1, targets, good, junk, amount, given, out)
         else:
-            with on_ray(trained) as (sent, workers):
-                measure(sent, workers, targets, good, junk, amount, given, out)
+            with on_ray(settings) as cluster:
+                sent = [cluster.send(tier) for tier in trained]
+                measure(sent, cluster.workers, targets, good, junk, amount, given, out)
 
 
 def measure(
@@ -150,7 +151,7 @@ def measure(
         path = out / f"{key}.json"
         if not path.is_file():
             began = time.perf_counter()
-            bits = tier.score(texts, seed, targets, out / key)["bits"].bits
+            bits = tier.score(texts, seed, targets, out / key)[tier.name].bits
             path.write_text(json.dumps({target: values.tolist() for target, values in bits.items()}))
             print(f"{tier.name} {name} seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
         found[tier.name, name, seed] = {t: np.array(v) for t, v in json.loads(path.read_text()).items()}

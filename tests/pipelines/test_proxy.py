@@ -6,6 +6,7 @@ import importlib.util
 import json
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import torch
 
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.prove.proxy import prepare as preparing
-from winnow.pipelines.prove.proxy.ladder import SIZES, ladder
+from winnow.pipelines.prove.proxy.ladder import SIZES, ladder, settings_of
+from winnow.pipelines.prove.proxy.on_ray import on_ray
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.tier import ProxyTier, tiers
 from winnow.pipelines.prove.scores import Scores
@@ -72,7 +74,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ProxyTier
 
 
 def bits(scores: dict[str, Scores]) -> dict[str, list[float]]:
-    return {name: values.tolist() for name, values in scores["bits"].bits.items()}
+    (measure,) = scores.values()
+    return {name: values.tolist() for name, values in measure.bits.items()}
 
 
 def test_an_arm_of_prose_serves_prose_and_one_of_markup_markup(
@@ -84,7 +87,7 @@ def test_an_arm_of_prose_serves_prose_and_one_of_markup_markup(
         high.score(prose(200, seed=5), 0, TARGETS, tmp_path),
         high.score(junk(200, seed=6), 0, TARGETS, tmp_path),
     )
-    clean, dirty = first["bits"], second["bits"]
+    clean, dirty = first[high.name], second[high.name]
     assert clean.bits["prose"].sum() < 0.8 * dirty.bits["prose"].sum()
     assert clean.bits["markup"].sum() > 1.2 * dirty.bits["markup"].sum()
     assert clean.utf8_bytes["prose"].tolist() == [len(text.encode()) for text in TARGETS["prose"]]
@@ -93,7 +96,7 @@ def test_an_arm_of_prose_serves_prose_and_one_of_markup_markup(
     assert not list(tmp_path.iterdir())
     # A smaller rate moves less, in the same direction.
     slow = [
-        low.score(texts, 0, TARGETS, tmp_path)["bits"].bits["prose"].sum() for texts in (prose(200, 5), junk(200, 6))
+        low.score(texts, 0, TARGETS, tmp_path)[low.name].bits["prose"].sum() for texts in (prose(200, 5), junk(200, 6))
     ]
     assert 0 < slow[1] - slow[0] < dirty.bits["prose"].sum() - clean.bits["prose"].sum()
 
@@ -112,7 +115,7 @@ def test_the_same_seed_repeats_every_bit_and_another_does_not(
     assert first == again
     assert first != bits(tier.score(texts, 4, TARGETS, tmp_path))
     # A document's bits do not depend on those it is measured with, but for the last digits of sums in another shape.
-    alone = tier.score(texts, 3, {"one": TARGETS["prose"][12:13]}, tmp_path)["bits"].bits["one"]
+    alone = tier.score(texts, 3, {"one": TARGETS["prose"][12:13]}, tmp_path)[tier.name].bits["one"]
     np.testing.assert_allclose(alone, first["prose"][12:13], rtol=1e-5)
 
 
@@ -137,6 +140,23 @@ def test_what_is_prepared_is_made_once_and_whole(made: tuple[Path, list[ProxyTie
     assert other[0].identity != before[0].identity
 
 
+def test_runs_on_ray_give_the_same_bits_side_by_side(
+    made: tuple[Path, list[ProxyTier]], ray_session: None, tmp_path: Path
+) -> None:
+    tier = made[1][0]
+    arms = [prose(150, seed=8), junk(150, seed=9)]
+    with on_ray(SMALL) as cluster, ThreadPoolExecutor(2) as threads:
+        sent = cluster.send(tier)
+        assert (sent.name, sent.identity, sent.unit) == (tier.name, tier.identity, tier.unit) and cluster.workers >= 1
+        both = list(threads.map(lambda texts: bits(sent.score(texts, 3, TARGETS, tmp_path)), arms))
+        with pytest.raises(RunError, match=r"proxy-lr-0\.005, seed 0: .* tokens are too few for one sequence of 32"):
+            sent.score(["짧다"], 0, TARGETS, tmp_path)
+    assert both == [bits(tier.score(texts, 3, TARGETS, tmp_path)) for texts in arms]
+    with pytest.raises(RunError, match=r"has \d+ CPUs and 0 GPUs; a run of these proxies needs 1 CPU and 1 GPU"):  # noqa: SIM117
+        with on_ray(ladder("4M")):
+            raise AssertionError
+
+
 def test_without_warm_tokens_arms_start_from_the_seed(tmp_path: Path) -> None:
     scratch = SMALL.model_copy(update={"warm_tokens": 0, "curve": "cosine", "averaged": 1})
     (tier, _) = tiers(pool, scratch, 0, tmp_path)
@@ -153,12 +173,13 @@ def test_without_warm_tokens_arms_start_from_the_seed(tmp_path: Path) -> None:
         ({"rates": (1e-1,)}, "rates go up to 0.1, above warm_rate"),
         ({"tokens": 100}, "tokens 100 is less than one step of"),
         ({"averaged": 10**6}, "averaged 1000000 is more than the"),
-        ({"rate": 1.0}, "Extra inputs are not permitted"),
+        ({"layrs": 1}, "proxy.layrs: unknown; nearest: 'layers'"),
+        ({"size": "4M"}, "proxy.size: 4M is of tier 2: expected --tier 2"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        ProxySettings.model_validate(changes)
+    with pytest.raises(RunError, match=sentence):
+        settings_of(changes, 1)
 
 
 def test_what_cannot_be_prepared_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +189,12 @@ def test_what_cannot_be_prepared_is_one_sentence(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(preparing, "find_spec", lambda name: None if name == "torch" else found(name))
     with pytest.raises(RunError, match=r"needs torch, not installed here: pip install 'winnow\[train\]'"):
         tiers(pool, SMALL, 0, tmp_path)
+
+
+def test_a_size_of_the_ladder_may_be_changed() -> None:
+    assert settings_of({"size": "10M", "tokens": 10**7}, 2) == ladder("10M").model_copy(update={"tokens": 10**7})
+    with pytest.raises(RunError, match=r"proxy\.size: 12M: expected one of"):
+        settings_of({"size": "12M"}, 2)
 
 
 def test_the_ladder_has_the_published_sizes() -> None:

@@ -7,8 +7,14 @@ differ: the tokenizer (fitted on the pool, where theirs is GPT-NeoX's), and that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import ValidationError
+
+from winnow.nearest import expected
+from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 
 
@@ -35,6 +41,28 @@ SIZES = {
     "90M": Size(97.9, 528, 16, 12, 160),
     "150M": Size(151.9, 768, 12, 12, 192),
 }
+
+
+def settings_of(given: Mapping[str, Any], trained: int) -> ProxySettings:
+    """The settings of tier 1 or 2 where `given` are declared; at tier 2 `size` names one of SIZES. Raises RunError."""
+    rest = {key: value for key, value in given.items() if key != "size"}
+    size = str(given.get("size", "4M"))
+    if trained == 1 and "size" in given:
+        raise RunError(f"proxy.size: {size} is of tier 2: expected --tier 2, or settings without it")
+    if trained == 2 and size not in SIZES:
+        raise RunError(f"proxy.size: {size}: {expected(size, list(SIZES))}")
+    try:
+        base = ladder(size).model_dump() if trained == 2 else {}
+        return ProxySettings.model_validate({**base, **rest})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["proxy", *(str(part) for part in first["loc"])])
+        if first["type"] == "extra_forbidden":
+            raise RunError(
+                f"{where}: unknown; {expected(str(first['loc'][0]), list(ProxySettings.model_fields))}"
+            ) from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise RunError(f"{where}: {message[0].lower()}{message[1:]}") from error
 
 
 def ladder(name: str, vocabulary: int = 32_000) -> ProxySettings:

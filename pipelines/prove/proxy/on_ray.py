@@ -12,8 +12,8 @@ from typing import Any
 
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.on_ray import ONE_THREAD, placing
-from winnow.pipelines.engine.resources import Resources
 from winnow.pipelines.prove.proxy.prepare import Prepared
+from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.tier import ProxyTier
 from winnow.pipelines.prove.scores import Scores, Unit
 
@@ -67,38 +67,49 @@ class Sent:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where runs go. `workers`: how many fit side by side."""
+
+    workers: int
+    remote: Any
+
+    def send(self, tier: ProxyTier) -> Sent:
+        """The tier with its runs there."""
+        import ray
+
+        return Sent(tier, self.remote, ray.put(_files(tier.prepared.folder)))
+
+
 @contextmanager
-def on_ray(tiers: Sequence[ProxyTier]) -> Iterator[tuple[list[Sent], int]]:
-    """The tiers, and how many of their runs fit side by side, while Ray runs. Raises RunError where it cannot be had or no
-    machine of it has what a run needs."""
+def on_ray(settings: ProxySettings) -> Iterator[Cluster]:
+    """Ray, for runs of these settings. Raises RunError where it cannot be had or has not what a run needs."""
     import ray
 
     address = os.environ.get("RAY_ADDRESS") or None
     where = f"the cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
     mine = not ray.is_initialized()
     if mine:
-        options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
+        options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
         if address is None:
             for name, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_worker_niceness", "0")):  # as the engine's
                 os.environ.setdefault(name, value)
-            options |= {"address": "local", "object_store_memory": 256 * 2**20}
+            options |= {"address": "local", "include_dashboard": False, "object_store_memory": 256 * 2**20}
         else:
-            options = {"runtime_env": {"env_vars": dict.fromkeys(ONE_THREAD, "1")}, **options}
+            options["runtime_env"] = {"env_vars": dict.fromkeys(ONE_THREAD, "1")}
         try:
             ray.init(**options)
         except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise RunError(f"cannot start {where}: {str(error).splitlines()[0]}") from error
     try:
-        first = tiers[0]
-        there = ray.cluster_resources()
-        fit = int(min(there.get("CPU", 0) / first.cpus, there.get("GPU", 0) / first.gpus if first.gpus else 1e9))
+        needed, there = settings.resources, ray.cluster_resources()
+        offered = {"CPU": there.get("CPU", 0.0), "GPU": there.get("GPU", 0.0)}
+        fit = min(offered["CPU"] // needed.cpus, offered["GPU"] // needed.gpus if needed.gpus else float("inf"))
         if fit < 1:
-            needed = Resources(first.cpus, first.gpus)
             raise RunError(
-                f"{where}: a run needs {needed}; it has {there.get('CPU', 0):g} CPUs, {there.get('GPU', 0):g} GPUs"
+                f"{where} has {offered['CPU']:g} CPUs and {offered['GPU']:g} GPUs; a run of these proxies needs {needed}"
             )
-        remote = ray.remote(max_retries=RETRIES, **placing(Resources(first.cpus, first.gpus)))(_carried)
-        yield [Sent(tier, remote, ray.put(_files(tier.prepared.folder))) for tier in tiers], fit
+        yield Cluster(int(fit), ray.remote(max_retries=RETRIES, **placing(needed))(_carried))
     finally:
         if mine:
             ray.shutdown()

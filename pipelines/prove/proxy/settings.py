@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from winnow.pipelines.engine.resources import Resources
+
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -67,6 +69,11 @@ class ProxySettings(BaseModel):
         if self.averaged > self.steps:
             raise ValueError(f"averaged {self.averaged} is more than the {self.steps} steps of an arm")
         return self
+
+    @property
+    def resources(self) -> Resources:
+        """What a run takes of a machine."""
+        return Resources(float(self.threads), 1.0 if self.device == "cuda" else 0.0)
 
     @property
     def step_tokens(self) -> int:

@@ -25,7 +25,7 @@ SCORED_TOGETHER = 16
 
 @dataclass(frozen=True, slots=True)
 class ProxyTier:
-    """The runs at one learning rate. Small to send: paths and settings. `cpus` and `gpus` are what a run needs."""
+    """The runs at one learning rate. Small to send: paths and settings."""
 
     settings: ProxySettings
     prepared: Prepared
@@ -44,26 +44,16 @@ class ProxyTier:
         content = json.dumps([VERSION, self.prepared.digest, settings, self.rate], sort_keys=True)
         return sha256(content.encode()).hexdigest()
 
-    @property
-    def cpus(self) -> float:
-        """Cores that a run uses."""
-        return float(self.settings.threads)
-
-    @property
-    def gpus(self) -> float:
-        """GPUs that a run uses."""
-        return 1.0 if self.settings.device == "cuda" else 0.0
-
     def score(
         self, texts: Sequence[str], seed: int, targets: Mapping[str, Sequence[str]], folder: Path
     ) -> dict[str, Scores]:
         """Trains on `texts` in the order of `seed` and measures the averaged model on the targets: bits of their tokens,
-        each document on its own. `folder` holds the shards meanwhile. Raises RunError."""
+        each document on its own; the measure has the tier's name. `folder` holds the shards meanwhile. Raises RunError."""
         need_torch()
         shards = folder / "shards"
         shutil.rmtree(shards, ignore_errors=True)
         try:
-            return {"bits": self._score(texts, seed, targets, shards)}
+            return {self.name: self._score(texts, seed, targets, shards)}
         except (TrainError, ShardError) as error:
             raise RunError(f"{self.name}, seed {seed}: {error}") from error
         finally:
