@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.prove.proxy import prepare as preparing
 from winnow.pipelines.prove.proxy.ladder import SIZES, ladder, settings_of
 from winnow.pipelines.prove.proxy.on_ray import on_ray
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.tier import ProxyTier, tiers
 from winnow.pipelines.prove.scores import Scores
+from winnow.pipelines.results.table import RunError
 
 SMALL = ProxySettings(
     vocabulary=320,
@@ -152,7 +152,7 @@ def test_runs_on_ray_give_the_same_bits_side_by_side(
         with pytest.raises(RunError, match=r"proxy-lr-0\.005, seed 0: .* tokens are too few for one sequence of 32"):
             sent.score(["짧다"], 0, TARGETS, tmp_path)
     assert both == [bits(tier.score(texts, 3, TARGETS, tmp_path)) for texts in arms]
-    with pytest.raises(RunError, match=r"has \d+ CPUs and 0 GPUs; a run of these proxies needs 1 CPU and 1 GPU"):  # noqa: SIM117
+    with pytest.raises(RunError, match=r"has \d+ CPUs and 0 GPUs; a run of these proxies needs 1 CPUs and 1 GPU"):  # noqa: SIM117
         with on_ray(ladder("4M")):
             raise AssertionError
 

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from winnow.nearest import expected
-from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.prove.proxy.settings import ProxySettings
+from winnow.pipelines.results.table import RunError
 
 
 @dataclass(frozen=True, slots=True)

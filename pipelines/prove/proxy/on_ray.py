@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
-from winnow.pipelines.engine.errors import RunError
-from winnow.pipelines.engine.on_ray import ONE_THREAD, placing
 from winnow.pipelines.prove.proxy.prepare import Prepared
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.tier import ProxyTier
 from winnow.pipelines.prove.scores import Scores, Unit
+from winnow.pipelines.results.table import RunError
 
 RETRIES = 2
 """How often a run is started again whose process died."""
@@ -90,29 +89,37 @@ def on_ray(settings: ProxySettings) -> Iterator[Cluster]:
     where = f"the cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
     mine = not ray.is_initialized()
     if mine:
-        options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-        if address is None:
-            for name, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_worker_niceness", "0")):  # as the engine's
-                os.environ.setdefault(name, value)
-            options |= {"address": "local", "include_dashboard": False, "object_store_memory": 256 * 2**20}
-        else:
-            options["runtime_env"] = {"env_vars": dict.fromkeys(ONE_THREAD, "1")}
-        try:
-            ray.init(**options)
-        except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise RunError(f"cannot start {where}: {str(error).splitlines()[0]}") from error
+        _start(address, where)
     try:
-        needed, there = settings.resources, ray.cluster_resources()
-        offered = {"CPU": there.get("CPU", 0.0), "GPU": there.get("GPU", 0.0)}
-        fit = min(offered["CPU"] // needed.cpus, offered["GPU"] // needed.gpus if needed.gpus else float("inf"))
-        if fit < 1:
-            raise RunError(
-                f"{where} has {offered['CPU']:g} CPUs and {offered['GPU']:g} GPUs; a run of these proxies needs {needed}"
-            )
-        yield Cluster(int(fit), ray.remote(max_retries=RETRIES, **placing(needed))(_carried))
+        there = cast(Any, ray).cluster_resources()
+        (cpus, gpus), (all_cpus, all_gpus) = settings.resources, (int(there.get(kind, 0)) for kind in ("CPU", "GPU"))
+        workers = min(all_cpus // cpus, all_gpus // gpus if gpus else all_cpus)
+        if workers < 1:
+            needed = f"{cpus} CPUs" + (f" and {gpus} GPU" if gpus else "")
+            raise RunError(f"{where} has {all_cpus} CPUs and {all_gpus} GPUs; a run of these proxies needs {needed}")
+        yield Cluster(workers, ray.remote(max_retries=RETRIES, num_cpus=cpus, num_gpus=gpus)(_carried))
     finally:
         if mine:
             ray.shutdown()
+
+
+def _start(address: str | None, where: str) -> None:
+    import ray
+
+    options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if address is None:
+        for name, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_worker_niceness", "0")):  # as the engine's
+            os.environ.setdefault(name, value)
+        options |= {"address": "local", "include_dashboard": False, "object_store_memory": 256 * 2**20}
+    for left in (1, 0):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises just that where one of its processes is not there in time
+            ray.shutdown()
+            if address is not None or not left:
+                why = (str(error).splitlines() or [type(error).__name__])[0]
+                raise RunError(f"cannot start {where}: {why}") from error
 
 
 def _files(folder: Path) -> Files:

@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.shards import write_texts
+from winnow.pipelines.results.table import RunError
 from winnow.tokenize.fit import fit_tokenizer
 from winnow.tokenize.tokenizer import TokenizerError, find, load
 from winnow.train_handoff.config import TrainError, parse_config

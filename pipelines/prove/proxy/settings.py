@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from winnow.pipelines.engine.resources import Resources
-
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -71,9 +69,9 @@ class ProxySettings(BaseModel):
         return self
 
     @property
-    def resources(self) -> Resources:
-        """What a run takes of a machine."""
-        return Resources(float(self.threads), 1.0 if self.device == "cuda" else 0.0)
+    def resources(self) -> tuple[int, int]:
+        """CPUs and GPUs that a run takes."""
+        return self.threads, int(self.device == "cuda")
 
     @property
     def step_tokens(self) -> int:

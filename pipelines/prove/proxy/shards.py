@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from winnow.pipelines.engine.errors import RunError
+from winnow.pipelines.results.table import RunError
 from winnow.tokenize.shard import COLUMNS, Manifest, manifest_of, shard_name
 from winnow.tokenize.tokenizer import Tokenizer
 from winnow.tokenize.writer import write_bytes, write_manifest, write_shard

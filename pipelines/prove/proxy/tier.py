@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.prove.proxy.prepare import VERSION, Prepared, need_torch, prepare
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.shards import write_texts
 from winnow.pipelines.prove.scores import Scores, Unit, sizes
+from winnow.pipelines.results.table import RunError
 from winnow.tokenize.shard import ShardError
 from winnow.tokenize.tokenizer import find, load
 from winnow.train_handoff.config import TrainError, parse_config
