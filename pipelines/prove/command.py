@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 def prove(
     arms: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="ARM...",
             help="A run's selection (runs/ko, runs/ko@stricter), a folder of shards, JSON Lines or Parquet files, `random`, "
-            "`oracle`, or name=one of these. With --leave-out: a declaration, or its run's folder.",
+            "`oracle`, or name=one of these. With --leave-out: a declaration, or its run's folder. With --mixtures: none.",
         ),
-    ],
+    ] = None,
+    *,
     targets: Annotated[Path, typer.Option(help="YAML: the pool and the held-out texts by name; see docs/prove.md.")],
     out: Annotated[Path, typer.Option(help="The experiment's folder: protocol, scores, results.json, report.html.")],
     tokens: Annotated[str, typer.Option(help="How much of each arm a model is trained on, such as 900k or 3M.")] = "3M",
@@ -50,6 +51,10 @@ def prove(
     leave_out: Annotated[
         str | None, typer.Option("--leave-out", help="Stages, with commas: an arm for the whole, one without each.")
     ] = None,
+    mixtures: Annotated[
+        int | None,
+        typer.Option(help="So many random mixtures of the pool's domains as arms, and how bits depend on shares."),
+    ] = None,
 ) -> None:
     """Say which of several selections trains the better model: bits on held-out texts after training on equal amounts."""
     from winnow.pipelines.prove.arms import named, paired, read_arm
@@ -66,13 +71,25 @@ def prove(
     given = _checked(given, {name: value for name, value in changed.items() if value is not None})
     asked = amount_of(tokens, "--tokens")
     limit = None if budget is None else seconds_of(budget, "--budget")
+    if mixtures is not None:
+        if arms or leave_out or budget:
+            raise RunError(
+                "--mixtures makes its own arms and runs all of them: expected no ARM, --leave-out or --budget"
+            )
+        _mixtures(given, hold_out(given, targets.parent, str(targets)), proxy, mixtures, asked, out)
+        return
+    arms = arms or []
     if leave_out is not None:
         from winnow.pipelines.prove.leave_out import arms_without
 
         arms = arms_without(arms, leave_out)
     named_arms = named(arms)
     if len(named_arms) < 2:
-        raise RunError(f"one arm ({named_arms[0][0]}): expected at least two to compare, such as `random` beside it")
+        raise RunError(
+            "no arm: expected at least two to compare, such as `random` and `oracle`"
+            if not named_arms
+            else f"one arm ({named_arms[0][0]}): expected at least two to compare, such as `random` beside it"
+        )
     held = hold_out(given, targets.parent, str(targets))
     sizes = sizes_in(given.unit, given.tokenizer)
     read = []
@@ -183,6 +200,48 @@ def _trained(
     with on_ray(proxy) as cluster:
         say("warming the proxy on the pool")
         yield [cluster.send(tier) for tier in tiers(pool, proxy, 0, out / "proxy")], cluster.workers
+
+
+def _mixtures(given: Targets, held: Held, proxy: ProxySettings | None, number: int, amount: int, out: Path) -> None:
+    from winnow.pipelines.prove.arms import RANDOM, paired, read_arm
+    from winnow.pipelines.prove.draw import sizes_in
+    from winnow.pipelines.prove.experiment import carry_out
+    from winnow.pipelines.prove.mixtures import REPEATED, SEEDS, MixtureUrn, dumped, groups_of, table
+    from winnow.pipelines.prove.probe import Ngrams, closed
+    from winnow.pipelines.prove.protocol import Protocol, register, write
+
+    (pool,) = paired([read_arm("pool", RANDOM, 0, given, held, 5 * amount)], held)
+    groups = groups_of(pool, sizes_in(given.unit, given.tokenizer), amount, number)
+    say(f"{number} mixtures of {len(groups.names)} groups: {', '.join(groups.names)}")
+    urns = [MixtureUrn(groups, shares, f"mixture-{n:03d}") for n, shares in enumerate(groups.sampled(number, 0), 1)]
+    texts = [*pool.frame.get_column("text"), *(text for target in held.targets for text in target.texts)]
+    with _trained(proxy, held, [], out) as (trained, workers):
+        tiers: Sequence[Tier] = trained or [Ngrams(given.order, closed(texts))]
+        protocol = Protocol(
+            given=given,
+            arms=tuple(urn.arm.record for urn in urns),
+            targets=tuple(target.record for target in held.targets),
+            asked=amount,
+            amount=amount,
+            unit=given.unit,
+            seeds=SEEDS,
+            tiers={tier.name: tier.identity for tier in tiers},
+            primary=tiers[0].name,
+        )
+        register(protocol, out)
+        once = carry_out(urns, held.targets, tiers, amount, SEEDS[:1], out, None, say, workers)
+        again = carry_out(urns[:REPEATED], held.targets, tiers, amount, SEEDS, out, None, say, workers)
+    found = table(groups, urns, once, again, protocol.digest)
+    write(out / "mixtures.json", dumped(found))
+    for name, measure in found["measures"].items():
+        say(f"{name}: bits per {measure['unit'].replace('_', ' ')} of mixtures, by their shares")
+        for target, fit in measure["fits"].items():
+            figures = f"error {fit['cross_validated_error']:.4f}, spread {fit['spread']:.4f}, noise {fit['noise']:.4f}"
+            say(f"  {target:<28} {figures}" + (f": refused: {fit['refused']}" if fit["refused"] else ""))
+        if measure["best"]:
+            best = sorted(measure["best"].items(), key=lambda item: -item[1])
+            say("  best: " + ", ".join(f"{share:.0%} {group}" for group, share in best if share >= 0.005))
+    say(f"{out / 'mixtures.json'}")
 
 
 def _show(found: dict[str, Any], out: Path) -> None:

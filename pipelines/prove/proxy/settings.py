@@ -34,9 +34,9 @@ class ProxySettings(BaseModel):
     """Sequences of `context` tokens in a step."""
     micro: Positive = 4
     """Sequences of them at a time in memory."""
-    warm_tokens: Annotated[int, Field(ge=0)] = 2_000_000
+    warm_tokens: Annotated[int, Field(ge=0)] = 1_500_000
     warm_rate: Annotated[float, Field(gt=0)] = 3e-3
-    tokens: Positive = 400_000
+    tokens: Positive = 300_000
     rates: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1e-3, 3e-4)
     curve: Literal["constant", "cosine"] = "constant"
     """Of an arm's learning rate; `cosine` falls to a hundredth of it."""
@@ -45,7 +45,7 @@ class ProxySettings(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     averaged: Positive = 6
     averaged_share: Annotated[float, Field(gt=0, le=1)] = 0.3
-    overlap: Annotated[int, Field(ge=0)] = 64
+    overlap: Annotated[int, Field(ge=0)] = 32
     """Tokens that a window over a long target document shares at least with the one before it."""
     threads: Positive = 1
     warm_threads: Positive = 2
