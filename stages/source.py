@@ -9,13 +9,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import pyarrow as pa
+from pydantic import BeforeValidator, Field
 
 from winnow.filters.languages import LanguagePack
-from winnow.identity import code_of, identity, modules_of, name_of
+from winnow.identity import Located, code_of, identity, modules_of, name_of
 from winnow.stages.base import Settings, StageError
+
+Paths = Annotated[
+    list[str],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Located(),
+    Field(min_length=1),
+]
+"""Files, folders or patterns of a source. One needs no list."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import orjson
 import pyarrow as pa
 from pydantic import Field
 
-from winnow.identity import Located
 from winnow.stages.base import Settings as BaseSettings
 from winnow.stages.base import StageError
 from winnow.stages.reading.batches import Batch, identity, placed
@@ -26,7 +25,7 @@ from winnow.stages.reading.members import (
     gzip_codec,
     zstd_codec,
 )
-from winnow.stages.source import Damage, InputFile, Segment, Source
+from winnow.stages.source import Damage, InputFile, Paths, Segment, Source
 
 KEYS = 20
 """Keys of an object without a text that its cause names."""
@@ -38,8 +37,8 @@ ROUNDED = 2.0**63
 class Settings(BaseSettings):
     """What to read, and under which keys of the objects."""
 
-    paths: Annotated[list[str], Located()] = Field(min_length=1)
-    """Files, folders or patterns, on a disk or any fsspec URL."""
+    paths: Paths
+    """Files, folders or patterns, on a disk or any fsspec URL. One needs no list."""
     text: str = "text"
     """The key with the text."""
     id: str | None = None

@@ -7,19 +7,17 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Annotated, Any, cast
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
-from winnow.identity import Located
 from winnow.nearest import hint
 from winnow.stages.base import Settings as BaseSettings
 from winnow.stages.base import StageError
 from winnow.stages.reading.batches import ROWS, Batch, identity, placed
 from winnow.stages.reading.files import as_planned, basename
-from winnow.stages.source import Damage, InputFile, Segment, Source
+from winnow.stages.source import Damage, InputFile, Paths, Segment, Source
 
 _GROUP_BYTES = 64 << 20
 """Row groups are gathered into segments of about this many compressed bytes."""
@@ -28,8 +26,8 @@ _GROUP_BYTES = 64 << 20
 class Settings(BaseSettings):
     """What to read, and from which columns."""
 
-    paths: Annotated[list[str], Located()] = Field(min_length=1)
-    """Files, folders or patterns, on a disk or any fsspec URL."""
+    paths: Paths
+    """Files, folders or patterns, on a disk or any fsspec URL. One needs no list."""
     text: str = "text"
     """The column with the text."""
     id: str | None = None

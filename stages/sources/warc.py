@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
 
 from pydantic import Field
 
-from winnow.identity import Located
 from winnow.stages.base import Settings as BaseSettings
 from winnow.stages.reading.files import basename, opened, pieces
 from winnow.stages.reading.responses import Accepted, response_pages
-from winnow.stages.source import Damage, InputFile, Page, Segment, Source
+from winnow.stages.source import Damage, InputFile, Page, Paths, Segment, Source
 
 
 class Settings(BaseSettings):
     """What to read, and which responses are pages."""
 
-    paths: Annotated[list[str], Located()] = Field(min_length=1)
-    """Files, folders or patterns, on a disk or any fsspec URL."""
+    paths: Paths
+    """Files, folders or patterns, on a disk or any fsspec URL. One needs no list."""
     mime: tuple[str, ...] = ("text/html", "application/xhtml+xml")
     """Media types that are pages, as declared."""
     max_bytes: int = Field(default=10 << 20, gt=0)

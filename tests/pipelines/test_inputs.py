@@ -116,6 +116,16 @@ def test_hangul_is_found_however_it_is_composed(tmp_path: Path, there: str, aske
     assert files(tmp_path, mixed) == [str(file)]
 
 
+def test_one_path_needs_no_list(tmp_path: Path) -> None:
+    file = written(tmp_path / "in" / "a.jsonl", {"id": "a", "text": TEXT})
+    listed = load_pipeline(declared(tmp_path, "in"))
+    path = tmp_path / "bare.yaml"
+    path.write_text(DECLARATION.format(paths="in", most=0.05), "utf-8")
+    bare = load_pipeline(path)
+    assert [Path(found) for found in files(tmp_path, "in")] == [file]
+    assert bare.sources["texts"].settings == listed.sources["texts"].settings
+
+
 def test_a_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     file = written(tmp_path / "home" / "in" / "a.jsonl", {"id": "a", "text": TEXT})

@@ -133,7 +133,7 @@ def test_a_string_replaces_every_default_clause_and_true_removes_one(tmp_path: P
         ("language: kk\n", ["twice"]),
         ("langauge: ko\n", ["langauge", "nearest: 'language'"]),
         ("max_failures: lots\n", ["max_failures", "'lots'"]),
-        ("sources: {crawl: {paths: 3}}\n", ["sources.crawl.paths", "list"]),
+        ("sources: {crawl: {paths: {a: b}}}\n", ["sources.crawl.paths", "list"]),
         ("sources: {crawl: {use: wrac}}\n", ["nearest: 'warc'"]),
         ("stages: [a]\n", ["stages", "dictionary"]),
         ("x: !!python/object/apply:os.system ['true']\n", ["p.yaml:4"]),
