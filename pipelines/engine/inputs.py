@@ -186,10 +186,10 @@ def _files(source: Source, hashed: Mapping[str, Sequence[Any]] | None, say: Call
             stamp = info["stamp"] if local else stamp_of(info)
             modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(filed(url)))
             found[url] = InputFile(url, int(info["size"]), modified, stamp=stamp)
-    urls = sorted(found)
-    ends = [posixpath.dirname(url) for url in (*urls[:1], *urls[-1:])]  # what these share all do
+    names = {url: filed(url) for url in sorted(found)}  # ids and causes of failures are made from them
+    ends = [posixpath.dirname(of(names.values())) for of in (min, max) if names]  # what these share all do
     shared = len(posixpath.commonpath(ends)) if ends else 0
-    return [replace(found[url], key=url[shared:].lstrip("/")) for url in urls]
+    return [replace(found[url], key=name[shared:].lstrip("/")) for url, name in names.items()]
 
 
 def _local_info(fs: Any, path: str) -> dict[str, Any]:

@@ -134,6 +134,7 @@ class Quiet(ThreadingHTTPServer):
 @pytest.fixture
 def server(small: Path) -> Iterator[str]:
     rows = [json.dumps({"text": f"A text, number {n}. " + "word " * 60}) for n in range(200)]
+    rows.insert(7, "{no JSON")  # a failure, whose cause names the file
     served = type("Content", (Served,), {"content": "\n".join(rows).encode() + b"\n"})
     running = Quiet(("127.0.0.1", 0), served)
     thread = threading.Thread(target=running.serve_forever, daemon=True)
@@ -166,7 +167,7 @@ def test_what_opens_an_address_is_in_no_file_and_no_word(small: Path, server: st
     done = winnow(small, "run", "a.yaml", "--local", "--folder", "run")
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr
-    for words in (["report", "run"], ["inspect", "run"], ["status", "run"], ["plan", "run"], ["publish", "run", "--to", "out", "--licence", "cc0-1.0"]):  # fmt: skip
+    for words in (["report", "run"], ["inspect", "run"], ["sample", "run", "--failed"], ["why", "run", "number 3"], ["status", "run"], ["plan", "run"], ["publish", "run", "--to", "out", "--licence", "cc0-1.0"]):  # fmt: skip
         told += (shown := winnow(small, *words)).stdout + shown.stderr
     assert not any(secret in told for secret in SECRETS), told
     for file in [*(small / "run").rglob("*"), *(small / "out").rglob("*")]:
