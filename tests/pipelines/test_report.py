@@ -114,9 +114,9 @@ def test_a_report_says_what_the_accounting_says(recipe: Path) -> None:
     assert figures.selection.tokens == kept.get_column("shards.tokens").sum()
     assert figures.selection.rows == run.accounting["kept"] == len(kept)
     [failure] = figures.failures
-    assert (failure.stage, failure.rows) == ("docs", 1)
+    assert (failure["stage"], failure["rows"]) == ("docs", 1)
     languages = next(labels for labels in figures.labels if labels.signal == "language.label")
-    assert {x.value: (x.seen, x.kept) for x in languages.values} == {
+    assert {x["value"]: (x["seen"], x["kept"]) for x in languages.values} == {
         value: (seen, kept) for value, seen, kept in by_language(everything)
     }
     [clusters] = figures.clusters
@@ -153,10 +153,10 @@ def test_a_quantile_is_drawn_where_it_came_to_lie(recipe: Path) -> None:
     figures = collect(run)
     [told] = figures.statistics
     signal = next(s for s in figures.signals if s.name == "rules.char_count")
-    assert signal.bounds == (("rules.char_count", ">=", told.number),)
+    assert signal.bounds == (("rules.char_count", ">=", told["number"]),)
     [curve] = signal.curves
     seen = run.documents(kept_only=False).collect().get_column("rules.char_count").drop_nulls()
-    assert told.number == seen.quantile(0.3, "lower") or told.number in seen
+    assert told["number"] == seen.quantile(0.3, "lower") or told["number"] in seen
     assert curve.kept[curve.now] == run.accounting["kept"] and curve.entering[curve.now] == 0
     assert "quantile(0.3)" in report_html(figures)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from winnow.pipelines.results.report.clauses import Notches, grid
 from winnow.pipelines.results.report.dag import places
-from winnow.pipelines.results.report.figures import Amount, Signal, Step
+from winnow.pipelines.results.report.figures import Amount, Step
 from winnow.pipelines.results.report.histogram import Counter, axis_of
 from winnow.pipelines.results.sums import Sums
 
@@ -50,7 +50,7 @@ def test_every_notch_is_counted_as_the_selection_would(op: str, number: float, a
     values = chosen if integer else chosen.astype(np.float32)
     counter = Notches(op, number, integer)
     counter.add(values, values[:1])
-    curve = counter.curve("c", "s", 1.0, True)
+    curve = counter.curve("c", 1.0, True)
     frame = pl.DataFrame({"x": values})
     for notch, threshold in enumerate(notches.tolist()):
         expected = int(frame.select(pl.sql_expr(f"x {op} {threshold:f}").sum()).item())
@@ -106,7 +106,7 @@ def test_an_axis_has_bins_for_all_its_values(low: int, span: int, integer: bool,
     values = np.array([low, low, low + span], np.float32)
     histogram.add(values, np.ones(3, bool))
     bounds = tuple(("c", ">=", number) for number in numbers)
-    axis = axis_of(Signal("s.x", "s", integer, histogram.histogram(), bounds, ()))
+    axis = axis_of(histogram.histogram(), integer, bounds)
     assert axis.low < axis.high and (np.diff(axis.edges) > 0).all() and len(axis.edges) >= 2
     assert histogram.histogram().rebinned(axis.edges)[0].sum() == 3
     assert ((axis.position(values.astype(float)) >= 0) & (axis.position(values.astype(float)) <= 1)).all()

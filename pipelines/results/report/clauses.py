@@ -32,10 +32,8 @@ class Curve:
     """What a clause would keep at each notch of its grid; `now` is the position of its present number."""
 
     clause: str
-    signal: str
     operator: str  # <, <=, > or >=
     number: float
-    integer: bool
     notches: Floats
     now: int
     kept: Ints  # documents of the present selection that a notch keeps
@@ -88,7 +86,7 @@ class Notches:
     """Counts one clause's rows at every notch. State: rows per interval between notches, present and entering."""
 
     def __init__(self, operator: str, number: float, integer: bool) -> None:
-        self.operator, self.number, self.integer = operator, number, integer
+        self.operator, self.number = operator, number
         self.notches = grid(number, integer)
         self.present = np.zeros(len(self.notches) + 1, np.int64)
         self.entering = np.zeros(len(self.notches) + 1, np.int64)
@@ -98,23 +96,11 @@ class Notches:
         self.present += self._intervals(present)
         self.entering += self._intervals(entering)
 
-    def curve(self, clause: str, signal: str, later: float, last: bool) -> Curve:
+    def curve(self, clause: str, later: float, last: bool) -> Curve:
         """What was counted so far."""
         now = int(np.searchsorted(self.notches, self.number))
         kept, entering = self._passing(self.present), self._passing(self.entering)
-        return Curve(
-            clause,
-            signal,
-            self.operator,
-            self.number,
-            self.integer,
-            self.notches,
-            now,
-            kept,
-            entering,
-            later,
-            last,
-        )
+        return Curve(clause, self.operator, self.number, self.notches, now, kept, entering, later, last)
 
     def _intervals(self, values: npt.NDArray[Any]) -> Ints:
         """Rows per interval; a value that is a notch counts where the operator puts it. Compared in the column's own
@@ -128,19 +114,9 @@ class Notches:
         return below if self.operator[0] == "<" else intervals.sum() - below
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """Clauses that drop the same documents. `both[i, j]`: documents that fail clauses i and j; the diagonal, those that
-    fail i. `alone[i]`: those that fail no other clause; `first[i]`: those that count as dropped by i."""
-
-    clauses: tuple[str, ...]
-    both: Ints
-    alone: Ints
-    first: Ints
-
-
 class Overlaps:
-    """Counts which clauses fail on the same documents. State: the counts."""
+    """Counts clauses that drop the same documents. `both[i, j]`: documents that fail clauses i and j; the diagonal, those that
+    fail i. `alone[i]`: those that fail no other clause; `first[i]`: those that count as dropped by i. State: the counts."""
 
     def __init__(self, clauses: Sequence[str]) -> None:
         self.clauses = tuple(clauses)
@@ -162,10 +138,6 @@ class Overlaps:
         for column, row in zip(columns, bits, strict=True):
             self.both[column, columns] += np.bitwise_count(bits & row).sum(axis=1, dtype=np.int64)
         self.alone[columns] += np.bitwise_count(bits & _bits(failures == 1)).sum(axis=1, dtype=np.int64)
-
-    def overlap(self) -> Overlap:
-        """What was counted so far."""
-        return Overlap(self.clauses, self.both, self.alone, self.first)
 
 
 def _bits(flags: Flags) -> npt.NDArray[np.uint64]:

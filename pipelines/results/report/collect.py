@@ -48,6 +48,9 @@ DAY = r"^(\d{4}-\d{2}-\d{2})"
 
 Flags = npt.NDArray[Any]
 
+RECORD = "partition number row id url date page_bytes text_bytes status stage clause".split()
+"""Columns of records that are read."""
+
 AMOUNT = ["rows", "bytes", "sized", "tokens", "uncounted"]
 """`sized`: rows whose bytes are known."""
 
@@ -99,20 +102,7 @@ class Counts:
 
     def add(self, part: Rows) -> None:
         """Count some partitions: their records, then those of them that became documents."""
-        names = [
-            "partition",
-            "number",
-            "row",
-            "id",
-            "url",
-            "date",
-            "page_bytes",
-            "text_bytes",
-            "status",
-            "stage",
-            "clause",
-        ]
-        records = part.records(names)
+        records = part.records(RECORD)
         kept = pl.col("status") == KEPT
         places = records.select(
             pl.col("url").str.extract(HOST).str.to_lowercase().fill_null("").alias("host"),
@@ -215,21 +205,18 @@ class Counts:
 
     def _amounts(self, node: Node, status: Flags, first: Flags, weights: pl.DataFrame) -> None:
         """Rows of a stage by what became of them there."""
-        names = ["kept", "failed", "unmeasured", f"{node.name}.{MULTIPLICITY}", *(c.name for c in node.clauses)]
-        code = np.zeros(len(status), np.int16)
-        code[status == FAILED] = 1
-        code[status == PENDING] = 2
-        reason = weights.get_column("reason").to_numpy()
-        code[(status == KEPT) & (reason == self.reasons[node.name, names[3]])] = 3
-        dropped = status == DROPPED
-        code[dropped] = first[dropped] + 4
-        seen = status != UNSEEN
-        sums = {
-            column: np.bincount(code[seen], weights=weights.get_column(column).to_numpy()[seen], minlength=len(names))
-            for column in AMOUNT
-        }
-        frame = pl.DataFrame({"what": names, **sums}).with_columns(stage=pl.lit(node.name))
-        self.amounts.add(frame.filter(pl.col("rows") > 0))
+        repeated = f"{node.name}.{MULTIPLICITY}"
+        none = pl.col("reason") == self.reasons[node.name, repeated]  # kept here, but in no copy
+        rows = weights.with_columns(status=status, first=first, none=none).filter(pl.col("status") != UNSEEN)
+        sums = rows.group_by("status", "first", "none").agg(pl.col(AMOUNT).sum())
+        words = {KEPT: "kept", FAILED: "failed", PENDING: "unmeasured"}
+        clauses = dict(enumerate(clause.name for clause in node.clauses))
+        at, what = pl.col("status"), pl.lit(None, pl.String)
+        if clauses:
+            what = pl.col("first").replace_strict(clauses, default=None, return_dtype=pl.String)
+        what = pl.when(at == DROPPED).then(what).when((at == KEPT) & pl.col("none")).then(pl.lit(repeated))
+        what = what.otherwise(at.replace_strict(words, default=None, return_dtype=pl.String))
+        self.amounts.add(sums.with_columns(stage=pl.lit(node.name), what=what))
 
     def _signals(
         self, part: Rows, node: Node, kept: np.ndarray, alone: Mapping[str, np.ndarray], copies: pl.DataFrame
@@ -282,7 +269,7 @@ def _figures(run: Run, counts: Counts) -> Figures:
         selection=selected[0] if selected else Amount(),
         signals=tuple(_signals(run, counts, amounts)),
         statistics=tuple(_statistics(run)),
-        overlap=counts.overlaps.overlap(),
+        overlap=counts.overlaps,
         labels=tuple(_labels(run, counts)),
         hosts=hosts,
         hosts_error=counts.hosts.error,
@@ -368,7 +355,7 @@ def _curve(run: Run, counts: Counts, amounts: Mapping[tuple[str, str], Amount], 
     later = min(run.accounting["kept"] / stays, 1.0) if stays else 0.0
     gated = [n for n in run.pipeline.measured() if node.name in n.ancestors and (n.clauses or n.repeats)]
     last = not gated and not node.repeats and not node.raw
-    return counts.notches[clause.name].curve(clause.name, str(clause.signal), later, last)
+    return counts.notches[clause.name].curve(clause.name, later, last)
 
 
 def _labels(run: Run, counts: Counts) -> Iterator[Labels]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from winnow.pipelines.results.report.clauses import Curve, Overlap
+from winnow.pipelines.results.report.clauses import Curve, Overlaps
 from winnow.pipelines.results.report.histogram import Histogram
 
 DASH = "–"
@@ -143,7 +143,7 @@ class Figures:
     selection: Amount  # documents kept, each once
     signals: tuple[Signal, ...]
     statistics: tuple[dict[str, Any], ...]  # what clauses compare with: clause, text, group (None: all), number, words
-    overlap: Overlap
+    overlap: Overlaps
     labels: tuple[Labels, ...]
     hosts: pl.DataFrame  # host, records seen and kept, most seen first
     hosts_error: int  # how many records a host's count may lack at most (0: exact)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,17 +101,8 @@ def _lower(bins: npt.NDArray[np.integer[Any]]) -> Floats:
     return bits.view(np.float32).astype(np.float64)
 
 
-class Charted(Protocol):
-    """What an axis is for: a signal with its histogram, and the thresholds on it (clause, operator, number)."""
-
-    @property
-    def integer(self) -> bool: ...
-
-    @property
-    def histogram(self) -> Histogram: ...
-
-    @property
-    def bounds(self) -> tuple[tuple[str, str, float], ...]: ...
+Bounds = tuple[tuple[str, str, float], ...]
+"""The thresholds on a signal: clause, operator, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +114,7 @@ class Axis:
     high: float
     edges: Floats
     ticks: list[float] | None
-    bounds: tuple[tuple[str, str, float], ...]
+    bounds: Bounds
 
     @property
     def refused(self) -> list[tuple[float, float]]:
@@ -150,30 +141,30 @@ class Axis:
         return np.asarray((inside - self.low) / (self.high - self.low))
 
 
-def axis_of(signal: Charted) -> Axis:
+def axis_of(values: Histogram, integer: bool, bounds: Bounds) -> Axis:
     """An axis that shows nearly all values (what lies beyond its ends counts in the outermost bins) and the thresholds
-    that are not far beyond them. The signal must have a value."""
-    values, numbers = signal.histogram, [number for _, _, number in signal.bounds]
+    that are not far beyond them. There must be a value. `integer`: whether they all are."""
+    numbers = [number for _, _, number in bounds]
     least, most = float(values.at[0]), float(values.at[-1])
     top = values.quantile(0.999)
     top = most if most <= 1.5 * abs(top) or top <= least else top
-    narrow = signal.integer and most - least < SHOWN_BINS  # such as years: far from zero, near each other
+    narrow = integer and most - least < SHOWN_BINS  # such as years: far from zero, near each other
     if least >= 0 and top > WIDE_RANGE and not narrow:
-        return _logarithmic(signal, least, max([top, *(n * 1.3 for n in numbers if n < 20 * top)]))
+        return _logarithmic(integer, bounds, least, max([top, *(n * 1.3 for n in numbers if n < 20 * top)]))
     low, high = (0.0 if least >= 0 and least < 0.6 * top else least), most if narrow else top
     high = max([high, *(1.2 * n for n in numbers if 0 < n <= 6 * high or high <= 0)])
     low = min([low, *(n - 0.05 * (high - n) for n in numbers if n < high)])
     low = max(low, 0.0) if least >= 0 else low
-    if not signal.integer and least >= 0 and most <= 1.01 and high > 0.4:
+    if not integer and least >= 0 and most <= 1.01 and high > 0.4:
         high = 1.0
-    if signal.integer and high - low < SHOWN_BINS:
+    if integer and high - low < SHOWN_BINS:
         edges = np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
-        return Axis("linear", float(edges[0]), float(edges[-1]), edges, _integers(edges), signal.bounds)
+        return Axis("linear", float(edges[0]), float(edges[-1]), edges, _integers(edges), bounds)
     edges = np.linspace(low, high, SHOWN_BINS + 1)
     if not (np.diff(edges) > 0).all():  # all values are one, or nearly so
         high = low + (abs(low) or 1.0)
         edges = np.linspace(low, high, SHOWN_BINS + 1)
-    return Axis("linear", low, high, edges, None, signal.bounds)
+    return Axis("linear", low, high, edges, None, bounds)
 
 
 def _integers(edges: Floats) -> list[float]:
@@ -181,16 +172,16 @@ def _integers(edges: Floats) -> list[float]:
     return [float(e + 0.5) for e in edges[:-1:every]]
 
 
-def _logarithmic(signal: Charted, least: float, high: float) -> Axis:
-    low = min([least, *(0.8 * n for _, _, n in signal.bounds if n > 0)])
+def _logarithmic(integer: bool, bounds: Bounds, least: float, high: float) -> Axis:
+    low = min([least, *(0.8 * n for _, _, n in bounds if n > 0)])
     low = 0.0 if low < 10 else low
     high = max(high, 1.01 * low + 1)
     edges = np.expm1(np.linspace(np.log1p(low), np.log1p(high), SHOWN_BINS + 1))
-    if signal.integer:
+    if integer:
         edges = np.unique(np.ceil(edges))
     ticks: Sequence[float] = [0.0] if low == 0 else []
     ticks = [*ticks, *(t for p in range(12) for m in (1, 3) if low <= (t := m * 10.0**p) <= high)]
     ticks = [t for t in ticks if t != 3 or high < 300]
     if len(ticks) > 7:
         ticks = [t for t in ticks if str(t)[0] in "01"]
-    return Axis("symlog", float(edges[0]), float(edges[-1]), edges, list(ticks), signal.bounds)
+    return Axis("symlog", float(edges[0]), float(edges[-1]), edges, list(ticks), bounds)

@@ -27,7 +27,7 @@ from winnow.pipelines.results.table import Run
 HERE = Path(__file__).parent
 NAME = "report.html"
 
-PACKAGES = """winnow polars pyarrow numpy ray trafilatura resiliparse fastwarc tokenizers altair vl-convert-python"""
+PACKAGES = """winnow polars pyarrow numpy ray trafilatura resiliparse fastwarc tokenizers vl-convert-python"""
 
 
 def write_report(run: Run, out: Path | str | None = None) -> str:

@@ -99,7 +99,7 @@ def _cards(figures: Figures) -> tuple[list[Row], dict[str, Row]]:
         if not signal.histogram.rows:
             cards.append({"signal": signal, "chart": None})
             continue
-        axis = axis_of(signal)
+        axis = axis_of(signal.histogram, signal.integer, signal.bounds)
         seen, kept = (rows.tolist() for rows in signal.histogram.rebinned(axis.edges))
         words = ", ".join(f"{bare(c)} {sign(o)} {number(n)}" for c, o, n in signal.bounds)
         label = f"{signal.name}: {count(signal.histogram.rows)} documents by value" + (f"; {words}" if words else "")
