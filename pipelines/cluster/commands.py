@@ -114,18 +114,9 @@ def submit(
         raise RunError("--manifest: expected the --image that the pods run, with winnow and ray[default] installed")
     if code is Code.wheel:
         raise RunError("--code wheel: a manifest carries no code; expected --code installed and an --image with winnow")
-    cluster = Cluster(
-        image,
-        schedule,
-        secret,
-        head_cpus,
-        head_memory,
-        parse_workers(workers),
-        worker_cpus,
-        worker_memory,
-        worker_gpus,
-        shared=shared,
-    )
+    machines = parse_workers(workers)
+    made_of = (head_cpus, head_memory, machines, worker_cpus, worker_memory, worker_gpus)
+    cluster = Cluster(image, schedule, secret, *made_of, shared=shared)
     watching = schedule is not None and watched_source(pipeline) is not None
     sys.stdout.write(make_manifest(pipeline, job, cluster, ["--folder", job.folder] if watching else None))
 
@@ -161,18 +152,10 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Submit a job for every new snapshot of a crawl, in order; follow and retry them."""
-    from winnow.pipelines.cluster.commands import json_row, show_rows
     from winnow.pipelines.cluster.snapshots import Listing
     from winnow.pipelines.cluster.state import State
     from winnow.pipelines.cluster.submit import SubmitOptions, check_folder, placed
-    from winnow.pipelines.cluster.watch import (
-        Watch,
-        WatchOptions,
-        parse_every,
-        poll_forever,
-        poll_until_done,
-        stop_event,
-    )
+    from winnow.pipelines.cluster.watch import Watch, WatchOptions, parse_every, polls, stop_event
     from winnow.pipelines.engine.declaration import load_pipeline
 
     pipeline = load_pipeline(declaration, set_ or [])
@@ -193,10 +176,15 @@ def watch(
         WatchOptions(pipeline, base, attempts, together, options), Listing(pipeline, snapshots, seconds), kept, server
     )
     with kept.locked(), stop_event() as stop:
+        polled = polls(watched, stop, None if once else seconds, again or [])
+        last: list[Row] | None = None
         if not once:
-            poll_forever(watched, seconds, stop, show, again or [])
+            for rows in polled:
+                if rows != last:
+                    show(rows)
+                last = rows
             return
-        rows = poll_until_done(watched, stop, again or []) if wait else watched.poll(again or [])
+        *_, rows = polled if wait else [next(polled)]
         show(rows)
     if any(row.person for row in rows):
         raise typer.Exit(NEEDS_SOMEBODY)
@@ -204,7 +192,6 @@ def watch(
 
 def jobs(address: Address = None, as_json: Json = False) -> None:
     """List winnow's jobs on a cluster."""
-    from winnow.pipelines.cluster.commands import json_job, show_jobs
     from winnow.pipelines.cluster.submit import newest_first
 
     found = newest_first(_server(address).jobs())
@@ -239,7 +226,6 @@ def register_jobs(app: typer.Typer) -> None:
 
 
 def _server(address: str | None) -> JobsServer:
-
     from winnow.pipelines.cluster.server import JobsServer
 
     return JobsServer(address)

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -275,47 +275,30 @@ def stop_event() -> Iterator[threading.Event]:
             signal.signal(restored, handler)
 
 
-def poll_until_done(watch: Watch, stop: threading.Event, again: Sequence[str] = ()) -> list[Row]:
-    """Poll until no job is at work and none is due. Returns the last poll's rows. What the first poll or FAILED_POLLS later
-    ones in a row cannot do is raised."""
+def polls(
+    watch: Watch, stop: threading.Event, every: float | None = None, again: Sequence[str] = ()
+) -> Iterator[list[Row]]:
+    """The rows of one poll after the other, until a signal comes or, without `every` (seconds), until no job is at work. The
+    first poll raises what it cannot do; later ones say it on stderr and are tried again, since a server may be away for a
+    while, but without `every` only FAILED_POLLS times in a row."""
     rows = watch.poll(again)
+    yield rows
+    passing: tuple[type[Exception], ...] = (RunError, StageError, OSError, *unreachable())
     failed = 0
-    while any(row.busy for row in rows) and not stop.wait(BUSY_SECONDS):
+    while (busy := any(row.busy for row in rows)) or every is not None:
+        pause = BUSY_SECONDS if every is None else min(BUSY_SECONDS, every) if busy else every
+        if stop.wait(pause):
+            return
         try:
-            rows, failed = watch.poll(), 0
-        except _transient_errors() as error:
+            rows = watch.poll()
+        except passing as error:
             failed += 1
-            if failed == FAILED_POLLS:
+            if every is None and failed == FAILED_POLLS:
                 raise
-            _say(error)
-    return rows
-
-
-def poll_forever(
-    watch: Watch, every: float, stop: threading.Event, show: Callable[[list[Row]], None], again: Sequence[str] = ()
-) -> None:
-    """Poll until a signal comes; show every change. The first poll raises what it cannot do; later ones say it on stderr
-    and are tried again, since a server may be away for a while."""
-    rows = watch.poll(again)
-    show(rows)
-    while not stop.wait(min(BUSY_SECONDS, every) if any(row.busy for row in rows) else every):
-        try:
-            new = watch.poll()
-        except _transient_errors() as error:
-            _say(error)
-            continue
-        if new != rows:
-            show(new)
-        rows = new
-
-
-def _transient_errors() -> tuple[type[Exception], ...]:
-    """Errors that another poll may not meet."""
-    return (RunError, StageError, OSError, *unreachable())
-
-
-def _say(error: Exception) -> None:
-    print(f"error: {error}; looking again later", file=sys.stderr, flush=True)
+            print(f"error: {error}; looking again later", file=sys.stderr, flush=True)
+        else:
+            failed = 0
+            yield rows
 
 
 def parse_every(text: str) -> float:

@@ -163,7 +163,8 @@ def test_waiting_ends_when_everything_is_done_or_nothing_answers_any_more(
     away = crawl_server.status(404, path="collinfo.json", every=2)
     site.plan(away)
     with polling.stop_event() as stop:
-        assert states(polling.poll_until_done(looking(), stop)) == {FIRST: "succeeded", SECOND: "succeeded"}
+        *_, last = polling.polls(looking(), stop)
+        assert states(last) == {FIRST: "succeeded", SECOND: "succeeded"}
         said = capsys.readouterr().err.splitlines()
         assert said and all("collinfo.json" in line and line.endswith("looking again later") for line in said)
 
@@ -171,7 +172,7 @@ def test_waiting_ends_when_everything_is_done_or_nothing_answers_any_more(
         monkeypatch.setattr(polling, "FAILED_POLLS", 1)
         away.matched = 0
         with pytest.raises(StageError, match=r"collinfo\.json"):
-            polling.poll_until_done(looking(), stop)
+            list(polling.polls(looking(), stop))
 
 
 def test_a_watch_outlives_a_site_that_is_away_for_a_while(
@@ -189,7 +190,8 @@ def test_a_watch_outlives_a_site_that_is_away_for_a_while(
 
     before = signal.getsignal(signal.SIGTERM)
     with polling.stop_event() as stop:
-        polling.poll_forever(looking(), 0.2, stop, show)
+        for rows in polling.polls(looking(), stop, 0.2):
+            show(rows)
     assert signal.getsignal(signal.SIGTERM) is before
     assert shown[0] == {FIRST: "pending", SECOND: "waiting"} and shown[-1] == {FIRST: "succeeded", SECOND: "succeeded"}
     said = capsys.readouterr().err.splitlines()
