@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from tests.needs import needs
 from winnow.filters.languages import language_pack
 from winnow.stages.base import DocumentStage, Settings
 from winnow.stages.registry import find, names
@@ -25,8 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("kind", [name for name in names("stages") if name != "extract"])
 def test_our_kinds_keep_the_contract(kind: str) -> None:
     if kind == "datatrove":
-        pytest.importorskip("datatrove")
-        pytest.importorskip("spacy")
+        needs("datatrove", "spacy")
     found = find("stages", kind)
     check_stage(found("s", found.Settings(**SETTINGS.get(kind, {})), language_pack("ko")))
 

@@ -111,7 +111,7 @@ def test_no_address_is_absent(ours: UrlRules) -> None:
     assert ours.look([]) == []
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(st.none(), addresses), max_size=8))
 def test_no_address_fails_and_none_depends_on_the_batch(urls: list[str | None]) -> None:
     made = UrlRules(OURS)

@@ -12,6 +12,7 @@ import winnow
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 
+from ..needs import needs
 from .in_process import command
 
 HEAVY = ("polars", "pyarrow", "numpy", "ray", "torch", "tokenizers", "huggingface_hub", "jinja2")
@@ -51,7 +52,7 @@ def test_publish_writes_what_was_kept(folder: Path) -> None:
 
 
 def test_training_on_a_selection_without_shards_says_what_to_run(folder: Path) -> None:
-    pytest.importorskip("torch")
+    needs("torch")
     done = command("train", "runs/small@looser", cwd=folder)
     assert done.returncode == 1
     assert "no shards yet: winnow run" in done.stderr and "--selection looser" in done.stderr

@@ -155,7 +155,7 @@ TEXT = st.lists(
 ).map(lambda lines: unicodedata.normalize("NFC", "\n".join(lines)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.lists(TEXT, min_size=1, max_size=5))
 def test_twice_is_once_in_nfc_and_no_row_depends_on_its_batch(texts: list[str]) -> None:
     clean = stage()
@@ -166,7 +166,7 @@ def test_twice_is_once_in_nfc_and_no_row_depends_on_its_batch(texts: list[str]) 
         assert apply(text, edits(row[EDITED])) == row["after"]
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(TEXT)
 def test_a_cleaned_text_is_clean(text: str) -> None:
     once = measured(stage(), [text])[0]["after"]

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from tests.needs import needs
 from tests.pipelines.in_process import command
 from winnow.filters.edits import apply_column
 from winnow.filters.languages import language_pack
@@ -21,11 +22,12 @@ from winnow.pipelines.results.table import open_run
 from winnow.stages.base import DOCUMENT_SCHEMA, EDITED, StageError
 
 pytest.importorskip("datatrove")
-pytest.importorskip("spacy")
 
 from tests.stages import filters_for_datatrove
 from winnow.stages import datatrove as adapter
 from winnow.stages.datatrove import Datatrove, DatatroveSettings
+
+needs("spacy")
 
 OWN = f"{filters_for_datatrove.__name__}:Sized"
 WORDS = [
@@ -68,10 +70,10 @@ def texts(optional_data: Path | None) -> list[str]:
     """Texts of our own, and where the data is there the Korean and English pages of a crawl."""
     import gzip
 
-    found = [prose(seed) for seed in range(150)]
+    found = [prose(seed) for seed in range(80)]
     if optional_data is not None:
         with gzip.open(optional_data / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
-            found += [text for row in map(json.loads, lines) if (text := row.get("gold_text"))][:150]
+            found += [text for row in map(json.loads, lines) if (text := row.get("gold_text"))][:80]
     return found
 
 

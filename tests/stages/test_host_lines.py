@@ -109,7 +109,7 @@ LINES = st.lists(
 DOCUMENTS = st.tuples(st.sampled_from([None, "https://a.kr/1", "https://b.kr/2"]), LINES.map("\n".join))
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(
     st.lists(DOCUMENTS, min_size=2, max_size=12),
     st.integers(2, 4),

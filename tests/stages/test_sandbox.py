@@ -101,7 +101,7 @@ def run(work: Work, items: list[tuple[object, ...]]) -> list[Outcome]:
 def test_a_bad_item_costs_itself(module: str, order: str, cause: str) -> None:
     items: list[tuple[object, ...]] = [("ok", b"x"), ("ok", b"xx"), (order,), ("ok", b"xxx"), ("ok", b"")]
     seconds = 3 if cause.startswith("timeout") else 30  # to use memory up takes time where others work too
-    outcomes = run(Work(f"{module}:make", seconds=seconds, mebibytes=1024), items)
+    outcomes = run(Work(f"{module}:make", seconds=seconds, mebibytes=512), items)
     assert [outcome.value for outcome in outcomes] == [1, 2, None, 3, 0]
     assert [outcome.error for outcome in outcomes] == [None, None, cause, None, None]
 
@@ -116,8 +116,8 @@ def test_bad_items_in_a_row_at_the_ends_and_alone(module: str) -> None:
 
 
 def test_an_item_does_not_pay_for_the_memory_that_others_kept(module: str) -> None:
-    outcomes = run(Work(f"{module}:make", mebibytes=800), [("wear",)] * 20)
-    assert [outcome.error for outcome in outcomes] == [None] * 20
+    outcomes = run(Work(f"{module}:make", mebibytes=800), [("wear",)] * 12)
+    assert [outcome.error for outcome in outcomes] == [None] * 12
     assert {outcome.value for outcome in outcomes} > {1, 2}
 
 

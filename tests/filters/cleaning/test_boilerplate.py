@@ -106,7 +106,7 @@ def test_every_language_pack_of_the_issue_has_phrases_and_patterns_that_compile(
         assert step(texts) == {}
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from(["로그인", "목록", "본문", "Share", "", " ", "댓글 3", "글 하나.", "©2020"]), max_size=8)
 )

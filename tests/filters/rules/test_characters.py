@@ -57,7 +57,7 @@ def test_equals_the_categories_for_every_code_point():
 
 
 def test_equals_the_categories_on_real_pages(crawl_truth):
-    texts = [row.get("gold_text") or "" for row in crawl_truth]
+    texts = [row.get("gold_text") or "" for row in crawl_truth[::4]]
     texts = [text for text in texts if text.strip()]
     for text, row in zip(texts, rows(*texts), strict=True):
         assert row == pytest.approx(reference(text), abs=1e-12), text[:200]

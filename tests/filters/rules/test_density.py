@@ -74,7 +74,7 @@ def test_equals_the_expressions_on_texts_made_of_their_parts(texts):
 
 
 def test_equals_the_expressions_on_real_pages(crawl_truth):
-    texts = [row.get("gold_text") or "" for row in crawl_truth]
+    texts = [row.get("gold_text") or "" for row in crawl_truth[::4]]
     compare([text for text in texts if text.strip()])
 
 

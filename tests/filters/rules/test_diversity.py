@@ -68,7 +68,7 @@ def test_equals_the_definition_on_texts_that_repeat(texts):
 
 
 def test_equals_the_definition_on_real_pages(crawl_truth):
-    texts = [row.get("gold_text") or "" for row in crawl_truth]
+    texts = [row.get("gold_text") or "" for row in crawl_truth[::4]]
     compare([unicodedata.normalize("NFC", text) for text in texts if text.strip()])
 
 

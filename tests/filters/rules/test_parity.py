@@ -1,4 +1,4 @@
-"""Our decisions against datatrove's on the English pages of the crawl set, given the same words.
+"""Our decisions against datatrove's on English pages of the crawl set, given the same words.
 
 Both see the text as this pipeline holds it: lines without outer white space, none blank. datatrove's filters run with
 their defaults, ours are the published clauses below; the English pack's own were found on pages and genres. Words are white-space words once, and once those of datatrove's
@@ -23,8 +23,9 @@ import pytest
 from winnow.filters.languages import language_pack
 from winnow.filters.rules import table as rules
 
-pytest.importorskip("datatrove")
-pytest.importorskip("spacy")
+from ...needs import needs
+
+needs("datatrove", "spacy")
 
 EN = language_pack("en")
 FILTERS = ("gopher_quality", "gopher_repetition", "fineweb", "c4")
@@ -111,12 +112,12 @@ def extracted(file: Path, wanted: set[str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def pages(data: Path, crawl_truth: list[dict[str, Any]]) -> list[Page]:
-    """Every English page: its gold text, or, where it has none, what is extracted from it."""
-    truth = [page for page in crawl_truth if page.get("lang") == "en"]
+    """Every third English page: its gold text, or, where it has none, what is extracted from it."""
+    truth = [page for page in crawl_truth if page.get("lang") == "en"][::3]
     golden = {page["uri"]: page["gold_text"] for page in truth if (page.get("gold_text") or "").strip()}
     texts = {**golden, **extracted(data / "crawl/web-mixed.warc.gz", {page["uri"] for page in truth} - set(golden))}
     found = [Page(uri, text, trimmed(text)) for uri, text in sorted(texts.items()) if text.strip()]
-    assert len(golden) > 800 and len(found) > 880
+    assert len(golden) > 260 and len(found) > 290
     return found
 
 
@@ -205,7 +206,7 @@ def test_decisions_with_white_space_words(pages, white_space_answers):
     texts = [page.text for page in pages]
     answers = white_space_answers
     _, dropped = ours(texts, "whitespace")
-    assert sum(reason is not None for found in answers.values() for reason in found) > 300
+    assert sum(reason is not None for found in answers.values() for reason in found) > 100
     unexplained = agree(pages, answers, dropped, str.split, FILTERS)
     assert all(count <= (1 - LEAST) * len(pages) for count in unexplained.values()), unexplained
     assert not any(unexplained.values()), unexplained

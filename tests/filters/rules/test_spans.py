@@ -243,7 +243,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(TEXTS, st.sampled_from(PACKS))
 def test_the_stretches_reproduce_the_value(text: str, unit: LanguagePack) -> None:
     check(text, unit)
@@ -289,7 +289,7 @@ def test_the_stretches_reproduce_the_values_of_korean_pages_and_comments(
     curses = (data / "ko-tox-curse").rglob("*.txt")
     abuse = [line for path in sorted(curses) for line in path.read_text("utf-8").splitlines()][:600]
     assert len(pages) > 200 and abuse
-    texts = [*pages[::3], "\n".join(comments), "\n".join(abuse)]
+    texts = [*pages[::9], "\n".join(comments), "\n".join(abuse)]
     for text in texts:
         check(unicodedata.normalize("NFC", text), KO)
 
