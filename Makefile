@@ -10,6 +10,8 @@ endif
 override export LANG := C.UTF-8
 override export LC_ALL := C.UTF-8
 export PYTHONUTF8 := 1
+# Without bytecode every process compiles all sources again, and the tests start many.
+unexport PYTHONDONTWRITEBYTECODE
 
 SHELL  := /bin/bash
 PYTHON ?= python3

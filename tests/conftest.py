@@ -66,8 +66,8 @@ LONGEST = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: much of the suite waits for processes that it started or killed."""
-    return (os.cpu_count() or 1) + 2
+    """One more than there are cores: some tests wait for processes that they started or killed."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
