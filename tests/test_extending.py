@@ -12,12 +12,14 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.pipelines.in_process import command
+from tests.needs import needs
+from tests.pipelines.in_process import command, ray_here
 from winnow.pipelines.results.table import open_run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
@@ -51,16 +53,16 @@ class Place(NamedTuple):
     folder: Path
     site: Path
 
-    def command(self, *words: str, site: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, site: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         """A command there; without `site` the package is not installed."""
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | more
         if site:
             environment["PYTHONPATH"] = str(self.site)
         return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
-    def winnow(self, *words: str, site: bool = True) -> subprocess.CompletedProcess[str]:
+    def winnow(self, *words: str, site: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
         """`winnow WORDS` there."""
-        return self.command(str(Path(sys.executable).with_name("winnow")), *words, site=site)
+        return self.command(str(Path(sys.executable).with_name("winnow")), *words, site=site, **more)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,15 @@ def install(folder: Path, site: Path) -> None:
         (folder / package).rename(site / package)
 
 
+@pytest.fixture(scope="module")
+def address(place: Place) -> Iterator[str]:
+    """The address of a Ray whose workers find the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(place.site))
+        with ray_here() as address:
+            yield address
+
+
 def commands() -> list[str]:
     """The commands of the page."""
     blocks = [content for language, _, content in BLOCK.findall(PAGE.read_text("utf-8")) if language == "console"]
@@ -103,11 +114,10 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_a_declaration_of_the_page_runs_on_rays_workers(place: Place, line: str) -> None:
+def test_a_declaration_of_the_page_runs_on_rays_workers(place: Place, address: str, line: str) -> None:
     if "datatrove" in line:
-        pytest.importorskip("datatrove")
-        pytest.importorskip("spacy")
-    ran = place.winnow(*line.split()[1:])
+        needs("datatrove", "spacy")
+    ran = place.winnow(*line.split()[1:], RAY_ADDRESS=address)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     accounts = open_run(place.folder / line.split()[-1]).accounting["stages"]  # read here, where the package is not
     if "stages.yaml" in line:

@@ -1,4 +1,4 @@
-"""A small corpus and recipe for tests of the machine; one Ray for all of them."""
+"""A small corpus and recipe for tests of the machine, a finished run of it, and a Ray."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+import vl_convert
 
+from winnow.pipelines.sample.cases import FULL
 from winnow.pipelines.sample.generate import generate
 
+from .in_process import ray_here
+
 ROOT = Path(__file__).resolve().parents[2]
+DRAW = vl_convert.vegalite_to_svg
 
 WORDS = [
     "오늘",
@@ -127,7 +133,7 @@ def english(seed: int) -> str:
     return " ".join(dice.choice(words) for _ in range(60)) + "."
 
 
-def write_corpus(folder: Path, files: int = 4, rows: int = 60) -> None:
+def write_corpus(folder: Path, files: int = 2, rows: int = 120) -> None:
     """JSONL files of Korean and English documents, exact duplicates, short ones, and lines that cannot be read."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(files):
@@ -167,26 +173,52 @@ def words() -> Callable[..., str]:
     return prose
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    """A declaration over a corpus in the same folder, one partition per file."""
-    write_corpus(tmp_path / "in")
-    path = tmp_path / "small.yaml"
-    path.write_text(
-        f"""name: small
+DECLARATION = """name: small
 language: ko
 sources:
-  docs: {{use: jsonl, id: id, url: url, paths: ["{tmp_path}/in/*.jsonl"]}}
+  docs: {{use: jsonl, id: id, url: url, paths: ["{folder}/in/*.jsonl"]}}
 stages:
   language: {{use: langid}}
   rules: {{use: rules, packs: [gopher], keep: "word_count >= 20"}}
   dedup: {{use: minhash, over: language, keep: representative}}
   mixture: {{use: mixture, by: language.label, max_epochs: 2, budget_tokens: 4000, shortage: shrink}}
   shards: {{use: tokenize, tokenizer: ko-bpe}}
-""",
-        "utf-8",
-    )
+"""
+
+
+def write_declaration(path: Path, folder: Path) -> Path:
+    """A declaration over the corpus of a folder, one partition per file."""
+    path.write_text(DECLARATION.format(folder=folder), "utf-8")
     return path
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A declaration over a corpus in the same folder, one partition per file."""
+    write_corpus(tmp_path / "in")
+    return write_declaration(tmp_path / "small.yaml", tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder `run` of such a declaration, beside its corpus. Nobody changes it."""
+    import winnow
+    from winnow.pipelines.engine.progress import Progress
+
+    folder = tmp_path_factory.mktemp("finished")
+    write_corpus(folder / "in")
+    declaration = write_declaration(folder / "small.yaml", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("winnow.pipelines.engine.inputs.PACK_FILES", 1)
+        winnow.run(declaration, folder=folder / "run", local=True, progress=Progress(quiet=True))
+    return folder / "run"
+
+
+@pytest.fixture
+def ran(finished: Path, tmp_path: Path) -> Path:
+    """A declaration like `recipe`, whose run is finished in the folder `run` beside it; its corpus is not to be changed."""
+    shutil.copytree(finished, tmp_path / "run")
+    return write_declaration(tmp_path / "small.yaml", finished.parent)
 
 
 Command = Callable[..., tuple[int, str]]
@@ -211,53 +243,70 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_session() -> Iterator[None]:
-    """One Ray on this machine for the whole session."""
-    import os
-
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")
-    import ray
-
-    options = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 128 * 2**20}
-    for left in reversed(range(4)):  # as a run does: on a busy machine Ray may not be ready in its own time
-        try:
-            ray.init(address="local", logging_level="ERROR", log_to_driver=False, **options)
-            break
-        except Exception:
-            ray.shutdown()
-            if not left:
-                raise
-    yield
-    ray.shutdown()
+    """One Ray on this machine for a file: it is busy also where nobody asks it."""
+    with ray_here():
+        yield
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An S3 server on this machine, for everything that opens s3:// while the test runs."""
-    import fsspec
-    from moto.core.model_instances import reset_model_data
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server on this machine."""
     from moto.server import ThreadedMotoServer
 
-    reset_model_data()  # what a server of another test in this process was given
     server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    fsspec.get_filesystem_class("s3").clear_instance_cache()  # another test's server is gone
-    yield
+    yield f"http://{host}:{port}"
     server.stop()
 
 
-@pytest.fixture(autouse=True)
-def one_file_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+def s3_environment(address: str) -> dict[str, str]:
+    """How s3:// finds a server."""
+    keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
+    return {"AWS_ENDPOINT_URL": address, "AWS_DEFAULT_REGION": "us-east-1", **keys}
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty S3 server, for everything that opens s3:// while the test runs."""
+    import fsspec
+    from moto.core.model_instances import reset_model_data
+
+    reset_model_data()  # what another test gave it
+    for name, value in s3_environment(s3_server).items():
+        monkeypatch.setenv(name, value)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # one that was made for another address
+
+
+@lru_cache(maxsize=1000)
+def drawn(spec: str) -> str:
+    """What a chart is drawn as; the same in every report of the same run, of which the tests ask for many."""
+    return str(DRAW(json.loads(spec)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "vegalite_to_svg", lambda spec: drawn(json.dumps(spec)))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_file_a_partition() -> Iterator[None]:
     """Small files would share a partition; these tests are about several."""
-    monkeypatch.setattr("winnow.pipelines.engine.inputs.PACK_FILES", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("winnow.pipelines.engine.inputs.PACK_FILES", 1)
+        yield
+
+
+def lay_out_sample(folder: Path, records: int = FULL) -> None:
+    """Like a checkout: pipelines/*.yaml, and runs/sample, which they read."""
+    generate(folder / "runs" / "sample", records=records)
+    (folder / "pipelines").mkdir()
+    for recipe in (ROOT / "pipelines").glob("*.yaml"):
+        shutil.copy(recipe, folder / "pipelines")
 
 
 @pytest.fixture(scope="session")
@@ -265,10 +314,7 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like a checkout: pipelines/*.yaml, runs/sample (the bundled crawl) and runs/ko (curated by the command, on a
     Ray of its own)."""
     folder = tmp_path_factory.mktemp("sample")
-    generate(folder / "runs" / "sample")
-    (folder / "pipelines").mkdir()
-    for recipe in (ROOT / "pipelines").glob("*.yaml"):
-        shutil.copy(recipe, folder / "pipelines")  # the input is beside the declarations, at ../runs
+    lay_out_sample(folder)
     done = subprocess.run(
         [sys.executable, "-m", "winnow.pipelines.cli", "run", "pipelines/ko.yaml"],
         cwd=folder,
@@ -282,8 +328,8 @@ def sample_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def crawl_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str, data: Path) -> Path:
-    """The folder of a run over the real mixed crawl, curated by the command on a Ray of its own, with its log beside it
-    (crawl-run.log). Made once for all processes of pytest; nobody changes it."""
+    """The folder of a run over the real mixed crawl, curated by the command, with its log beside it (crawl-run.log).
+    Made once for all processes of pytest; nobody changes it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "crawl-run"
     with folder.with_suffix(".lock").open("w") as lock:
@@ -293,7 +339,7 @@ def crawl_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str, data: Pa
                 str(ROOT / "pipelines" / "ko.yaml"),
                 f'sources.crawl.paths=["{data}/crawl/web-mixed.warc.gz"]',
             )
-            words = ["run", recipe, "--folder", str(folder), "--set", sets]
+            words = ["run", recipe, "--folder", str(folder), "--local", "--set", sets]
             command = [sys.executable, "-m", "winnow.pipelines.cli", *words]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr[-3000:]

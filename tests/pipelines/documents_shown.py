@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .in_process import command
+
 ROOT = Path(__file__).resolve().parents[2]
+READING = (
+    "plan",
+    "select",
+    "diff",
+    "sample",
+    "why",
+    "report",
+    "compare",
+    "inspect",
+    "verify",
+    "publish",
+    "fit",
+    "status",
+)
+"""Commands that start no other process."""
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -36,7 +54,8 @@ def blocks(page: Path) -> Iterator[Block]:
 @dataclass
 class Shell:
     """Runs lines in one folder. `standing_in` replaces what is nowhere but in the documents, such as addresses; every
-    replacement must have been needed in the end. Runs use a `cluster` that is there, for time. State: what was replaced, and what each line printed."""
+    replacement must have been needed in the end. Runs use a `cluster` that is there, and what only reads runs in this
+    process, for time. State: what was replaced, and what each line printed."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -55,13 +74,16 @@ class Shell:
     def run(self, line: str, where: str) -> str:
         """Carries a line out, and gives what it printed; asserts that it succeeds and says something."""
         print(f"{where}: {line}", flush=True)
-        done = subprocess.run(
-            ["bash", "-c", self.real(line)],
-            cwd=self.folder,
-            env={**self.environment, **({} if "--address" in line else {"RAY_ADDRESS": self.cluster})},
-            capture_output=True,
-            text=True,
-        )
+        if re.match(rf"winnow ({'|'.join(READING)}) [^|>&;$]*$", line):
+            done = command(*shlex.split(self.real(line))[1:], cwd=self.folder)
+        else:
+            done = subprocess.run(
+                ["bash", "-c", self.real(line)],
+                cwd=self.folder,
+                env={**self.environment, **({} if "--address" in line else {"RAY_ADDRESS": self.cluster})},
+                capture_output=True,
+                text=True,
+            )
         assert done.returncode == 0, f"{where}: {line}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
         self.said[line] = done.stdout
         return done.stdout

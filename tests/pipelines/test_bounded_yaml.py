@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from winnow.filters.bounded_yaml import DEPTH, FILE_BYTES, NODES, OutOfBounds, load
+
+from .in_process import command
 
 REST = "extends: web.yaml\nname: x\n"
 
@@ -23,14 +23,8 @@ def bomb(levels: int, width: int, leaf: str = "[lo, la]") -> str:
     return "\n".join(lines) + "\n"
 
 
-def refused(tmp_path: Path, *command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "winnow.pipelines.cli", *command],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=300,
-    )
+def refused(tmp_path: Path, *words: str) -> str:
+    done = command(*words, cwd=tmp_path)
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and len(line) < 600, line
@@ -71,12 +65,12 @@ def test_what_has_no_bounds_is_one_sentence(tmp_path: Path, text: str, said: str
 def test_a_file_that_is_none_is_not_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "secret").write_bytes(content)
     (tmp_path / "a.yaml").write_text("extends: secret\n")
-    for command in (
+    for words in (
         ["plan", "secret"],
         ["plan", "a.yaml"],
         ["fit", "classifier", "secret", "--data", ".", "--out", "o"],
     ):
-        assert "correct" not in refused(tmp_path, *command)
+        assert "correct" not in refused(tmp_path, *words)
 
 
 def test_a_recipe_and_a_set_are_bounded_too(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ class Machines:
 def machines() -> Iterator[Machines]:
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_AUTH_MODE", "disabled")
+    patch.setenv("RAY_worker_niceness", "0")  # other tests are busy beside it
     for name in ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"):
         patch.setenv(name, "1")
     started = Machines()

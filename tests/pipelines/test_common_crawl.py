@@ -103,13 +103,13 @@ def test_without_a_stage_that_tells_languages_nothing_is_audited(server: CrawlSe
     assert set(run.documents(kept_only=False).select("source").collect().get_column("source")) == {"cc"}
 
 
-def test_faults_change_nothing(server: CrawlServer, tmp_path: Path) -> None:
+def test_faults_change_nothing(server: CrawlServer, tmp_path: Path, ray_session: None) -> None:
     """On Ray, with a server that breaks off, cuts short and pushes back, against an undisturbed run in one process."""
     path = recipe(tmp_path, server)
     quiet = winnow.run(path, folder=tmp_path / "quiet", local=True, progress=Progress(quiet=True))
     server.forget()
     server.plan(*FAULTS)
-    rough = winnow.run(path, folder=tmp_path / "rough", workers=2, progress=Progress(quiet=True))
+    rough = winnow.run(path, folder=tmp_path / "rough", progress=Progress(quiet=True))
     assert server.count(code=503) > 0
     assert rough.accounting["digest"] == quiet.accounting["digest"]
     assert rough.accounting["failed"] == 0
@@ -133,11 +133,11 @@ def real(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Mimic:
     return build(tmp_path_factory.mktemp("real"), {SNAPSHOT: pages}, files=4, level=1)
 
 
-def test_the_real_korean_pages_come_through_faults(real: Mimic, tmp_path: Path) -> None:
+def test_the_real_korean_pages_come_through_faults(real: Mimic, tmp_path: Path, ray_session: None) -> None:
     """Of the mixed crawl: every record that the index calls Korean is a row, whatever the server does."""
     with CrawlServer(real.root) as server:
         server.plan(*FAULTS)
-        run = winnow.run(recipe(tmp_path, server), folder=tmp_path / "run", workers=2, progress=Progress(quiet=True))
+        run = winnow.run(recipe(tmp_path, server), folder=tmp_path / "run", progress=Progress(quiet=True))
     wanted = list(korean(real.stored[SNAPSHOT]))
     assert run.accounting["stages"]["cc"]["in"] == len(wanted)
     assert run.accounting["failed"] == 0

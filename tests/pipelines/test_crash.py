@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from .in_process import command
+
 KILLS = int(os.environ.get("WINNOW_KILLS", "2"))
 
 
@@ -71,8 +73,12 @@ def workers_of(driver: int) -> list[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the workers")
-def test_killed_anywhere_it_ends_with_the_same_digests(recipe: Path, tmp_path: Path) -> None:
-    finish(recipe, tmp_path / "undisturbed", 2)
+def test_killed_anywhere_it_ends_with_the_same_digests(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winnow.pipelines.engine.inputs.PACK_FILES", 64)  # as it is for the commands below
+    done = command("run", recipe, "--folder", tmp_path / "undisturbed", "--local")
+    assert done.returncode == 0, done.stderr
     whole = written(tmp_path / "undisturbed")
     expected = digests(tmp_path / "undisturbed")
     dice = random.Random(7)

@@ -6,7 +6,6 @@ import gzip
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,15 @@ import winnow
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
 
+from .in_process import command
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def command(folder: Path, warc: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    words = [
-        "run",
-        str(ROOT / "pipelines" / "ko.yaml"),
-        "--folder",
-        str(folder),
-        "--set",
-        f'sources.crawl.paths=["{warc}"]',
-    ]
-    return subprocess.run(
-        [sys.executable, "-m", "winnow.pipelines.cli", *words, *more],
-        capture_output=True,
-        text=True,
-        env={**os.environ},
-    )
+def curated(folder: Path, warc: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    words = ["run", ROOT / "pipelines" / "ko.yaml", "--folder", folder]
+    return command(*words, "--set", f'sources.crawl.paths=["{warc}"]', *more)
 
 
 def hangul(text: str | None) -> int:
@@ -74,7 +63,7 @@ def test_the_real_korean_pages_pass_language_id_and_no_english_one_does(
 @pytest.mark.parametrize(("copy", "least"), [("corrupt-middle", 580), ("truncated", 335), ("single-member", 585)])
 def test_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path, data: Path, copy: str, least: int) -> None:
     warc = data / "warc-ko-built" / f"ko-built.{copy}.warc.gz"
-    done = command(tmp_path / "run", warc, "--local", "--set", "stages.extract.engine=resiliparse")
+    done = curated(tmp_path / "run", warc, "--local", "--set", "stages.extract.engine=resiliparse")
     assert done.returncode == 0, done.stderr
     accounting = open_run(tmp_path / "run").accounting
     for name, account in accounting["stages"].items():
@@ -82,7 +71,7 @@ def test_a_damaged_archive_is_read_as_far_as_it_goes(tmp_path: Path, data: Path,
     assert accounting["stages"]["crawl"]["in"] >= least
     warned = re.search(rf"warning: .*ko-built\.{copy}\.warc\.gz: damaged at byte [\d,]+: ", done.stdout)
     assert bool(warned) == (copy != "single-member"), done.stdout
-    again = command(tmp_path / "run", warc, "--local", "--set", "stages.extract.engine=resiliparse", "--strict")
+    again = curated(tmp_path / "run", warc, "--local", "--set", "stages.extract.engine=resiliparse", "--strict")
     assert again.returncode == (copy != "single-member"), again.stderr
     if copy != "single-member":
         assert "--strict" in again.stderr and f"{copy}.warc.gz at byte" in again.stderr

@@ -89,8 +89,8 @@ EDITS = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_every_figure_is_that_of_a_join(recipe: Path, name: str) -> None:
-    a = go(recipe)
+def test_every_figure_is_that_of_a_join(ran: Path, name: str) -> None:
+    a = go(ran)
     b = selected(a, *EDITS[name], name=name)
     assert not b.accounting["pending"]
     there, back = diff(a, b), diff(b, a)
@@ -100,25 +100,25 @@ def test_every_figure_is_that_of_a_join(recipe: Path, name: str) -> None:
     assert there.lost.documents + there.gained.documents + there.more.documents + there.less.documents > 0
 
 
-def test_runs_in_two_folders_are_matched_by_id(recipe: Path) -> None:
-    a = go(recipe)
+def test_runs_in_two_folders_are_matched_by_id(ran: Path) -> None:
+    a = go(ran)
     near = selected(a, *EDITS["few"], name="few")
-    far = go(recipe, *EDITS["few"], folder="far")
+    far = go(ran, *EDITS["few"], folder="far")
     here, there = diff(a, near), diff(a, far)
     assert there.by_id and not here.by_id
     assert replace(there, b=here.b, by_id=False) == here
     check(there, a, far)
 
 
-def test_the_same_selection_differs_in_nothing(recipe: Path) -> None:
-    a = go(recipe)
+def test_the_same_selection_differs_in_nothing(ran: Path) -> None:
+    a = go(ran)
     found = diff(a, open_run(a.folder))
     assert not (found.lost.documents or found.gained.documents or found.domains or found.clauses or found.settings)
     assert found.a.kept == found.b.kept and found.both == a.accounting["kept"]
 
 
-def test_clauses_and_settings_that_differ_are_named(recipe: Path) -> None:
-    a = go(recipe)
+def test_clauses_and_settings_that_differ_are_named(ran: Path) -> None:
+    a = go(ran)
     b = selected(a, "stages.rules.keep={long: word_count >= 40}", "stages.mixture.max_epochs=3", name="b")
     found = diff(a, b)
     changed = {c.name: (c.a, c.b) for c in found.clauses}
@@ -129,13 +129,13 @@ def test_clauses_and_settings_that_differ_are_named(recipe: Path) -> None:
 
 def test_what_one_side_never_read_is_absent_there(recipe: Path) -> None:
     a = go(recipe)
-    (recipe.parent / "in" / "docs-3.jsonl").unlink()
+    (recipe.parent / "in" / "docs-1.jsonl").unlink()
     b = go(recipe, folder="less")
     found = diff(a, b)
     assert found.by_id
     absent = next(r for r in found.lost_by if r.reason == ABSENT)
     assert absent.count.documents > 0 and all(e.decision is None for e in absent.examples)
-    assert {e.url.split("/")[3] for e in absent.examples if e.url} == {"3"}
+    assert {e.url.split("/")[3] for e in absent.examples if e.url} == {"1"}
     assert found.a.kept.documents - found.lost.documents + found.gained.documents == found.b.kept.documents
 
 
@@ -184,8 +184,8 @@ def test_a_host_is_without_www(url: str | None, name: str) -> None:
     assert pl.select(host(pl.lit(url, pl.String))).item() == name
 
 
-def test_the_command_compares_two_selections(recipe: Path) -> None:
-    run = go(recipe)
+def test_the_command_compares_two_selections(ran: Path) -> None:
+    run = go(ran)
     selected(run, *EDITS["longer"], name="longer")
     done = command("diff", run.folder, f"{run.folder}@longer")
     assert done.returncode == 0, done.stderr

@@ -23,13 +23,13 @@ import yaml
 
 from winnow.pipelines.sample.generate import TRUTH, generate
 
+from ..needs import needs
 from ..stages.commoncrawl.mimic import Saved, build, written_pages
 from ..stages.commoncrawl.server import CrawlServer
 from .cluster.head import start_head
 from .documents_shown import ROOT, Block, Shell, blocks, environment, lay_out
 
-pytest.importorskip("s3fs", reason="needs the s3 extra")
-pytest.importorskip("torch", reason="needs the train extra")
+needs("s3fs", "torch")
 
 SNAPSHOT = "CC-MAIN-2026-43"
 KUBECTL = """#!{python}
@@ -54,7 +54,7 @@ def shell(s3: None, tmp_path: Path) -> Iterator[Shell]:
     folder = tmp_path / "checkout"
     folder.mkdir()
     lay_out(folder, Path(sys.prefix))
-    crawl = members(generate(tmp_path / "sample"), 300)
+    crawl = members(generate(tmp_path / "sample", records=1000), 300)
     (folder / "crawl").mkdir()
     (folder / "crawl" / "mine.warc.gz").write_bytes(crawl)
     store = fsspec.filesystem("s3")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,8 @@ from winnow.pipelines.results.why import explain
 from winnow.stages.base import StageError
 from winnow.tokenize.reader import ShardSet
 from winnow.tokenize.tokenizer import find, load
+
+from .in_process import command
 
 QUIET = Progress(quiet=True)
 MENU = "홈 소개 공지사항 자료실 게시판"
@@ -246,12 +246,7 @@ def test_what_is_masked_leaves_no_run_in_rejects_and_reports_either(edited: Path
 
 
 def write_report(run: winnow.Run, path: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "winnow.pipelines.cli", "report", run.folder, "--out", str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command("report", run.folder, "--out", path)
     assert done.returncode == 0, done.stderr
     return path.read_text("utf-8")
 

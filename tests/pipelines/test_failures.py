@@ -16,11 +16,17 @@ from typing import Any
 
 import pytest
 
+from .in_process import command
+
 COMMAND = [sys.executable, "-m", "winnow.pipelines.cli"]
 SECRETS = ("s3cr3tpw", "t0k3nsig", "alice")
 
 
-def winnow(cwd: Path, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def winnow(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return command(*words, cwd=cwd)
+
+
+def in_its_process(cwd: Path, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *words], capture_output=True, text=True, cwd=cwd, timeout=600, **options)
 
 
@@ -60,7 +66,7 @@ def test_a_disk_that_is_full_is_one_sentence_and_the_run_goes_on_later(small: Pa
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
 
-    said = one_sentence(winnow(small, "run", "a.yaml", "--local", "--folder", "run", preexec_fn=limited))
+    said = one_sentence(in_its_process(small, "run", "a.yaml", "--local", "--folder", "run", preexec_fn=limited))
     assert str(small / "run") in said and "make room there" in said
     assert not list((small / "run").rglob("*.tmp-*"))
     assert winnow(small, "run", "a.yaml", "--local", "--folder", "run").returncode == 0
@@ -72,7 +78,7 @@ def test_a_tiny_filesystem_that_fills_up_is_one_sentence(small: Path) -> None:
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no filesystem can be mounted here")
     try:
-        said = one_sentence(winnow(small, "run", "a.yaml", "--local", "--folder", "disk/run"))
+        said = one_sentence(in_its_process(small, "run", "a.yaml", "--local", "--folder", "disk/run"))
     finally:
         subprocess.run(["umount", str(small / "disk")], check=True)
     assert str(small / "disk" / "run") in said and "the disk is full; make room there" in said
@@ -81,8 +87,8 @@ def test_a_tiny_filesystem_that_fills_up_is_one_sentence(small: Path) -> None:
 def test_ctrl_c_says_that_the_run_goes_on_and_status_says_stopped(small: Path) -> None:
     rows = [json.dumps({"text": f"A text, number {n}. " + "word " * 300}) for n in range(60_000)]
     (small / "a.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
-    command = [*COMMAND, "run", "a.yaml", "--local", "--folder", "run"]
-    child = subprocess.Popen(command, cwd=small, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    words = [*COMMAND, "run", "a.yaml", "--local", "--folder", "run"]
+    child = subprocess.Popen(words, cwd=small, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     while not list(small.glob("run/documents/*/*.tmp-*")):
         assert child.poll() is None and time.monotonic() < deadline

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
+
+from .in_process import command
 
 RECIPE = """
 extends: web.yaml
@@ -46,8 +46,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "input.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
     def winnow(*words: str) -> str:
-        command = [sys.executable, "-m", "winnow.pipelines.cli", *words]
-        return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+        done = command(*words, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     winnow("run", "decl.yaml", "--local", "--folder", "out")
     shown = winnow("sample", "out", "--kept", "-n", "40", "--chars", "0", "--json")

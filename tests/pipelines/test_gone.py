@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -34,13 +34,21 @@ stages:
 """
 
 
-@pytest.fixture
-def place(tmp_path: Path, korean: Prose) -> Path:
+class Place(NamedTuple):
+    """Where a finished run and all that it was made of lies, and a copy of it, as its files cannot lie elsewhere."""
+
+    folder: Path
+    copy: Path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, words: Prose) -> Place:
     """A folder with a finished run/ of small.yaml, and all that it was made of."""
+    tmp_path = tmp_path_factory.mktemp("gone")
     for name in ("in", "lists", "model", "tokenizer"):
         (tmp_path / name).mkdir()
     for n in range(3):
-        texts = [korean(9 * n + m, 12 + m) for m in range(30)]
+        texts = [words(9 * n + m, 12 + m) for m in range(30)]
         rows = [
             {"id": f"{n}-{m}", "url": f"https://x.example.kr/{n}/{m}", "text": text} for m, text in enumerate(texts)
         ]
@@ -54,7 +62,14 @@ def place(tmp_path: Path, korean: Prose) -> Path:
         shutil.copy(file, tmp_path / "tokenizer")
     (tmp_path / "small.yaml").write_text(DECLARATION.format(folder=tmp_path), "utf-8")
     winnow.run(tmp_path / "small.yaml", folder=tmp_path / "run", local=True, progress=Progress(quiet=True))
-    return tmp_path
+    return Place(tmp_path, Path(shutil.copytree(tmp_path, f"{tmp_path}-copy")))
+
+
+@pytest.fixture
+def place(made: Place) -> Path:
+    """That folder, whole again."""
+    shutil.rmtree(made.folder)
+    return Path(shutil.copytree(made.copy, made.folder))
 
 
 READERS = (
@@ -80,30 +95,31 @@ def read_all(command: Any, place: Path) -> None:
     assert open_run(place / "run@tighter").shards is not None
 
 
-@pytest.mark.parametrize("deleted", ["in", "lists", "model", "tokenizer"])
-def test_what_is_stored_can_be_used_without_what_it_was_made_of(place: Path, command: Any, deleted: str) -> None:
-    if deleted == "tokenizer":  # its copy lies with the shards, but a new hand-off needs it
+@pytest.mark.parametrize("deleted", [["in"], ["in", "lists", "model"], ["tokenizer"]])
+def test_what_is_stored_can_be_used_without_what_it_was_made_of(place: Path, command: Any, deleted: list[str]) -> None:
+    if "tokenizer" in deleted:  # its copy lies with the shards, but a new hand-off needs it
         command("select", place / "run", "--set", "stages.rules.keep=word_count >= 25", "--name", "tighter")
         command("run", place / "run", "--selection", "tighter", "--local")
-    shutil.rmtree(place / deleted)
+    for name in deleted:
+        shutil.rmtree(place / name)
     read_all(command, place)
     code, said = command("run", place / "run", "--local")
     assert code == 0 and "nothing to do" in said, said
 
 
-@pytest.mark.parametrize("kind", ["urls", "langid", "clean", "rules", "minhash", "jsonl"])
-def test_a_kind_that_is_not_there_any_more(
-    place: Path, command: Any, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kinds_that_are_not_there_any_more(place: Path, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real = registry._ours
-    monkeypatch.setattr(registry, "_ours", lambda of, use: use != kind and real(of, use))
+    stages = {"urls": "addresses", "langid": "language", "clean": "clean", "rules": "rules", "minhash": "dedup"}
+    gone = {*stages, "jsonl"}
+    monkeypatch.setattr(registry, "_ours", lambda of, use: use not in gone and real(of, use))
     read_all(command, place)
-    stage = {"urls": "addresses", "langid": "language", "minhash": "dedup", "jsonl": "docs"}.get(kind, kind)
-    if kind != "jsonl":
+    for kind, stage in stages.items():
         code, said = command("select", place / "run", "--set", f"stages.{stage}.other=1")
         assert code == 1 and f"'{kind}' is not a kind" in said
-    code, said = command("run", place / "small.yaml", "--folder", place / "run", "--local")
-    assert code == 1 and f"'{kind}' is not a kind" in said
+    for kind in (*stages, "jsonl"):
+        gone = {kind}
+        code, said = command("run", place / "small.yaml", "--folder", place / "run", "--local")
+        assert code == 1 and f"'{kind}' is not a kind" in said
 
 
 def test_a_changed_input_is_named_and_only_it_is_read_again(place: Path, command: Any, monkeypatch: Any) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import bz2
 import json
-import os
 import shutil
-import subprocess
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -20,6 +17,8 @@ from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.yaml_source import SpecError
+
+from .in_process import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,11 +43,6 @@ def written(path: Path, *rows: object) -> Path:
     lines = (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows)
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return path
-
-
-def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "winnow.pipelines.cli", *words]
-    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment})
 
 
 TEXT = "마을 도서관에서는 어린이들과 함께 새로운 책을 읽고 이야기를 나누는 시간을 가졌다."

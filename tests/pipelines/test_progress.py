@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from .in_process import command
+
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 STEP = re.compile(r"^━*[╸╺]?━* +(\d+)/(\d+) +(\S+ left)  (.*)$")
 READ = r"measuring 3 stages, 600 records, [\d,]+/s, 100\.0% extracted"
@@ -40,25 +42,23 @@ stages:
   rules: {{use: rules, packs: [gopher], keep: "word_count >= 20"}}
   dedup: {{use: minhash, keep: representative}}
   personal: {{use: personal}}
-  shards: {{use: tokenize, tokenizer: ko-bpe}}
 """,
         "utf-8",
     )
     return path
 
 
-def command(declaration: Path) -> list[str]:
-    folder = str(declaration.parent / "run")
-    return [sys.executable, "-m", "winnow.pipelines.cli", "run", str(declaration), "--local", "--folder", folder]
+def words(declaration: Path) -> list[str]:
+    return ["run", str(declaration), "--local", "--folder", str(declaration.parent / "run")]
 
 
-def on_terminal(columns: int, words: list[str]) -> list[str]:
+def on_terminal(columns: int, line: list[str]) -> list[str]:
     """Every line that a command draws on a terminal of this width, as often as it draws it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     environment["TERM"] = "xterm-256color"
-    process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    process = subprocess.Popen(line, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
     drawn = b""
     while True:
@@ -76,7 +76,7 @@ def on_terminal(columns: int, words: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("columns", [70, 100, 160])
 def test_a_terminal_shows_bar_count_time_left_and_step_at_any_width(many: Path, columns: int) -> None:
-    drawn = on_terminal(columns, command(many))
+    drawn = on_terminal(columns, [sys.executable, "-m", "winnow.pipelines.cli", *words(many)])
     lines = [line for line in drawn if re.match(r"^[━╸╺]", line) and " left" in line]
     assert lines and all(len(line) <= columns for line in lines)
     shown = [found.groups() for line in lines if (found := STEP.match(line))]
@@ -92,7 +92,7 @@ def test_a_terminal_shows_bar_count_time_left_and_step_at_any_width(many: Path, 
 
 
 def test_a_file_gets_plain_lines(many: Path) -> None:
-    done = subprocess.run(command(many), capture_output=True, text=True)
+    done = command(*words(many))
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     (end,) = (n for n, line in enumerate(lines) if re.fullmatch(rf"(\d+)/\1, [\d.]+ s: {READ}", line))

@@ -26,6 +26,28 @@ sources: {docs: {use: jsonl, paths: ["*.jsonl"]}}
 stages: {language: {use: langid}}
 """
 
+WAITING = """
+name: dies
+language: en
+sources:
+  a: {use: jsonl, paths: [a.jsonl]}
+  b: {use: jsonl, paths: [b.jsonl]}
+  c: {use: jsonl, paths: [c.jsonl]}
+  d: {use: jsonl, paths: [d.jsonl]}
+stages: {waits: {use: function, function: "waits_for_files:waits"}}
+"""
+
+FUNCTION = """import time
+from pathlib import Path
+
+
+def waits(text: str) -> bool:
+    while text.startswith("/") and not Path(text).exists():
+        time.sleep(0.05)
+    return True
+"""
+"""A text that is the name of a file is not measured before that is there."""
+
 
 def until(true: Callable[[], bool], child: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + MINUTES
@@ -47,16 +69,22 @@ def of_session(session: str) -> dict[int, str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes of Ray")
-def test_a_killed_process_of_ray_is_one_sentence_and_no_stray_outlives_the_next_run(tmp_path: Path) -> None:
-    (tmp_path / "dies.yaml").write_text(DECLARATION, "utf-8")
-    for name in ("a", "b"):
-        text = "The letters of the second box were opened in the evening, and nobody had read them. " * 20
-        lines = [json.dumps({"text": f"Box {name}, letter {n}. {text}"}) for n in range(16000)]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+def test_a_killed_process_of_ray_is_one_sentence_and_no_stray_outlives_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "waits_for_files.py").write_text(FUNCTION, "utf-8")
+    (tmp_path / "dies.yaml").write_text(WAITING, "utf-8")
+    may_end = {name: tmp_path / f"{name}-may-end" for name in "abcd"}
+    for name, file in may_end.items():
+        texts = [f"Box {name}, letter {n}." for n in range(600)] + [str(file)]  # more than is written at a time
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts), "utf-8")
     folder = tmp_path / "run"
     words = ["run", str(tmp_path / "dies.yaml"), "--folder", str(folder)]
     session = ""
-    for victim in ("gcs_server", "raylet", "driver"):
+    for victim, name in (("gcs_server", "a"), ("raylet", "b"), ("driver", "c")):
+        may_end[name].touch()
         child = subprocess.Popen(
             [sys.executable, "-m", "winnow.pipelines.cli", *words, "--workers", "1"],
             stdout=subprocess.PIPE,
@@ -66,7 +94,7 @@ def test_a_killed_process_of_ray_is_one_sentence_and_no_stray_outlives_the_next_
         )
         there = len(list(folder.rglob("*.arrow")))
         until(lambda child=child, there=there: len(list(folder.rglob("*.arrow"))) > there, child)
-        until(lambda child=child: bool(workers_of(child.pid)), child)
+        until(lambda child=child: bool(workers_of(child.pid)) and bool(list(folder.rglob("*.tmp-*"))), child)
         for worker in workers_of(child.pid):
             os.kill(worker, signal.SIGSTOP)  # so that its task does not end, and it does not end itself
         session = json.loads((folder / "ray.json").read_text("utf-8"))["session"]
@@ -88,6 +116,7 @@ def test_a_killed_process_of_ray_is_one_sentence_and_no_stray_outlives_the_next_
         status = command("status", str(folder))
         assert ": failed" in status.stdout and f"process {victim}" in status.stdout
     assert of_session(session)
+    may_end["d"].touch()
     done = command(*words, "--local")
     assert done.returncode == 0, done.stderr
     assert not of_session(session) and not (folder / "ray.json").exists()

@@ -107,7 +107,7 @@ def splits(draw: st.DrawFn) -> tuple[list[list[Row]], list[list[Row]], list[list
     return a, b, c
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(splits())
 def test_any_split_keeps_what_is_new_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, case: tuple[list[list[Row]], list[list[Row]], list[list[Row]]]

@@ -25,6 +25,8 @@ from winnow.pipelines.results.report.figures import Amount
 from winnow.pipelines.results.report.page import report_html, write_report
 from winnow.pipelines.results.table import open_run
 
+from .conftest import drawn
+
 CHROMIUM = "/usr/bin/chromium"
 OPTIONS = [
     "--no-sandbox",
@@ -78,10 +80,10 @@ def loads(page: Any) -> Iterator[str]:
             yield from re.findall(r"url\([^)]*\)|@import[^;]*", (element.text or "") + element.attrib.get("style", ""))
 
 
-def test_a_report_is_one_file_with_every_section(recipe: Path) -> None:
-    run = go(recipe)
+def test_a_report_is_one_file_with_every_section(ran: Path) -> None:
+    run = go(ran)
     place = write_report(run)
-    assert Path(place) == recipe.parent / "run" / "report.html"
+    assert Path(place) == ran.parent / "run" / "report.html"
     page = lxml.html.parse(place).getroot()
     assert [s.get("id") for s in page.iter("section")] == SECTIONS
     assert [a.get("href") for a in page.xpath("//nav//a")] == [f"#{name}" for name in SECTIONS]
@@ -96,8 +98,8 @@ def test_a_report_is_one_file_with_every_section(recipe: Path) -> None:
     assert page.xpath("//svg//text") and "var(--kept)" in Path(place).read_text("utf-8")
 
 
-def test_a_report_says_what_the_accounting_says(recipe: Path) -> None:
-    run = go(recipe)
+def test_a_report_says_what_the_accounting_says(ran: Path) -> None:
+    run = go(ran)
     figures = collect(run)
     page = lxml.html.fromstring(report_html(figures))
     table = captioned(page, "Rows at every source and stage")
@@ -133,8 +135,8 @@ def by_language(everything: pl.DataFrame) -> list[tuple[str, int, int]]:
     return everything.group_by("language.label").agg(pl.len(), kept).rows()
 
 
-def test_a_slider_tells_what_a_tighter_threshold_keeps(recipe: Path) -> None:
-    run = go(recipe)
+def test_a_slider_tells_what_a_tighter_threshold_keeps(ran: Path) -> None:
+    run = go(ran)
     signal = next(s for s in collect(run).signals if s.name == "rules.word_count")
     [curve] = signal.curves
     assert (curve.operator, curve.number) == (">=", 20) and curve.notches[curve.now] == 20
@@ -148,8 +150,8 @@ def test_a_slider_tells_what_a_tighter_threshold_keeps(recipe: Path) -> None:
     assert signal.histogram.kept.sum() == len(kept)
 
 
-def test_a_quantile_is_drawn_where_it_came_to_lie(recipe: Path) -> None:
-    run = go(recipe, "stages.rules.keep=char_count >= quantile(char_count, 0.3)")
+def test_a_quantile_is_drawn_where_it_came_to_lie(ran: Path) -> None:
+    run = go(ran, "stages.rules.keep=char_count >= quantile(char_count, 0.3)")
     figures = collect(run)
     [told] = figures.statistics
     signal = next(s for s in figures.signals if s.name == "rules.char_count")
@@ -161,8 +163,8 @@ def test_a_quantile_is_drawn_where_it_came_to_lie(recipe: Path) -> None:
     assert "quantile(0.3)" in report_html(figures)
 
 
-def test_clauses_that_drop_the_same_documents_are_counted_together(recipe: Path) -> None:
-    run = go(recipe, "stages.rules.keep=word_count >= 20 and char_count >= 230 and mean_word_length <= 3")
+def test_clauses_that_drop_the_same_documents_are_counted_together(ran: Path) -> None:
+    run = go(ran, "stages.rules.keep=word_count >= 20 and char_count >= 230 and mean_word_length <= 3")
     found = collect(run).overlap
     rows = run.documents(kept_only=False).collect().filter(pl.col("rules.word_count").is_not_null())
     elsewhere = ~rows.get_column("dedup.representative")  # a stage that sees the same documents
@@ -182,16 +184,17 @@ def test_clauses_that_drop_the_same_documents_are_counted_together(recipe: Path)
     assert found.first[at["word_count"]] == fails["word_count"].sum()
 
 
-def test_the_same_run_gives_the_same_page(recipe: Path) -> None:
-    run = go(recipe)
+def test_the_same_run_gives_the_same_page(ran: Path) -> None:
+    run = go(ran)
     first = report_html(collect(run))
+    drawn.cache_clear()
     assert report_html(collect(open_run(run.folder))) == first
     shutil.move(run.folder, f"{run.folder}-moved")
     assert report_html(collect(open_run(f"{run.folder}-moved"))) == first
 
 
-def test_parts_that_contradict_the_accounting_are_refused(recipe: Path) -> None:
-    run = go(recipe)
+def test_parts_that_contradict_the_accounting_are_refused(ran: Path) -> None:
+    run = go(ran)
     run.accounting["stages"]["rules"]["kept"] += 1
     with pytest.raises(RunError, match=r"stage 'rules' accounts for .* but its parts hold"):
         collect(run)
@@ -233,8 +236,8 @@ def test_a_report_of_very_little(tmp_path: Path) -> None:
         assert sentence in page.get_element_by_id(section).text_content()
 
 
-def test_a_report_of_a_named_selection_is_its_own(recipe: Path) -> None:
-    run = go(recipe)
+def test_a_report_of_a_named_selection_is_its_own(ran: Path) -> None:
+    run = go(ran)
     assert reselect(run, ["stages.rules.keep=word_count >= 40"], name="tighter", progress=Progress(quiet=True))
     tighter = open_run(f"{run.folder}@tighter")
     place = Path(write_report(tighter))
@@ -242,8 +245,8 @@ def test_a_report_of_a_named_selection_is_its_own(recipe: Path) -> None:
     assert collect(tighter).selection.rows == tighter.accounting["kept"] <= run.accounting["kept"]
 
 
-def test_a_provisional_selection_says_what_was_not_measured(recipe: Path) -> None:
-    run = go(recipe)
+def test_a_provisional_selection_says_what_was_not_measured(ran: Path) -> None:
+    run = go(ran)
     found = reselect(run, ["stages.rules.keep=word_count >= 5"], name="looser", progress=Progress(quiet=True))
     assert found.unmeasured
     figures = collect(open_run(f"{run.folder}@looser"))
@@ -254,15 +257,15 @@ def test_a_provisional_selection_says_what_was_not_measured(recipe: Path) -> Non
     assert "provisional" in page.get_element_by_id("overview").text_content()
 
 
-def test_selections_are_compared_on_one_page(recipe: Path) -> None:
-    run = go(recipe)
+def test_selections_are_compared_on_one_page(ran: Path) -> None:
+    run = go(ran)
     reselect(run, ["stages.rules.keep=mean_word_length >= 2.9"], name="longer", progress=Progress(quiet=True))
-    other = go(recipe, "stages.rules.keep=word_count >= 59", folder="other")
+    other = go(ran, "stages.rules.keep=word_count >= 59", folder="other")
     sides = [("small", run), ("small@longer", open_run(f"{run.folder}@longer")), ("other", other)]
     place = write_compare(sides[:2])
     assert Path(place) == Path(run.folder) / "compare.html"
     for chosen, out in ((sides[:2], None), (sides[1:], "two.html"), (sides, "three.html")):
-        page = lxml.html.parse(write_compare(chosen, recipe.parent / (out or "c.html"))).getroot()
+        page = lxml.html.parse(write_compare(chosen, ran.parent / (out or "c.html"))).getroot()
         assert not [url for url in loads(page) if not url.startswith(("data:", "#"))]
         kept = [set(side.documents().select("id").collect()["id"]) for _, side in chosen]
         table = captioned(page, "What each selection keeps")
@@ -310,9 +313,9 @@ def shades(page: Any, selector: str) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_shows_the_report(recipe: Path, browser: Any, scheme: str) -> None:
+def test_a_browser_shows_the_report(ran: Path, browser: Any, scheme: str) -> None:
     said: list[str] = []
-    page = opened(browser, write_report(go(recipe)), scheme, said)
+    page = opened(browser, write_report(go(ran)), scheme, said)
     for selector in ("body", "#stages svg", "#signals .card svg", "#funnel table"):
         mean, spread = shades(page, selector)
         assert spread > 5, f"{selector} is empty"
@@ -322,9 +325,9 @@ def test_a_browser_shows_the_report(recipe: Path, browser: Any, scheme: str) -> 
     assert not said
 
 
-def test_a_slider_works_by_keyboard(recipe: Path, browser: Any) -> None:
+def test_a_slider_works_by_keyboard(ran: Path, browser: Any) -> None:
     said: list[str] = []
-    run = go(recipe, "stages.rules.keep=char_count >= 200")
+    run = go(ran, "stages.rules.keep=char_count >= 200")
     page = opened(browser, write_report(run), "light", said)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -349,17 +352,17 @@ def test_a_slider_works_by_keyboard(recipe: Path, browser: Any) -> None:
     assert not said
 
 
-def test_a_report_can_be_read_without_scripts(recipe: Path, browser: Any) -> None:
-    page = opened(browser, write_report(go(recipe)), "light", [], java_script_enabled=False)
+def test_a_report_can_be_read_without_scripts(ran: Path, browser: Any) -> None:
+    page = opened(browser, write_report(go(ran)), "light", [], java_script_enabled=False)
     assert not page.locator(".control").first.is_visible()
     page.locator(".card summary").first.click()
     assert page.locator(".card details table").first.is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_shows_the_comparison(recipe: Path, browser: Any, scheme: str) -> None:
+def test_a_browser_shows_the_comparison(ran: Path, browser: Any, scheme: str) -> None:
     said: list[str] = []
-    run = go(recipe)
+    run = go(ran)
     reselect(run, ["stages.rules.keep=word_count >= 59"], name="tighter", progress=Progress(quiet=True))
     page = opened(browser, write_compare([("a", run), ("b", open_run(f"{run.folder}@tighter"))]), scheme, said)
     assert shades(page, "#overview table")[1] > 5 and shades(page, "#overlap svg")[1] > 5

@@ -32,8 +32,8 @@ def go(recipe: Path, *assignments: str, folder: str = "run") -> Run:
 
 
 @pytest.fixture
-def run(recipe: Path) -> Run:
-    return go(recipe)
+def run(ran: Path) -> Run:
+    return go(ran)
 
 
 def least(rows: pl.DataFrame, n: int, seed: int = 0) -> list[str]:
@@ -86,10 +86,10 @@ def test_near_shows_the_closest_values(run: Run) -> None:
 
 def test_where_is_sql_over_signals_and_columns(run: Run) -> None:
     rows = run.documents(kept_only=False).collect()
-    sql = "rules.word_count between 30 and 60 and url like '%/2/%' and length(text) > 100"
+    sql = "rules.word_count between 30 and 60 and url like '%/1/%' and length(text) > 100"
     wanted = rows.filter(
         pl.col("rules.word_count").is_between(30, 60)
-        & pl.col("url").str.contains("/2/", literal=True)
+        & pl.col("url").str.contains("/1/", literal=True)
         & (pl.col("text").str.len_chars() > 100)
     )
     assert len(wanted) and sorted(ids(run, Question(where=sql), 500)) == sorted(wanted["id"])

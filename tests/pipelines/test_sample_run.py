@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +12,9 @@ from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
 
 from .judge import judge
+
+from .conftest import lay_out_sample
+from .in_process import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,25 +126,12 @@ def test_ray_and_the_calling_process_agree_on_the_sample(sample_run: Path) -> No
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-def test_another_language_is_data(sample_run: Path, language: str) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "winnow.pipelines.cli",
-            "run",
-            f"pipelines/{language}.yaml",
-            "--set",
-            "stages.extract.engine=resiliparse",
-            "--local",
-        ],
-        cwd=sample_run,
-        capture_output=True,
-        text=True,
-        env={**os.environ},
-    )
+def test_another_language_is_data(tmp_path: Path, language: str) -> None:
+    lay_out_sample(tmp_path, records=1000)
+    words = ["run", f"pipelines/{language}.yaml", "--set", "stages.extract.engine=resiliparse", "--local"]
+    done = command(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    run = open_run(sample_run / "runs" / language)
-    table = judge(truth_of(sample_run), decisions(run), language=language)
+    run = open_run(tmp_path / "runs" / language)
+    table = judge(truth_of(tmp_path), decisions(run), language=language)
     assert figure(table, "all", "precision") >= 0.9
     assert set(run.documents().select("language.label").collect().get_column("language.label")) == {language}

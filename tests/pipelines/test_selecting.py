@@ -46,15 +46,15 @@ def seen_by(run: winnow.Run, stage: str) -> pl.DataFrame:
     return run.documents(kept_only=False).collect().with_columns(kept).filter(seen[f"@seen {stage}"])
 
 
-def test_a_quantile_is_that_of_the_documents_that_the_stage_sees(recipe: Path) -> None:
-    run = go(recipe, "stages.rules.keep=mean_word_length >= quantile(0.7)")
+def test_a_quantile_is_that_of_the_documents_that_the_stage_sees(ran: Path) -> None:
+    run = go(ran, "stages.rules.keep=mean_word_length >= quantile(0.7)")
     rows = seen_by(run, "rules")
     threshold = np.quantile(rows["rules.mean_word_length"].to_numpy(), 0.7, method="inverted_cdf")
     assert rows["kept"].to_list() == (rows["rules.mean_word_length"] >= threshold).to_list()
 
 
-def test_a_quantile_by_group_is_that_of_the_group(recipe: Path) -> None:
-    run = go(recipe, "stages.language.keep=true", "stages.rules.keep=char_count >= quantile(0.4, by = language.label)")
+def test_a_quantile_by_group_is_that_of_the_group(ran: Path) -> None:
+    run = go(ran, "stages.language.keep=true", "stages.rules.keep=char_count >= quantile(0.4, by = language.label)")
     rows = seen_by(run, "rules")
     assert rows["language.label"].n_unique() > 1
     for _, group in rows.group_by("language.label"):
@@ -63,16 +63,16 @@ def test_a_quantile_by_group_is_that_of_the_group(recipe: Path) -> None:
         assert not group["kept"].all()
 
 
-def test_mean_and_deviation_are_numbers_of_the_population(recipe: Path) -> None:
-    run = go(recipe, "stages.rules.keep=abs(char_count - mean(char_count)) <= 2 * std(char_count)")
+def test_mean_and_deviation_are_numbers_of_the_population(ran: Path) -> None:
+    run = go(ran, "stages.rules.keep=abs(char_count - mean(char_count)) <= 2 * std(char_count)")
     rows = seen_by(run, "rules")
     chars = rows["rules.char_count"].to_numpy().astype(float)
     assert rows["kept"].to_list() == (np.abs(chars - chars.mean()) <= 2 * chars.std()).tolist()
 
 
-def test_the_top_of_a_token_budget_is_what_sorting_gives(recipe: Path) -> None:
+def test_the_top_of_a_token_budget_is_what_sorting_gives(ran: Path) -> None:
     keep = "top 30% of tokens by unique_words per language.label"
-    run = go(recipe, "stages.language.keep=true", f"stages.rules.keep={keep}")
+    run = go(ran, "stages.language.keep=true", f"stages.rules.keep={keep}")
     rows = seen_by(run, "rules")
     assert 0 < rows["kept"].sum() < len(rows)
     for _, group in rows.group_by("language.label"):
@@ -88,8 +88,8 @@ def test_the_top_of_a_token_budget_is_what_sorting_gives(recipe: Path) -> None:
         assert set(group.filter("kept")["id"]) == taken
 
 
-def test_a_constant_score_is_cut_by_hash_and_not_all_or_nothing(recipe: Path) -> None:
-    run = go(recipe, "stages.rules.keep=top 50 documents by word_count * 0")
+def test_a_constant_score_is_cut_by_hash_and_not_all_or_nothing(ran: Path) -> None:
+    run = go(ran, "stages.rules.keep=top 50 documents by word_count * 0")
     rows = seen_by(run, "rules")
     assert rows["kept"].sum() == 50
     salt = xxhash.xxh64_intdigest(b"@0 rules.top", 0)
@@ -99,21 +99,21 @@ def test_a_constant_score_is_cut_by_hash_and_not_all_or_nothing(recipe: Path) ->
     assert first["kept"].to_list() == [True] * 50 + [False] * (len(rows) - 50)
 
 
-def test_draws_depend_on_seed_clause_and_id_alone(recipe: Path) -> None:
+def test_draws_depend_on_seed_clause_and_id_alone(ran: Path) -> None:
     sets = ["stages.language.keep={label: \"label = 'ko'\", some: sample(0.5)}", "stages.rules.keep=sample(0.5)"]
-    run = go(recipe, *sets)
+    run = go(ran, *sets)
     language, rules = seen_by(run, "language"), seen_by(run, "rules")
     assert 60 < language["kept"].sum() < 140 and 30 < rules["kept"].sum() < 0.7 * len(rules)
     salt = xxhash.xxh64_intdigest(b"language.some", 0)
     for row in language.filter(pl.col("language.label") == "ko").iter_rows(named=True):
         assert row["kept"] == (xxhash.xxh64_intdigest(row["id"], salt) / 2**64 < 0.5)
-    other = go(recipe, *sets, "seed=1")
+    other = go(ran, *sets, "seed=1")
     assert set(seen_by(other, "language").filter("kept")["id"]) != set(language.filter("kept")["id"])
 
 
-def test_temperature_draws_after_qurating(recipe: Path) -> None:
+def test_temperature_draws_after_qurating(ran: Path) -> None:
     """z-scores over the temperature, with Gumbel noise: at a low temperature the sorted ones, at a high one any."""
-    sharp = go(recipe, "stages.rules.keep=top 40 documents by char_count temperature 0.001")
+    sharp = go(ran, "stages.rules.keep=top 40 documents by char_count temperature 0.001")
     exact = again(sharp, "stages.rules.keep=top 40 documents by char_count").run
     blurred = again(sharp, "stages.rules.keep=top 40 documents by char_count temperature 100").run
     chosen = [set(seen_by(r, "rules").filter("kept")["id"]) for r in (sharp, exact, blurred)]
@@ -129,14 +129,14 @@ def test_statistics_do_not_depend_on_partitions(recipe: Path, tmp_path: Path) ->
     lines = "".join(p.read_text("utf-8") for p in sorted((recipe.parent / "in").glob("*.jsonl")))
     (joined / "all.jsonl").write_text(lines, "utf-8")
     whole = go(recipe, *sets, f'sources.docs.paths=["{joined}/all.jsonl"]', folder="whole")
-    assert len(run.plan.partitions) == 4 and len(whole.plan.partitions) == 1
+    assert len(run.plan.partitions) == 2 and len(whole.plan.partitions) == 1
     kept = [r.documents().select("id", "selection.multiplicity").collect().sort("id") for r in (run, whole)]
     assert kept[0].equals(kept[1])
 
 
-def test_repeat_multiplies_what_is_written(recipe: Path) -> None:
+def test_repeat_multiplies_what_is_written(ran: Path) -> None:
     run = go(
-        recipe, "stages.mixture=null", "stages.rules.repeat=case when word_count >= 50 then 2.5 else 0.5 end", "seed=3"
+        ran, "stages.mixture=null", "stages.rules.repeat=case when word_count >= 50 then 2.5 else 0.5 end", "seed=3"
     )
     rows = seen_by(run, "dedup").filter(pl.col("kept") & (pl.col("rules.word_count") >= 20))
     for row in rows.iter_rows(named=True):
@@ -149,21 +149,21 @@ def test_repeat_multiplies_what_is_written(recipe: Path) -> None:
     assert len(written) == rows["selection.multiplicity"].sum() == run.accounting["copies"]
 
 
-def test_a_mixture_counts_what_repeats_give(recipe: Path) -> None:
-    plain = go(recipe, "stages.mixture.budget_tokens=null")
+def test_a_mixture_counts_what_repeats_give(ran: Path) -> None:
+    plain = go(ran, "stages.mixture.budget_tokens=null")
     doubled = again(plain, "stages.rules.repeat=2").run
     groups = [r.accounting["reports"]["mixture"]["groups"]["ko"] for r in (plain, doubled)]
     assert groups[1]["tokens"] == 2 * groups[0]["tokens"]
     assert doubled.accounting["copies"] == 2 * plain.accounting["copies"]
 
 
-def test_a_repeat_that_is_no_number_stops_with_the_document(recipe: Path) -> None:
+def test_a_repeat_that_is_no_number_stops_with_the_document(ran: Path) -> None:
     with pytest.raises(StageError, match=r"rules\.repeat: 'ln\(word_count - 100\)' gives nan for \d+ documents"):
-        go(recipe, "stages.rules.repeat=ln(word_count - 100)")
+        go(ran, "stages.rules.repeat=ln(word_count - 100)")
     with pytest.raises(ValueError, match="gives String; expected a number"):
-        go(recipe, "stages.language.repeat=label")
+        go(ran, "stages.language.repeat=label")
     with pytest.raises(ValueError, match="the last stage decides nothing"):
-        go(recipe, "stages.shards.repeat=2")
+        go(ran, "stages.shards.repeat=2")
 
 
 def test_a_clause_on_a_stage_that_sees_pages_cannot_look_at_all_documents(tmp_path: Path) -> None:
@@ -189,17 +189,19 @@ def test_a_clause_on_a_stage_that_sees_pages_cannot_look_at_all_documents(tmp_pa
         "stages.dedup.repeat=least(copies, 3)",
     ],
 )
-def test_selecting_again_gives_what_a_run_gives(recipe: Path, edit: str) -> None:
-    base = go(recipe)
-    shutil.move(recipe.parent / "in", recipe.parent / "away")  # selecting needs no input
-    found = again(open_run(recipe.parent / "run"), edit, name="edited")
+def test_selecting_again_gives_what_a_run_gives(ran: Path, finished: Path, edit: str) -> None:
+    base = open_run(finished)
+    away = shutil.move(finished.parent / "in", finished.parent / "away")  # selecting needs no input
+    try:
+        found = again(open_run(ran.parent / "run"), edit, name="edited")
+        opened = open_run(f"{ran.parent / 'run'}@edited")
+    finally:
+        shutil.move(away, finished.parent / "in")
     assert found.unmeasured == {}
-    opened = open_run(f"{recipe.parent / 'run'}@edited")
     assert opened.accounting["digest"] == found.run.accounting["digest"] != base.accounting["digest"]
-    assert open_run(recipe.parent / "run").accounting["digest"] == base.accounting["digest"]
+    assert open_run(ran.parent / "run").accounting["digest"] == base.accounting["digest"]
     assert opened.shards is None
-    shutil.move(recipe.parent / "away", recipe.parent / "in")
-    fresh = go(recipe, edit, folder="fresh")
+    fresh = go(ran, edit, folder="fresh")
     assert fresh.accounting["digest"] == found.run.accounting["digest"]
     assert fresh.accounting["stages"] == found.run.accounting["stages"]
 
@@ -241,15 +243,15 @@ def test_pending_documents_are_accounted_for(recipe: Path) -> None:
     assert len(pending) == 200 and pending["selection.stage"].unique().to_list() == ["rules"]
 
 
-def test_a_new_stage_or_setting_is_pending_everywhere(recipe: Path) -> None:
-    base = go(recipe)
+def test_a_new_stage_or_setting_is_pending_everywhere(ran: Path) -> None:
+    base = go(ran)
     new = "stages.quality={use: fasttext, model: ko-quality, keep: 'score >= 0.1', over: language}"
     assert again(base, new, name="new").unmeasured["quality"] == base.accounting["stages"]["language"]["kept"]
     assert again(base, "stages.dedup.ngram=4").unmeasured["dedup"] > 0
 
 
-def test_what_pages_become_documents_cannot_be_selected_again(recipe: Path) -> None:
-    base = go(recipe)
+def test_what_pages_become_documents_cannot_be_selected_again(ran: Path) -> None:
+    base = go(ran)
     with pytest.raises(ValueError, match="unknown key"):
         again(base, "stages.rules.kep=true")
     with pytest.raises(RunError, match="'Looser' is no name for a selection"):
@@ -298,20 +300,20 @@ def test_a_broken_guard_names_the_worst_inputs_and_stops_before_the_next_level(r
     assert not (recipe.parent / "run" / "selection").exists()
 
 
-def test_guards_of_sources_and_of_the_selection(recipe: Path) -> None:
-    base = go(recipe)
+def test_guards_of_sources_and_of_the_selection(ran: Path) -> None:
+    base = go(ran)
     kept, tokens = base.accounting["kept"], base.accounting["tokens"]
-    go(recipe, f"stages.dedup.guard=[kept_documents >= {kept}, kept_tokens >= {tokens}]")
+    go(ran, f"stages.dedup.guard=[kept_documents >= {kept}, kept_tokens >= {tokens}]")
     with pytest.raises(RunError, match=rf"guard 'kept_tokens > {tokens}'"):
-        go(recipe, f"stages.dedup.guard=[kept_documents >= {kept}, kept_tokens > {tokens}]")
+        go(ran, f"stages.dedup.guard=[kept_documents >= {kept}, kept_tokens > {tokens}]")
     with pytest.raises(RunError, match=r"stage 'docs'.*guard 'fail = 0'"):
-        go(recipe, "sources.docs.guard=fail = 0")
+        go(ran, "sources.docs.guard=fail = 0")
 
 
-def test_a_stage_that_is_asked_for_a_share_may_drop_the_rest(recipe: Path) -> None:
-    assert go(recipe, "stages.rules.keep=top 1% of documents by char_count").accounting["kept"] == 2
+def test_a_stage_that_is_asked_for_a_share_may_drop_the_rest(ran: Path) -> None:
+    assert go(ran, "stages.rules.keep=top 1% of documents by char_count").accounting["kept"] == 2
     with pytest.raises(ValueError, match="nothing counts tokens; expected a tokenize stage"):
-        go(recipe, "stages.shards=null", "stages.mixture=null", "stages.rules.guard=kept_tokens > 3")
+        go(ran, "stages.shards=null", "stages.mixture=null", "stages.rules.guard=kept_tokens > 3")
 
 
 def test_the_plan_says_how_many_documents_must_be_measured(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -337,12 +339,12 @@ def test_the_plan_says_how_many_documents_must_be_measured(recipe: Path, capsys:
         "stages.rules.repeat=shards.tokens / 100",
     ],
 )
-def test_what_reads_the_tokens_is_not_decided_where_they_are_missing(recipe: Path, edit: str) -> None:
-    base = go(recipe)
+def test_what_reads_the_tokens_is_not_decided_where_they_are_missing(ran: Path, edit: str) -> None:
+    base = go(ran)
     found = again(base, edit, name="tokens")
-    fresh = go(recipe, edit, folder="fresh")
+    fresh = go(ran, edit, folder="fresh")
     assert found.unmeasured or found.run.accounting["digest"] == fresh.accounting["digest"]
-    assert go(recipe, edit).accounting["digest"] == fresh.accounting["digest"]
+    assert go(ran, edit).accounting["digest"] == fresh.accounting["digest"]
 
 
 @pytest.mark.parametrize(
@@ -370,27 +372,27 @@ def test_what_reads_the_tokens_is_not_decided_where_they_are_missing(recipe: Pat
         (["stages.mixture.over=language"], ["stages.rules.keep=word_count >= 5"]),
     ],
 )
-def test_nothing_stale_is_taken_for_new(recipe: Path, base: list[str], edits: list[str]) -> None:
-    go(recipe, *base)
-    fresh = go(recipe, *base, *edits, folder="fresh")
-    edited = go(recipe, *base, *edits)
+def test_nothing_stale_is_taken_for_new(ran: Path, base: list[str], edits: list[str]) -> None:
+    go(ran, *base)
+    fresh = go(ran, *base, *edits, folder="fresh")
+    edited = go(ran, *base, *edits)
     assert edited.accounting["digest"] == fresh.accounting["digest"]
     assert edited.accounting["stages"] == fresh.accounting["stages"]
 
 
-def test_rejected_metadata_spares_what_another_selection_keeps(recipe: Path) -> None:
+def test_rejected_metadata_spares_what_another_selection_keeps(ran: Path) -> None:
     small = "stages.rules.keep=word_count >= 20 and sample(0.3)"
-    base = go(recipe)
+    base = go(ran)
     again(base, small, name="small")
-    go(recipe, "rejected=metadata", small)
+    go(ran, "rejected=metadata", small)
     assert (open_run(base.folder).documents().collect()["text"] != "").all()
     for sets in (["stages.mixture=null"], ["stages.mixture=null", "rejected=metadata"]):
         with pytest.raises(RunError, match=r"\d+ documents that this selection keeps have no text any more"):
-            go(recipe, *sets)
+            go(ran, *sets)
 
 
-def test_integers_do_not_wrap_and_what_is_no_number_does_not_keep(recipe: Path) -> None:
-    base = go(recipe, "stages.dedup.keep=true", "stages.mixture=null", "stages.rules.keep=true", "stages.shards=null")
+def test_integers_do_not_wrap_and_what_is_no_number_does_not_keep(ran: Path) -> None:
+    base = go(ran, "stages.dedup.keep=true", "stages.mixture=null", "stages.rules.keep=true", "stages.shards=null")
     rows = seen_by(base, "rules")
     assert len(rows) == 200
     for keep, expected in {
@@ -439,13 +441,13 @@ def test_what_is_wrong_is_one_sentence_before_anything_runs(recipe: Path, edit: 
         "stages.rules.repeat=100000",
     ],
 )
-def test_what_fails_on_a_document_names_the_clause(recipe: Path, edit: str) -> None:
+def test_what_fails_on_a_document_names_the_clause(ran: Path, edit: str) -> None:
     with pytest.raises(StageError, match=r"rules\.(keep|repeat).*"):
-        go(recipe, edit, "stages.mixture=null")
+        go(ran, edit, "stages.mixture=null")
 
 
-def test_a_clause_may_read_a_signal_called_multiplicity(recipe: Path) -> None:
-    run = go(recipe, "stages.mixture.keep=multiplicity > 0", "stages.mixture.repeat=0.5")
+def test_a_clause_may_read_a_signal_called_multiplicity(ran: Path) -> None:
+    run = go(ran, "stages.mixture.keep=multiplicity > 0", "stages.mixture.repeat=0.5")
     assert set(run.accounting["stages"]["mixture"]["dropped"]) == {"mixture.multiplicity"}
 
 
@@ -475,15 +477,15 @@ def test_the_command_shows_a_selection_and_what_it_lacks(recipe: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["declaration", "plan", "tasks", "partitions", "tasks.measure language"])
-def test_a_folder_of_another_version_is_one_sentence(recipe: Path, lost: str) -> None:
-    base = go(recipe)
+def test_a_folder_of_another_version_is_one_sentence(ran: Path, lost: str) -> None:
+    base = go(ran)
     saved = base.plan.store.read_json("run.json")
     tables = (saved, saved["plan"], saved["plan"]["tasks"])
     next(table for table in tables if lost.removeprefix("tasks.") in table).pop(lost.removeprefix("tasks."))
     base.plan.store.write_json("run.json", saved)
     with pytest.raises(RunError, match=f"lacks '.*{lost}', so another version of winnow made it"):
         open_run(base.folder)
-    assert go(recipe).did_nothing  # and the declaration makes it anew
+    assert go(ran).did_nothing  # and the declaration makes it anew
     assert open_run(base.folder).accounting["digest"] == base.accounting["digest"]
 
 

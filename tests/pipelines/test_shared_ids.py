@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +14,9 @@ from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
 from winnow.stages.reading.batches import identity
 
+from .in_process import command
+
 QUIET = Progress(quiet=True)
-
-
-def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "winnow.pipelines.cli", *words], capture_output=True, text=True, cwd=cwd
-    )
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,11 @@ import fsspec
 import pytest
 
 import winnow
-from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.errors import RunError
-from winnow.pipelines.engine.execute import Local
 from winnow.pipelines.engine.heartbeat import STALE_SECONDS, WRITE_SECONDS, Heartbeat, is_stale
-from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.on_ray import OnRay
-from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.status import read_status
 from winnow.pipelines.engine.store import Store
-from winnow.pipelines.engine.tasklog import Entry
-from winnow.stages.base import StageError
 
 from .in_process import command
 
@@ -156,60 +148,8 @@ def test_every_task_has_a_line(recipe: Path) -> None:
     assert {line["task"] for line in lines(recipe.parent / "run")} >= {"measure", "exchange", "reduce", "select"}
 
 
-def test_a_task_that_fails_has_a_line_too(ray_session: None, recipe: Path) -> None:
-    plan = make_plan(load_pipeline(recipe), Store(str(recipe.parent / "run")))
-
-    def refuse(table: Any, partition: Partition, level: int) -> None:
-        raise StageError(f"no more in level {level}")
-
-    entries: list[Entry] = []
-    for executor in (Local(plan, entries.append), OnRay(plan, None, took=entries.append)):
-        with pytest.raises(StageError, match="no more in level 7"), executor:
-            list(executor.run(refuse, [(plan.partitions[2], 7)]))
-    for entry in entries:
-        assert entry["error"] == "StageError: no more in level 7"
-        assert (entry["task"], entry["partition"], entry["level"]) == ("refuse", plan.partitions[2].key, 7)
-    assert len(entries) == 2
-
-
 def test_the_log_and_the_heartbeat_enter_no_result(recipe: Path) -> None:
     first, second = go(recipe), go(recipe, folder="again")
     assert first.accounting["digest"] == second.accounting["digest"]
     assert first.plan.saved() == second.plan.saved()
     assert read_status(first.folder)["started"] != read_status(second.folder)["started"]
-
-
-def test_on_ray_metrics_are_exported_and_workers_keep_their_lines(ray_session: None, recipe: Path) -> None:
-    import ray
-
-    run = go(recipe, "name=metered", local=False)  # a name of its own: counters live as long as the process
-    node = next(n for n in ray.nodes() if n["Alive"])
-    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-    deadline = time.monotonic() + 300
-    exported = ""
-    while not re.search(r'winnow_task_seconds_count\{.*run="metered".*task="select"', exported):
-        assert time.monotonic() < deadline, exported[-2000:]
-        time.sleep(0.5)
-        exported = urllib.request.urlopen(url, timeout=10).read().decode("utf-8")
-
-    def figure(name: str, **labels: str) -> float:
-        at = [line for line in exported.splitlines() if line.startswith(f"ray_{name}{{")]
-        at = [line for line in at if all(f'{k}="{v}"' in line for k, v in {"run": "metered", **labels}.items())]
-        return sum(float(line.rpartition(" ")[2]) for line in at)
-
-    assert figure("winnow_rows_total", stage="docs", outcome="kept") == 240
-    assert figure("winnow_rows_total", stage="docs", outcome="failed") == 1
-    assert figure("winnow_rows_total", stage="language", outcome="dropped") == 40
-    assert figure("winnow_rows_total", stage="dedup", outcome="kept") == run.accounting["stages"]["dedup"]["kept"]
-    assert figure("winnow_task_seconds_count", task="select") == 4
-    assert figure("winnow_tasks_total", task="measure", outcome="done") == 8
-    assert figure("winnow_bytes_fetched_total", source="docs") == sum(
-        f.stat().st_size for f in recipe.parent.glob("in/*")
-    )
-    assert read_status(run.folder)["job"] == ray.get_runtime_context().get_job_id()
-    folder = Path(ray._private.worker._global_node.get_session_dir_path()) / "logs"
-    kept = [line for file in folder.glob("worker-*.err") for line in file.read_text("utf-8").splitlines()]
-    logged = [json.loads(line) for line in kept if line.startswith('{"task":')]
-    keys = {p.key for p in run.plan.partitions}
-    assert {line["partition"] for line in logged if line["task"] == "measure"} >= keys
-    assert all(line["pid"] != os.getpid() for line in logged)

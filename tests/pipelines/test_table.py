@@ -181,8 +181,8 @@ def test_documents_of_one_id_are_told_apart(recipe: Path, korean: Callable[..., 
     assert same["shard"].list.len().to_list() == [2, 2, None]  # the places of both: the hand-off knows ids alone
 
 
-def test_a_named_selection_is_a_table_of_the_same_records(recipe: Path) -> None:
-    run = go(recipe)
+def test_a_named_selection_is_a_table_of_the_same_records(ran: Path) -> None:
+    run = go(ran)
     reselect(run, ["stages.rules.keep=word_count >= 50"], name="longer", progress=QUIET)
     longer = open_run(f"{run.folder}@longer")
     first, other = run.records().collect(), check(longer)

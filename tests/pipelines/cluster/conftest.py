@@ -42,9 +42,9 @@ crawl_mimic = loaded(HERE.parents[1] / "stages" / "commoncrawl" / "mimic.py", "c
 crawl_server = loaded(HERE.parents[1] / "stages" / "commoncrawl" / "server.py", "crawl_server")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    """One for the whole session; ended also where a test fails."""
+    """One for a file, since it is busy also where nobody asks it; ended also where a test fails."""
     started = start_head()
     yield started
     started.stop()
