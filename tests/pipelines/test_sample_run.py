@@ -11,10 +11,9 @@ import winnow
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
 
-from .judge import judge
-
 from .conftest import lay_out_sample
 from .in_process import command
+from .judge import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 
