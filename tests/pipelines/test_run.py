@@ -271,7 +271,7 @@ def test_files_of_one_name_in_two_folders_have_ids_of_their_own(recipe: Path) ->
         folder.mkdir(parents=True)
         (folder / "part.jsonl").write_text((recipe.parent / "in" / "docs-1.jsonl").read_text("utf-8"), "utf-8")
     run = go(recipe, f'sources.docs.paths=["{recipe.parent}/twice/*/*.jsonl"]', "sources.docs.id=null")
-    assert run.documents(kept_only=False).select(pl.col("id").n_unique()).collect().item() == 120
+    assert run.documents(kept_only=False).select(pl.col("id").n_unique()).collect().item() == 240
 
 
 def test_failures_beyond_the_limit_name_their_causes(recipe: Path) -> None:
