@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from winnow.filters.hash_random import hashes
-from winnow.pipelines.prove.documents import SUFFIXES, files_of, matching, of_files, of_run, of_shards
+from winnow.pipelines.prove.documents import SUFFIXES, files_of, matching, of_files, of_run, of_shards, piece
 from winnow.pipelines.prove.held_out import Held, digest_of
 from winnow.pipelines.prove.protocol import ArmRecord, Targets
 from winnow.pipelines.results.table import RunError, open_run
@@ -27,13 +28,15 @@ LEAST_CHARACTERS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Documents to draw from, once for each copy: `id`, `text` (its first characters), `domain`, `source`, `noise`, `kind`.
+    """Documents to draw from, once for each copy: `id`, `text` (a piece), `domain`, `source`, `noise`, `kind`.
 
-    `keys`: what the order of a draw is a hash of, see `paired`."""
+    `keys` [documents]: what the order of a draw is a hash of; `shared` int64 [documents]: which arms have the document, as
+    bits; see `paired`."""
 
     record: ArmRecord
     frame: pl.DataFrame
     keys: pl.Series
+    shared: npt.NDArray[np.int64]
 
     @property
     def name(self) -> str:
@@ -62,7 +65,7 @@ def named(references: Sequence[str]) -> list[tuple[str, str, int]]:
 
 
 def read_arm(name: str, reference: str, draw: int, given: Targets, held: Held, amount: int) -> Arm:
-    """Its documents without what is held out, each cut to `longest` characters. Raises RunError."""
+    """Its documents without what is held out, a piece of `longest` characters of each. Raises RunError."""
     frames = _frames(reference, given, held)
     left: Counter[str] = Counter()
     most = max(HELD_CHARACTERS * amount, LEAST_CHARACTERS)
@@ -79,13 +82,13 @@ def read_arm(name: str, reference: str, draw: int, given: Targets, held: Held, a
         left_out=dict(sorted(left.items())),
         draw=draw,
     )
-    return Arm(record, kept, kept.get_column("id"))
+    return Arm(record, kept, kept.get_column("id"), np.zeros(len(kept), np.int64))
 
 
 def paired(arms: Sequence[Arm], held: Held) -> list[Arm]:
     """The arms with keys that texts share, whatever ids they go by: the id that a text has in the pool or in the first arm
     that has it. Equal texts then come at equal places of a draw, so that chance does not part what selections share. What
-    an arm has again goes by the number of the copy as well."""
+    an arm has again goes by the number of the copy as well. And which arms have each."""
     first: dict[int, str] = {}
 
     def key_of(ids: pl.Series, texts: pl.Series) -> Iterator[str]:
@@ -94,15 +97,21 @@ def paired(arms: Sequence[Arm], held: Held) -> list[Arm]:
 
     if held.pool is not None:
         _ = [*key_of(held.pool.get_column("id"), held.pool.get_column("text"))]
-    out = []
-    for arm in arms:
+    every = []
+    having: Counter[str] = Counter()
+    for number, arm in enumerate(arms):
         keys: list[str] = []
         times: Counter[str] = Counter()
         for key in key_of(arm.frame.get_column("id"), arm.frame.get_column("text")):
             keys.append(f"{key}#{times[key]}" if times[key] else key)
             times[key] += 1
-        out.append(replace(arm, keys=pl.Series(keys, dtype=pl.String)))
-    return out
+        every.append(keys)
+        for key in set(keys):
+            having[key] += 1 << number
+    return [
+        replace(arm, keys=pl.Series(keys, dtype=pl.String), shared=np.array([having[key] for key in keys], np.int64))
+        for arm, keys in zip(arms, every, strict=True)
+    ]
 
 
 def _frames(reference: str, given: Targets, held: Held) -> Iterable[pl.DataFrame]:
@@ -136,7 +145,7 @@ def _usable(frames: Iterable[pl.DataFrame], given: Targets, held: Held, left: Co
     columns = ["domain", "source", "noise", "kind", "group", "copy_of"]
     known = None if held.known is None else held.known.select("id", *columns).unique("id", keep="first")
     for frame in frames:
-        frame = frame.with_columns(pl.col("text").str.head(given.longest))
+        frame = frame.with_columns(piece(frame.get_column("text"), given.longest))
         if known is not None:
             joined = frame.join(known, on="id", how="left", suffix=" known", maintain_order="left")
             # the pool says what a run's own source is called

@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from winnow.filters.hash_random import hashes
 from winnow.nearest import hint
 from winnow.pipelines.results.table import Run, RunError
 from winnow.stages.reading.batches import identity
@@ -183,3 +184,14 @@ def matching(frame: pl.DataFrame, where: str | None, said: str) -> pl.Series:
     if found.dtype != pl.Boolean or len(found) not in (1, len(frame)):
         raise RunError(f"{said}: {where!r}: expected a condition, which is true or false of each document")
     return (found if len(found) == len(frame) else found.new_from_index(0, len(frame))).fill_null(False)
+
+
+def piece(texts: pl.Series, longest: int) -> pl.Series:
+    """So many characters in a row of each text, from a place that a hash of the text decides; shorter texts whole. Beginnings
+    alone would be titles and front matter."""
+    sizes = texts.str.len_chars().cast(pl.Int64).to_numpy()
+    spare = np.maximum(sizes - longest, 0)
+    if not spare.any():
+        return texts
+    start = (hashes(texts.to_arrow(), 0, "piece") % (spare.astype(np.uint64) + np.uint64(1))).astype(np.int64)
+    return pl.select(pl.lit(texts).str.slice(pl.lit(pl.Series(start)), longest).alias("text")).to_series()

@@ -1,7 +1,9 @@
-"""Equal amounts of arms: documents in the order of a hash of seed and id, capped by group, the last one cut.
+"""Equal amounts of arms: documents in the order of a hash of seed and key, capped by group, the last one cut.
 
-Every seed leaves at least a fifth of each group out where an arm is hardly larger than what is asked: draws that were
-nearly the same could not show what chance did in choosing documents.
+What arms share and what only some have are drawn apart, each to its share of the arm, and so is each source, unless an arm
+has little in common with the others: a tenth of junk is a tenth in every draw, so that chance in this does not hide what
+it does. Every seed leaves at least a fifth of each group out where an arm
+is hardly larger than what is asked: draws that were nearly the same could not show what chance did in choosing documents.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from winnow.pipelines.results.table import RunError
 
 MOST = 0.8
 """Of each group of an arm, a draw takes at most this share."""
+
+SELECTED = 0.5
+"""An arm of which at least this share is in others too is a selection from what they have in common."""
 
 Sizes = Callable[[Sequence[str]], npt.NDArray[np.int64]]
 
@@ -66,6 +71,11 @@ class Urn:
             by = arm.frame.get_column(caps.by).fill_null("")
             self.groups = (by.rank("dense").cast(pl.Int64) - 1).to_numpy()
         self.totals = np.bincount(self.groups, self.amounts)
+        sources = (arm.frame.get_column("source").fill_null("").rank("dense").cast(pl.Int64)).to_numpy()
+        several = arm.shared & (arm.shared - 1) != 0
+        selected = self.amounts[several].sum() >= SELECTED * self.amounts.sum()
+        cells = np.stack([self.groups, arm.shared, np.where(selected, sources, 0)])
+        _, self.cells = np.unique(cells, axis=1, return_inverse=True)
 
     def _quotas(self, amount: float, share: float) -> npt.NDArray[np.float64]:
         cap = amount * (1.0 if self._caps is None else self._caps.share)
@@ -77,35 +87,49 @@ class Urn:
         low, high = 0, asked
         while low < high:  # what the quotas come to, less the amount, is concave in it, and 0 at 0
             middle = (low + high + 1) // 2
-            if self._quotas(middle, share).sum() >= middle - 0.5:
+            if self._quotas(middle, share).sum() >= middle - 1e-6:
                 low = middle
             else:
                 high = middle - 1
         return low
 
+    def shares(self, amount: int) -> npt.NDArray[np.int64]:
+        """What is drawn of each cell, `amount` in all: groups to their totals as far as quotas let them, cells to theirs."""
+        quotas = self._quotas(amount, MOST)
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if np.minimum(quotas, middle * self.totals).sum() < amount else (low, middle)
+        groups = np.minimum(quotas, high * self.totals)
+        cells = np.bincount(self.cells, self.amounts)
+        of = np.zeros(len(cells), np.int64)
+        of[self.cells] = self.groups
+        exact = groups[of] * cells / np.maximum(self.totals[of], 1)
+        whole: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
+        short = min(max(0, amount - int(whole.sum())), len(cells))
+        whole[np.argsort(whole - exact, kind="stable")[:short]] += 1
+        return whole
+
     def draw(self, amount: int, seed: int) -> Drawn:
         """Documents that come to `amount`."""
-        left = np.floor(self._quotas(amount, MOST)).astype(np.int64)
+        left = self.shares(amount)
         key = hashes(self.arm.keys.to_arrow(), seed, f"draw {self.arm.record.draw}")
         rows, taken, texts = [], [], []
-        need, column = amount, self.arm.frame.get_column("text")
+        column = self.arm.frame.get_column("text")
         for row in np.argsort(key, kind="stable").tolist():
-            size, room = int(self.amounts[row]), min(need, int(left[self.groups[row]]))
+            size, room = int(self.amounts[row]), int(left[self.cells[row]])
             if room <= 0 or size == 0:
                 continue
             text = column[row]
             if size > room:
                 text, size = self._cut(text, room)
-                left[self.groups[row]] = size  # what is left of the quota is less than a character
+                left[self.cells[row]] = size  # what is left is less than a character
                 if not text:
                     continue
             rows.append(row)
             taken.append(size)
             texts.append(text)
-            left[self.groups[row]] -= size
-            need -= size
-            if need <= 0:
-                break
+            left[self.cells[row]] -= size
         return Drawn(np.array(rows, np.int64), np.array(taken, np.int64), tuple(texts))
 
     def _cut(self, text: str, room: int) -> tuple[str, int]:
@@ -134,6 +158,18 @@ def common_amount(urns: Sequence[Urn], asked: int, unit: Unit) -> int:
             )
         least = min(least, urn.most(asked, MOST))
     return least
+
+
+def sharing(urns: Sequence[Urn]) -> npt.NDArray[np.float64]:
+    """[arms, arms]: of the smaller of two arms, how much is in the other: 0 to 1."""
+    out = np.eye(len(urns))
+    for a, one in enumerate(urns):
+        for b, other in enumerate(urns):
+            if a < b:
+                common = [int(u.amounts[u.arm.shared >> n & 1 == 1].sum()) for u, n in ((one, b), (other, a))]
+                smaller = min(int(u.amounts.sum()) for u in (one, other))
+                out[a, b] = out[b, a] = min(1.0, min(common) / max(smaller, 1))
+    return out
 
 
 def overlap(urn: Urn, draws: Sequence[Drawn], amount: int) -> float:

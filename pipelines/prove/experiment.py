@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from winnow.pipelines.prove.draw import Drawn, Urn, overlap
+from winnow.pipelines.prove.draw import Drawn, Urn, overlap, sharing
 from winnow.pipelines.prove.held_out import Target, digest_of
 from winnow.pipelines.prove.protocol import canonical, write
 from winnow.pipelines.prove.scores import Scores, Tier, Unit
@@ -122,7 +123,7 @@ def carry_out(
             "on where it stopped, or give it a larger --budget"
         )
     overlaps = {urn.arm.name: overlap(urn, draws[urn.arm.name], amount) for urn in urns}
-    measures = tuple(_measures(found, targets, tier_of, overlaps, len(done)))
+    measures = tuple(_measures(found, targets, tier_of, overlaps, sharing(urns), len(done)))
     return Outcome(measures, draws, overlaps, seconds)
 
 
@@ -131,6 +132,7 @@ def _measures(
     targets: Sequence[Target],
     tier_of: Mapping[str, Tier],
     overlaps: Mapping[str, float],
+    shared: npt.NDArray[np.float64],
     seeds: int,
 ) -> Iterator[Measure]:
     arms = tuple(found)
@@ -143,6 +145,7 @@ def _measures(
             {t.name: sizes[t.name] for t in targets},
             {t.name: t.groups for t in targets},
             np.array([overlaps[arm] for arm in arms]),
+            shared,
         )
         curves = {arm: _curve([s.curve for s in every[arm]]) for arm in arms}
         yield Measure(name, tier.name, tier.unit, seeds, measured, curves)

@@ -13,7 +13,7 @@ import polars as pl
 
 from winnow.filters.hash_random import hashes
 from winnow.filters.ngram.overlap import HeldOut
-from winnow.pipelines.prove.documents import canonical_id, files_of, matching, measured, of_files
+from winnow.pipelines.prove.documents import canonical_id, files_of, matching, measured, of_files, piece
 from winnow.pipelines.prove.protocol import TargetRecord, Targets
 from winnow.pipelines.results.table import RunError
 
@@ -75,7 +75,7 @@ def hold_out(given: Targets, base: Path, option: str) -> Held:
         files = files_of(given.pool.paths, base, f"{option}: pool.paths")
         pool = measured(pl.concat([*of_files(files)]))
         pool = pool.with_columns(
-            pl.col("copy_of").map_elements(canonical_id, pl.String), pl.col("text").str.head(given.longest)
+            pl.col("copy_of").map_elements(canonical_id, pl.String), piece(pool.get_column("text"), given.longest)
         )
     targets, ids, groups = [], [], []
     for name, spec in given.targets.items():
@@ -99,7 +99,7 @@ def hold_out(given: Targets, base: Path, option: str) -> Held:
 def _target(name: str, frame: pl.DataFrame, most: int, longest: int, said: str) -> Target:
     """Documents in the order of their hashes, until they come to so many characters."""
     order = np.argsort(hashes(frame.get_column("id").to_arrow(), 0, "target"), kind="stable")
-    texts = frame.get_column("text").str.head(longest)
+    texts = piece(frame.get_column("text"), longest)
     taken, total = [], 0
     for row in order.tolist():
         size = len(texts[row])

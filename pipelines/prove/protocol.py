@@ -76,8 +76,9 @@ class Targets(_Part):
     oracle: str | None = None
     caps: Caps | None = None
     targets: dict[str, Target] = Field(min_length=1)
-    longest: int = Field(default=5000, ge=100)
-    """Characters of a document that are used: its first. The fewer, the more documents a draw has, and the less it varies."""
+    longest: int = Field(default=2000, ge=100)
+    """Characters of a document that are used, in a row, at a place by hash. The fewer, the more documents a draw has, and the
+    less it varies."""
     unit: Unit = "tokens"
     tokenizer: str = "ko-bpe"
     """What counts tokens."""

@@ -3,9 +3,11 @@
 A difference is measured many times: once for each seed (another draw from each arm, and another start of the model), on
 each document of a target. Both vary, so both are in the interval:
 
-    seeds      The variance between seeds, times (1 / seeds + f / (1 - f)). Draws from one arm share documents; f is the share
-               that two draws have in common. Without the second term an interval would say what another draw from these very
-               files gives, not what other documents of the same kind would (the correction of Nadeau and Bengio 2003).
+    seeds      The variance between seeds, times (1 / seeds + f / (1 - f) (1 - s)). Draws from one arm share documents; f is the
+               share that two draws have in common. Of arms that have no document in common (s = 0), the second term says
+               what other documents of the same kind would give (the correction of Nadeau and Bengio 2003): without it, two
+               halves of one corpus would be told apart by the chance that divided them. Selections from the same documents
+               (s = 1: one is all in the other) are compared as selections of these, and there is no such chance.
     documents  The variance of a ratio of sums (bits over characters) over the groups of a target's documents, linearised.
                Targets are separate texts, so that of their mean is the sum over targets by their number squared.
 
@@ -45,14 +47,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One measure of all arms. By target: `bits` [arms, seeds, documents], `sizes` and `groups` [documents]. `overlaps`:
-    [arms]."""
+    """One measure of all arms. By target: `bits` [arms, seeds, documents], `sizes` and `groups` [documents]. `overlaps`
+    [arms]: f; `sharing` [arms, arms]: s."""
 
     arms: tuple[str, ...]
     bits: Mapping[str, Floats]
     sizes: Mapping[str, Ints]
     groups: Mapping[str, Ints]
     overlaps: Floats
+    sharing: Floats
 
     def rates(self) -> dict[str, Floats]:
         """Bits per unit, target -> [arms, seeds]."""
@@ -77,7 +80,8 @@ class Measured:
             freedom = min(freedom, m - 1)
         seeds = len(by_seed)
         f = min(float(self.overlaps[used].max(initial=0.0)), SURE)
-        between = float(by_seed.var(ddof=1)) * (1 / seeds + f / (1 - f))
+        apart = 1 - float(self.sharing[np.ix_(used, used)].min(initial=1.0))
+        between = float(by_seed.var(ddof=1)) * (1 / seeds + f / (1 - f) * apart)
         return _estimate(float(by_seed.mean()), (between, seeds - 1), (documents, freedom), level)
 
 
