@@ -93,7 +93,7 @@ class Urn:
                 high = middle - 1
         return low
 
-    def shares(self, amount: int) -> npt.NDArray[np.int64]:
+    def _by_cell(self, amount: int) -> npt.NDArray[np.int64]:
         """What is drawn of each cell, `amount` in all: groups to their totals as far as quotas let them, cells to theirs."""
         quotas = self._quotas(amount, MOST)
         low, high = 0.0, 1.0
@@ -112,7 +112,7 @@ class Urn:
 
     def draw(self, amount: int, seed: int) -> Drawn:
         """Documents that come to `amount`."""
-        left = self.shares(amount)
+        left = self._by_cell(amount)
         key = hashes(self.arm.keys.to_arrow(), seed, f"draw {self.arm.record.draw}")
         rows, taken, texts = [], [], []
         column = self.arm.frame.get_column("text")

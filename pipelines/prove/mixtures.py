@@ -50,8 +50,10 @@ class MixtureUrn(Urn):
         self._groups, self.shares = groups, shares
         said = ", ".join(f"{share:.4f} {group}" for group, share in zip(groups.names, shares, strict=True))
         first = groups.urns[0].arm
-        self.arm = replace(first, record=first.record.model_copy(update={"name": name, "reference": said}))
         self.amounts = np.concatenate([urn.amounts for urn in groups.urns])
+        every = np.full(len(self.amounts), -1, np.int64)  # each mixture is of the same documents
+        record = first.record.model_copy(update={"name": name, "reference": said})
+        self.arm = replace(first, record=record, shared=every)
 
     def draw(self, amount: int, seed: int) -> Drawn:
         """Of each group its share; texts of all groups in one order."""
@@ -82,7 +84,7 @@ def groups_of(pool: Arm, sizes: Sizes, amount: int, mixtures: int) -> Groups:
     urns, names = [], []
     for name in dict.fromkeys([*named, *label.unique().sort()]):
         here = label == name
-        part = Arm(pool.record, pool.frame.filter(here), pool.keys.filter(here))
+        part = Arm(pool.record, pool.frame.filter(here), pool.keys.filter(here), pool.shared[here.to_numpy()])
         urn = Urn(part, sizes, None)
         if urn.totals.sum() * MOST >= 1:
             urns.append(urn)
