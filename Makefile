@@ -31,7 +31,7 @@ ROOMS  := pipelines stages filters classifiers tokenize train_handoff testing
 SAMPLE := runs/sample/sample.warc.gz
 
 .DEFAULT_GOAL := help
-.PHONY: help pipeline train test bench check sample known ran
+.PHONY: help pipeline train test bench experiment check sample known ran
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -49,6 +49,9 @@ test: $(VENV)/.installed-dev ## every test, several files at a time
 
 bench: $(VENV)/.installed-dev ## every benchmark: ratios against peers, measured in one run
 	@for b in tests/bench/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+experiment: $(VENV)/.installed-dev ## which Korean selection trains the better model: docs/selection-quality.md (TIER=0 or 1)
+	$(BIN)/python tests/bench/selection_quality/experiment.py --tier $(or $(TIER),1)
 
 check: $(VENV)/.installed-dev ## ruff, mypy and the import contracts
 	$(BIN)/ruff check .

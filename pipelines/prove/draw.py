@@ -67,10 +67,12 @@ class Urn:
         )
         if caps is None:
             self.groups = np.zeros(len(texts), np.int64)
+            self._capped = np.zeros(1, np.bool_)
         else:
             by = arm.frame.get_column(caps.by).fill_null("")
             self.groups = (by.rank("dense").cast(pl.Int64) - 1).to_numpy()
-        self.totals = np.bincount(self.groups, self.amounts)
+            self._capped = (by.unique().sort() != "").to_numpy()  # of what nothing is known, no cap can be kept
+        self.totals = np.bincount(self.groups, self.amounts, len(self._capped))
         sources = (arm.frame.get_column("source").fill_null("").rank("dense").cast(pl.Int64)).to_numpy()
         several = arm.shared & (arm.shared - 1) != 0
         selected = self.amounts[several].sum() >= SELECTED * self.amounts.sum()
@@ -78,7 +80,7 @@ class Urn:
         _, self.cells = np.unique(cells, axis=1, return_inverse=True)
 
     def _quotas(self, amount: float, share: float) -> npt.NDArray[np.float64]:
-        cap = amount * (1.0 if self._caps is None else self._caps.share)
+        cap = np.where(self._capped, amount * (1.0 if self._caps is None else self._caps.share), amount)
         quotas: npt.NDArray[np.float64] = np.minimum(cap, share * self.totals)
         return quotas
 

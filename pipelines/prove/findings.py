@@ -34,6 +34,11 @@ def findings(protocol: Protocol, arms: Sequence[Arm], outcome: Outcome) -> dict[
             f"{protocol.amount:,} {protocol.unit} of each arm are drawn, of {protocol.asked:,} asked: each seed leaves at "
             "least a fifth of each arm out, so that what chance does is seen."
         )
+    caps = protocol.given.caps
+    if caps is not None:
+        unknown = [name for name, held in holds.items() if sum(held[caps.by].values()) < 0.99]
+        if unknown:
+            notes.append(f"Caps by {caps.by} do not reach documents without one, which {', '.join(unknown)} hold.")
     copied = [name for name, held in holds.items() if held["copies"] > DUPLICATION]
     if copied:
         notes.append(

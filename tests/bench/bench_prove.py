@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,12 +79,11 @@ def false_wins(whole: pl.DataFrame, given: Targets, held: Held, amount: int, rep
     for number in range(repetitions):
         order = np.random.default_rng(number).permutation(len(whole))
         half = len(order) // 2
-        arms = [arm("a", whole[order[:half]]), arm("b", whole[order[half:]]), arm("a", whole[order[:half]], draw=1)]
-        arms[2] = replace(arms[2], record=arms[2].record.model_copy(update={"name": "again"}))
-        outcome = measured(arms, given, held, amount)
-        for measure in outcome.measures:
-            for kind, other in (("halves", "b"), ("draws", "again")):
-                over_all, each = compare(measure.measured, "a", other, given.level)
+        one, two = arm("a", whole[order[:half]]), arm("b", whole[order[half:]])
+        again = arm("b", one.frame, draw=1)
+        for kind, arms in (("halves", [one, two]), ("draws", [one, again])):
+            for measure in measured(paired(arms, held), given, held, amount).measures:
+                over_all, each = compare(measure.measured, "a", "b", given.level)
                 wrong[kind][measure.name] += over_all.verdict != "tie"
                 targets[f"{kind} {measure.name}"] += any(e.verdict != "tie" for e in each.values())
     for kind, counts in wrong.items():

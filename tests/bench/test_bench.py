@@ -20,6 +20,7 @@ NEED_DATA = [
         "langid",
         "personal",
         "prescreen",
+        "prove",
         "rules",
         "tokenize",
         "urls",

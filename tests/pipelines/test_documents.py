@@ -102,8 +102,9 @@ def members(archive: Path, count: int) -> bytes:
     return cut
 
 
-OTHERS = {ROOT / "docs" / "extending.md", ROOT / "docs" / "kinds.md"}
-"""Pages with tests of their own: `tests/test_extending.py` runs the one, and the other is written from the code."""
+OTHERS = {ROOT / "docs" / name for name in ("extending.md", "kinds.md", "prove.md", "selection-quality.md")}
+"""Pages with tests of their own: `tests/test_extending.py` runs the first, `test_prove.py` the third; the others are written
+from code."""
 
 
 def test_every_block_does_what_it_says(shell: Shell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,29 @@ def test_what_is_wrong_is_said(bench: Path) -> None:
 def test_wrong_targets_are_refused(bench: Path, targets: str, said: str) -> None:
     (bench / "wrong.yaml").write_text(targets, "utf-8")
     assert said in refused(bench, "good.jsonl", "junk10.jsonl", "--out", "no", "--targets", "wrong.yaml")
+
+
+def test_the_page_does_what_it_says(bench: Path, tmp_path: Path, words: Prose) -> None:
+    """Its command on its targets' file, with runs and files of these names."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "prove.md"
+    fenced = dict(re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL))
+    (tmp_path / "targets.yaml").write_text(fenced["yaml"], "utf-8")
+    (tmp_path / "pool").mkdir()
+    for n in range(8):  # domains, so that a cap of 15% can hold
+        rows = [
+            {"id": f"{n}-{m}", "text": words(1000 * n + m, 60), "domain": f"d{n}", "kind": "good"} for m in range(30)
+        ]
+        write(
+            tmp_path / "pool" / f"{n}.jsonl.gz",
+            [{**row, "domain": "news" if n == 7 else row["domain"]} for row in rows],
+        )
+    write(tmp_path / "essays.jsonl", [{"text": words(20_000 + n, 40)} for n in range(30)])
+    pq.write_table(pa.table({"text": [words(30_000 + n, 60) for n in range(200)]}), tmp_path / "other.parquet")
+    line = fenced["sh"].replace("\\\n", " ").replace("900k", "12k").split()
+    line = [word.replace("runs/ko@stricter", "other.parquet").replace("runs/ko", "pool") for word in line]
+    done = command(*line[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads((tmp_path / "runs" / "which" / "results.json").read_text("utf-8"))["arms"]) >= {
+        "ours",
+        "theirs",
+    }

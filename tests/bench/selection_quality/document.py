@@ -1,0 +1,109 @@
+"""docs/selection-quality.md, made of an experiment's results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from winnow.pipelines.prove.findings import pair
+
+Tree = Mapping[str, Any]
+
+INTRODUCTION = """# Which Korean selection trains the better model
+
+Made by `make experiment`; do not edit. Every figure of the experiment is here, whatever it says.
+
+Models are trained on equal amounts of each arm and measured in bits on held-out texts: fewer are better, so a difference
+below 0 is a win of the arm that is named first. Intervals hold over draws of documents and documents of the targets; a tie
+is an interval that holds 0. [prove.md](prove.md) says how arms are drawn and what an interval means. All documents come
+from one pool, a mixture of sources that are good or noisy by their origin; what is a good source is judged by its origin,
+not page by page, and the pool is not the web.
+
+- `random`: the pool as it is. `random again`: another draw of it, for what chance does.
+- `fineweb2`: language by lid.176 (at least 0.842), then FineWeb2's filters for Korean by datatrove, on Kiwi's morphemes.
+- `ours`: what `pipelines/ko.yaml` keeps. `ours without ...`: the same, one stage left out.
+- `oracle`: the documents of good sources.
+"""
+
+
+def document(found: Tree, protocol: Tree, seconds: float) -> str:
+    """Markdown."""
+    return "\n".join([INTRODUCTION, *_setting(found, protocol, seconds), *_measures(found), *_arms(found)]) + "\n"
+
+
+def _setting(found: Tree, protocol: Tree, seconds: float) -> Iterator[str]:
+    targets = protocol["targets"]
+    yield "## Setting\n"
+    yield (
+        f"{found['amount']:,} {found['unit']} of each arm, {len(protocol['seeds'])} seeds, no domain above "
+        f"{protocol['given']['caps']['share']:.0%} of an arm. Protocol `{found['protocol'][:16]}`, registered before the first "
+        f"model was trained. This run of the experiment took {seconds / 60:.0f} minutes; what was done before is not in it.\n"
+    )
+    yield "| target | documents | characters |\n|---|---|---|"
+    for target in targets:
+        yield f"| {target['name']} | {target['documents']} | {target['characters']:,} |"
+    yield ""
+    for note in found["notes"]:
+        yield f"- {note}"
+    yield ""
+
+
+def _measures(found: Tree) -> Iterator[str]:
+    order = sorted(found["measures"], key=lambda name: name != found["primary"])
+    for name in order:
+        measure = found["measures"][name]
+        unit = measure["unit"].replace("_", " ")
+        yield f"## {name}{' (the verdict)' if name == found['primary'] else ''}\n"
+        yield f"Bits per {unit} over all targets, {measure['seeds']} seeds.\n"
+        others = [arm for arm in ("fineweb2", "ours") if arm in measure["arms"]]
+        heads = [f"against {other}" for other in ("random", *others)]
+        yield "| arm | bits | " + " | ".join(heads) + " | gap closed |"
+        yield "|---|---|" + "---|" * (len(heads) + 1)
+        for arm, figures in measure["arms"].items():
+            cells = [_said(measure, arm, other) for other in ("random", *others)]
+            gap = measure["gap_closed"].get(arm)
+            closed = "" if gap is None else f"{gap['value']:.0%} [{gap['low']:.0%}, {gap['high']:.0%}]"
+            yield f"| {arm} | {figures['macro']:.3f} | " + " | ".join(cells) + f" | {closed} |"
+        yield "\nBy target, against random:\n"
+        targets = list(next(iter(measure["arms"].values()))["targets"])
+        yield "| arm | " + " | ".join(targets) + " |"
+        yield "|---|" + "---|" * len(targets)
+        yield (
+            "| random (bits) | " + " | ".join(f"{measure['arms']['random']['targets'][t]:.3f}" for t in targets) + " |"
+        )
+        for arm in measure["arms"]:
+            if arm != "random":
+                each = pair(measure, arm, "random")["targets"]
+                yield f"| {arm} | " + " | ".join(_cell(each[t]) for t in targets) + " |"
+        for other in others:
+            if other != "ours" and "ours" in measure["arms"]:
+                each = pair(measure, "ours", other)["targets"]
+                yield f"| ours against {other} | " + " | ".join(_cell(each[t]) for t in targets) + " |"
+        yield ""
+
+
+def _arms(found: Tree) -> Iterator[str]:
+    yield "## What each arm holds\n"
+    yield "| arm | documents | characters | good sources | largest domains | noise | exact copies |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, arm in found["arms"].items():
+        domains, noise = (_largest(arm[column], number) for column, number in (("domain", 6), ("noise", 4)))
+        good = arm["kind"].get("good", 0.0)
+        yield (
+            f"| {name} | {arm['documents']:,} | {arm['characters']:,} | {good:.0%} | {domains} | {noise} | {arm['copies']:.1%} |"
+        )
+
+
+def _largest(shares: Mapping[str, float], number: int) -> str:
+    return ", ".join(f"{name} {share:.0%}" for name, share in [*shares.items()][:number])
+
+
+def _said(measure: Tree, a: str, b: str) -> str:
+    if a == b:
+        return ""
+    e = pair(measure, a, b)["macro"]
+    return f"{e['verdict']} {e['value']:+.3f} [{e['low']:+.3f}, {e['high']:+.3f}]"
+
+
+def _cell(e: Tree) -> str:
+    return f"{e['verdict']} {e['value']:+.3f}"

@@ -1,0 +1,133 @@
+"""Which Korean selection trains the better model: ours, FineWeb2's by datatrove, ours less each stage, chance, an oracle.
+
+    python tests/bench/selection_quality/experiment.py [--out runs/selection-quality] [--tier 0|1] [--per-source 100]
+
+Documents: those of ../shared/data/ko-pool of 50 to 19,999 characters without copies and versions, at most `--per-source`
+of each file by hash. Targets: whole files and documents of its good part, which no arm sees; none that a model of ours was
+fitted on. Writes docs/selection-quality.md with every figure. Each step is skipped where it is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import yaml
+from document import document
+
+from winnow.filters.hash_random import hashes
+from winnow.pipelines.prove.documents import measured, of_files
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+DATA = ROOT.parent / "shared" / "data" / "ko-pool"
+WITHOUT = ("dup-exact", "law-versions", "docs-versions")
+
+TARGETS: dict[str, tuple[str, float]] = {
+    "news": ("wikinews", 0.5),
+    "essays": ("nanet-book-reviews", 1.0),
+    "education": ("unesco-ko", 1.0),
+    "blog": ("acorn-blog", 0.5),
+    "law": ("law-kr", 0.3),
+    "religion": ("bible-korrv", 0.3),
+    "documentation": ("python-docs-ko", 0.3),
+}
+"""Name -> file of the pool's good part, and the share of its documents that is held out."""
+
+STAGES = ("language", "rules", "quality", "toxicity")
+"""Left out one at a time. Deduplication has nothing to do: the pool's copies are left out, for tier 0 cannot judge them."""
+
+
+def main() -> None:
+    """Every step."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=Path("runs/selection-quality"))
+    parser.add_argument("--tier", type=int, choices=[0, 1], default=0)
+    parser.add_argument("--per-source", type=int, default=100)
+    parser.add_argument("--amount", default="400k")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--document", type=Path, default=ROOT / "docs" / "selection-quality.md")
+    options = parser.parse_args()
+    if not DATA.exists():
+        print(f"skipped: {DATA} is not there")
+        return
+    out = options.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    pool(out, options.per_source)
+    targets(out)
+    (out / "fineweb2.yaml").write_text((HERE / "fineweb2.yaml").read_text("utf-8"), "utf-8")
+    winnow("run", "fineweb2.yaml", "--folder", "fineweb2", cwd=out)
+    source = "sources.pool={use: jsonl, id: id, paths: [pool.jsonl]}"
+    none = [f"stages.{name}=null" for name in ("urls", "screen", "mixture", "shards")]
+    sets = [word for said in ["sources.crawl=null", source, *none] for word in ("--set", said)]
+    winnow("run", str(ROOT / "pipelines" / "ko.yaml"), "--folder", "ko", *sets, cwd=out)
+    arms = ["random", "fineweb2=fineweb2", "ours=ko"]
+    for stage in STAGES:
+        name = f"without-{stage}"
+        winnow("select", "ko", "--set", f"stages.{stage}.keep=true", "--name", name, cwd=out)
+        winnow("run", "ko", "--selection", name, cwd=out)
+        arms.append(f"ours without {stage}=ko@{name}")
+    arms += ["oracle", "random"]
+    words = ["--targets", "targets.yaml", "--tokens", options.amount, "--tier", str(options.tier)]
+    words += [] if options.seeds is None else ["--seeds", str(options.seeds)]
+    name = f"prove-{options.tier}"
+    winnow("prove", *arms, *words, "--out", name, cwd=out)
+    found = json.loads((out / name / "results.json").read_text("utf-8"))
+    protocol = json.loads((out / name / "protocol.json").read_text("utf-8"))["protocol"]
+    options.document.write_text(document(found, protocol, time.monotonic() - began), "utf-8")
+    print(options.document)
+
+
+def pool(out: Path, per_source: int) -> None:
+    """OUT/pool.jsonl: what every arm selects from."""
+    if (out / "pool.jsonl").exists():
+        return
+    kept = []
+    for path in sorted(DATA.glob("*.jsonl.gz")):
+        frame = measured(pl.concat([*of_files([path])]))
+        frame = frame.filter(pl.col("characters").is_between(50, 19_999) & ~pl.col("file").is_in(WITHOUT))
+        order = pl.Series(hashes(frame.get_column("id").to_arrow(), 0, "experiment"), dtype=pl.UInt64)
+        kept.append(frame.with_columns(order.alias("order")).sort("order").head(per_source))
+    whole = pl.concat(kept).with_columns(pl.col("file").alias("source"))
+    columns = ["id", "text", "domain", "source", "noise", "kind"]
+    half = out / ".pool.jsonl"
+    half.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in whole.select(columns).to_dicts()), "utf-8"
+    )
+    half.rename(out / "pool.jsonl")
+
+
+def targets(out: Path) -> None:
+    """OUT/targets.yaml."""
+    held = {
+        name: {"paths": [str(DATA / f"{file}.jsonl.gz")], "where": "characters >= 50", "share": share}
+        for name, (file, share) in TARGETS.items()
+    }
+    tree = {
+        "pool": {"paths": ["pool.jsonl"]},
+        "oracle": "kind = 'good' and domain != 'english-documentation'",
+        "caps": {"by": "domain", "share": 0.15},
+        "unit": "characters",
+        "targets": held,
+    }
+    (out / "targets.yaml").write_text(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False), "utf-8")
+
+
+def winnow(*words: str, cwd: Path) -> None:
+    """The command, its output shown; its failure ends the experiment."""
+    print("$ winnow " + " ".join(words), flush=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([sys.executable, "-m", "winnow.pipelines.cli", *words], cwd=cwd, env=environment)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()
