@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--repeat", type=int, default=1, help="arms of clean text to compare with clean")
-    parser.add_argument("--only", help="an arm beside clean")
+    parser.add_argument("--only", nargs="+", default=[], help="arms beside clean; default: all")
     parser.add_argument("--characters", type=int, help="of an arm; default: two a token of training")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="a setting of the proxy")
     parser.add_argument("--here", action="store_true", help="one run after the other in this process")
@@ -161,7 +161,7 @@ def measure(
             jobs = [
                 threads.submit(score, tier, name, texts, seed)
                 for name, texts in arms(good, junk, amount, seed, given.repeat)
-                if given.only is None or name in ("clean", given.only)
+                if not given.only or name in ("clean", *given.only)
                 for tier in trained
             ]
             for job in jobs:

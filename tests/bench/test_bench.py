@@ -21,6 +21,7 @@ NEED_DATA = [
         "personal",
         "prescreen",
         "prove",
+        "proxy",
         "rules",
         "tokenize",
         "urls",
