@@ -102,8 +102,11 @@ def _ridge(features: Floats, values: Floats, form: Form) -> tuple[float, Curve]:
 
 
 def noise_of(repeated: Floats) -> float:
-    """The standard deviation of one run, from mixtures [n, seeds] that were run with several seeds."""
-    return float(np.sqrt(repeated.var(axis=1, ddof=1).mean()))
+    """The standard deviation of one run beside others of the same seed, from mixtures [n, seeds], two of each or more: what is
+    left without the means of mixtures and of seeds, for a seed's documents are the same in all mixtures."""
+    n, seeds = repeated.shape
+    left = repeated - repeated.mean(axis=1, keepdims=True) - repeated.mean(axis=0) + repeated.mean()
+    return float(np.sqrt((left**2).sum() / ((n - 1) * (seeds - 1))))
 
 
 def best(curve: Curve, sampled: Callable[[int], Floats]) -> Floats:

@@ -118,3 +118,4 @@ def test_laws_are_recovered() -> None:
     assert "noise exceeds signal" in str(fitted(shares, pure, noise=0.01).refused)
     assert "did not see worse" in str(fitted(shares, pure, noise=0.0).refused)
     assert noise_of(np.array([[1.0, 3.0], [2.0, 2.0]])) == pytest.approx(1.0)
+    assert noise_of(np.array([[1.0, 1.5], [2.0, 2.5]])) == pytest.approx(0.0)  # a seed's documents are all mixtures'
