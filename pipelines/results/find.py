@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 import polars as pl
 
-from winnow.pipelines.results.shown import DECISION, Decision, HighlightedText, content, decision, seen_at
+from winnow.pipelines.results.shown import HighlightedText, Shown, look
 from winnow.pipelines.results.table import Run, RunError
 
 TEXT_HITS = 5
@@ -38,17 +38,6 @@ class Found:
     places: tuple[tuple[int, int], ...]
     by: str
     complete: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A record. `text`: where it holds what was looked for, else its beginning; empty where it has none."""
-
-    id: str
-    url: str | None
-    source: str
-    decision: Decision
-    text: HighlightedText
 
 
 def find(run: Run, wanted: str, most: int | None = TEXT_HITS) -> Found:
@@ -89,14 +78,12 @@ def chosen(found: Found, number: int) -> Found:
     return replace(found, places=(found.places[number - 1],), complete=True)
 
 
-def candidates(run: Run, found: Found, wanted: str) -> Iterator[Candidate]:
-    """The records that were found, in their order, each in two lines, so that one of them can be chosen."""
+def candidates(run: Run, found: Found, wanted: str) -> Iterator[Shown]:
+    """The records that were found, in their order, each with the line of its text that holds what was looked for, else with its
+    beginning, so that one of them can be chosen."""
     pattern = re.compile(_spaced(wanted))
-    for row in run.rows(found.places, ["partition", "row", "id", "url", "source", *DECISION]).iter_rows(named=True):
-        decided, text = decision(row), ""
-        if row["row"] >= 0:
-            text = content(run.part(row["partition"]), row["row"], seen_at(run, decided.stage))[1]
-        yield Candidate(row["id"], row["url"], row["source"], decided, _around(text, pattern))
+    for record in look(run, found.places, signals=()):
+        yield replace(record, text=_around(record.text.text, pattern))
 
 
 def _spellings(wanted: str) -> list[str]:

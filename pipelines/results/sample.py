@@ -7,23 +7,14 @@ whose signal is closest to a number. Columns pass by some partitions at a time, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import polars as pl
 import pyarrow as pa
 
 from winnow.nearest import expected, nearest
-from winnow.pipelines.results.shown import (
-    DECISION,
-    Decision,
-    HighlightedText,
-    content,
-    decision,
-    highlighted,
-    seen_at,
-)
+from winnow.pipelines.results.shown import Shown, look
 from winnow.pipelines.results.sums import Drawn
 from winnow.pipelines.results.table import Run, RunError
 from winnow.pipelines.selection.clause import Clause, ClauseError
@@ -39,28 +30,12 @@ WHERE = "--where"
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
-    """A record of a sample. `near`: the value of the signal that was asked for. Pages that never became documents have
-    no text."""
-
-    id: str
-    url: str | None
-    date: str | None
-    source: str
-    title: str | None
-    text_bytes: int | None
-    decision: Decision
-    near: float | None
-    text: HighlightedText
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     """`population`: how many records the question is about; `question`: it in words."""
 
     question: str
     population: int
-    records: tuple[Sampled, ...]
+    records: tuple[Shown, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +80,14 @@ def sample(run: Run, question: Question | None = None, n: int = SAMPLE, seed: in
     for found in run.read(columns, condition, of="records", named=bare):
         population += len(found)
         drawn.add(found.select("partition", "number", "id", near=value, distance=(value - target).abs()))
-    records = tuple(_read(run, drawn.rows, near)) if population else ()
-    return Sample(question.words(), population, records)
+    if not population:
+        return Sample(question.words(), 0, ())
+    places = drawn.rows.select("partition", "number").rows()
+    records = look(run, places, near.partition(".")[0] if near else None, [near] if near else None)
+    values = drawn.rows.get_column("near")
+    return Sample(
+        question.words(), population, tuple(replace(r, near=value) for r, value in zip(records, values, strict=True))
+    )
 
 
 def parse_near(text: str) -> tuple[str, float]:
@@ -215,18 +196,3 @@ def _condition(question: Question, clauses: frozenset[str] | None, where: Sequen
     if question.near is not None:
         conditions.append(pl.col(question.near[0]).cast(pl.Float64).fill_null(math.nan).is_not_nan())
     return pl.all_horizontal(conditions)
-
-
-def _read(run: Run, drawn: pl.DataFrame, near: str | None) -> Iterator[Sampled]:
-    """Texts and reasons of the records that were drawn, in their order."""
-    signals = {c.name: c.signals for node in run.pipeline.nodes.values() for c in node.clauses}
-    own = ["id", "url", "date", "source", "text_bytes"]
-    records = run.rows(drawn.select("partition", "number").rows(), ["partition", "row", *own, *DECISION])
-    part = cache(run.part)
-    for record, value in zip(records.iter_rows(named=True), drawn.get_column("near"), strict=True):
-        decided = decision(record)
-        stage = near.partition(".")[0] if near else decided.stage
-        title, text = content(part(record["partition"]), record["row"], seen_at(run, stage))
-        marked = highlighted(run, text, [near] if near else signals.get(decided.clause or "", ()))
-        facts = {name: record[name] for name in own}
-        yield Sampled(**facts, title=title, decision=decided, near=value, text=marked)

@@ -7,8 +7,9 @@ it, which a publication lists among its rejects and a report shows as samples, h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,21 @@ NO_TEXT = HighlightedText("")
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A record to look at. `near`: the value of a signal that was asked for. Pages that never became documents have no text."""
+
+    id: str
+    url: str | None
+    date: str | None
+    source: str
+    title: str | None
+    text_bytes: int | None
+    decision: Decision
+    near: float | None
+    text: HighlightedText
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A document of a cluster."""
 
@@ -116,6 +132,21 @@ def content(part: Rows, row: int, editors: Sequence[str]) -> tuple[str | None, s
         return None, ""
     title, text = part.texts(np.array([row]), editors, ["title", "text"]).row(0)
     return title, text
+
+
+def look(
+    run: Run, places: Sequence[tuple[int, int]], stage: str | None = None, signals: Sequence[str] | None = None
+) -> Iterator[Shown]:
+    """The records at these places (partition, number), in that order; texts as a stage sees them, with what dotted signals come from
+    marked; by default the stage that did not keep a record and the signals of the clause that dropped it."""
+    reads = {c.name: c.signals for node in run.pipeline.nodes.values() for c in node.clauses}
+    own, part = ["id", "url", "date", "source", "text_bytes"], cache(run.part)
+    for record in run.rows(places, ["partition", "row", *own, *DECISION]).iter_rows(named=True):
+        made = decision(record)
+        title, text = content(part(record["partition"]), record["row"], seen_at(run, stage or made.stage))
+        marks = reads.get(made.clause or "", ()) if signals is None else signals
+        facts = {name: record[name] for name in own}
+        yield Shown(**facts, title=title, decision=made, near=None, text=highlighted(run, text, marks))
 
 
 def highlighted(run: Run, text: str, signals: Iterable[str]) -> HighlightedText:

@@ -21,9 +21,9 @@ from rich.text import Text
 
 from winnow.pipelines.console import visible
 from winnow.pipelines.results.diff import Count, Difference, Group
-from winnow.pipelines.results.find import Candidate, Found
+from winnow.pipelines.results.find import Found
 from winnow.pipelines.results.sample import Sample
-from winnow.pipelines.results.shown import HighlightedText, excerpt, pieces
+from winnow.pipelines.results.shown import HighlightedText, Shown, excerpt, pieces
 from winnow.pipelines.results.why import ClauseCheck, Explanation, StageCheck
 
 EDITS_SHOWN, EDIT_CHARS = 12, 80
@@ -47,7 +47,7 @@ def show_why(explanations: Iterable[Explanation], console: Console, chars: int) 
         _print(console, "explanation", explanation, most, _text(console, chars, explanation.text))
 
 
-def show_candidates(found: Sequence[Candidate], records: Found, run: str, wanted: str, console: Console) -> None:
+def show_candidates(found: Sequence[Shown], records: Found, run: str, wanted: str, console: Console) -> None:
     """The records that may be meant, by number, and how to ask for one of them."""
     again = f"winnow why {shlex.quote(run)} {shlex.quote(wanted)}"
     _print(console, "candidates", found, partial(_marked, console), records.by, records.complete, again)

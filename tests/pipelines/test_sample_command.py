@@ -18,8 +18,8 @@ import winnow
 from winnow.pipelines.console import visible
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.results.sample import Question, Sample, Sampled, parse_near, sample
-from winnow.pipelines.results.shown import Decision, HighlightedText, excerpt, highlighted
+from winnow.pipelines.results.sample import Question, Sample, parse_near, sample
+from winnow.pipelines.results.shown import Decision, HighlightedText, Shown, excerpt, highlighted
 from winnow.pipelines.results.table import Run
 from winnow.pipelines.results.terminal import show_sample
 
@@ -183,7 +183,7 @@ def test_nothing_that_moves_a_terminal_is_printed(text: str) -> None:
     assert len(shown) == len(text)
     assert not any(c != "\n" and c != "\t" and (ord(c) < 32 or 127 <= ord(c) < 160) for c in shown)
     out = io.StringIO()
-    record = Sampled("id", None, None, "docs", None, len(text), Decision("kept", 1), None, HighlightedText(text))
+    record = Shown("id", None, None, "docs", None, len(text), Decision("kept", 1), None, HighlightedText(text))
     show_sample(Sample("", 1, (record,)), Console(file=out, color_system=None), 0)
     printed = out.getvalue().replace("�", "")
     assert (
