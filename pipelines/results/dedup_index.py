@@ -164,7 +164,7 @@ def _build(run: Run, node: Node, writer: IndexWriter, made_from: dict[str, Any])
     stage = node.stage
     assert isinstance(stage, MinHash)
     for band, column in enumerate(name for name in stage.hidden() if name.startswith("_band_")):
-        keys, there = _keys(run, f"{node.name}.{column}", len(order))
+        keys, there = _keys(run, f"{node.name}.{column}")
         keys, there = keys[order], there[order]
         keys, mine = keys[there], number[there]
         sort = np.argsort(keys, kind="stable")
@@ -178,46 +178,31 @@ def _build(run: Run, node: Node, writer: IndexWriter, made_from: dict[str, Any])
 
 def _ids(run: Run, node: Node) -> npt.NDArray[np.uint64]:
     """The ids of the kept documents, shape (n, 2), most significant half first."""
-    out = np.empty((run.accounting["kept"], 2), np.uint64)
-    at = 0
-    for frame in run.read(["partition", "id", f"@own {node.name}"], IS_KEPT):
-        for (index,), part in frame.group_by("partition", maintain_order=True):
-            key = run.plan.partitions[int(str(index))].key
-            if lost := len(part) - int(part.get_column(f"@own {node.name}").sum()):
-                raise RunError(f"{run.reference}: {lost:,} documents of {key} are kept and have no keys; run again")
-            some = _halves(part.get_column("id").to_list(), key)
-            if at + len(some) > len(out):
-                raise _unequal(run)
-            out[at : at + len(some)] = some
-            at += len(some)
-    if at != len(out):
-        raise _unequal(run)
-    return out
+    own, found = f"@own {node.name}", [np.zeros((0, 2), np.uint64)]
+
+    def key(rows: pl.DataFrame) -> str:
+        return str(run.plan.partitions[int(rows.get_column("partition")[0])].key)
+
+    for rows in run.read(["partition", "id", own], IS_KEPT):
+        if len(lost := rows.filter(~pl.col(own))):
+            raise RunError(
+                f"{run.reference}: {len(lost):,} documents of {key(lost)} are kept and have no keys; run again"
+            )
+        halves = rows.with_columns(pl.col("id").str.decode("hex", strict=False))
+        if len(odd := halves.filter((pl.col("id").bin.size() == 16).not_().fill_null(True))):
+            raise RunError(f"{key(odd)}: has document ids that are not of 32 hex digits")
+        raw = b"".join(halves.get_column("id").to_list())
+        found.append(np.frombuffer(raw, ">u8").reshape(-1, 2).astype(np.uint64))
+    ids, kept = np.concatenate(found), run.accounting["kept"]
+    if len(ids) != kept:
+        raise RunError(
+            f"{run.reference}: its parts do not keep the {kept:,} documents that its accounts say; run again"
+        )
+    return ids
 
 
-def _unequal(run: Run) -> RunError:
-    kept = run.accounting["kept"]
-    return RunError(f"{run.reference}: its parts do not keep the {kept:,} documents that its accounts say; run again")
-
-
-def _halves(ids: list[str], key: str) -> npt.NDArray[np.uint64]:
-    """Ids of a partition, 32 hex digits each, as two numbers."""
-    try:
-        raw = bytes.fromhex("".join(ids))
-    except ValueError:
-        raw = b""
-    if any(len(identity) != 32 for identity in ids) or len(raw) != 16 * len(ids):
-        raise RunError(f"{key}: has document ids that are not of 32 hex digits")
-    return np.frombuffer(raw, ">u8").reshape(-1, 2).astype(np.uint64)
-
-
-def _keys(run: Run, column: str, rows: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+def _keys(run: Run, column: str) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
     """The kept documents' keys in a band, and whether each has one: a text without words has none."""
-    keys, there = np.zeros(rows, np.uint64), np.zeros(rows, np.bool_)
-    at = 0
-    for frame in run.read([column], IS_KEPT):
-        some = frame.to_series()
-        keys[at : at + len(some)] = some.fill_null(0).to_numpy()
-        there[at : at + len(some)] = some.is_not_null().to_numpy()
-        at += len(some)
-    return keys, there
+    parts = [pl.Series(column, [], pl.UInt64), *(frame.to_series() for frame in run.read([column], IS_KEPT))]
+    found = pl.concat(parts)
+    return found.fill_null(0).to_numpy(), found.is_not_null().to_numpy()

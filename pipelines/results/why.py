@@ -6,7 +6,7 @@ dropped the document; then its duplicates, its mixture group and copies, where i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -240,37 +240,31 @@ def _document(
     )
 
 
-def _page_stages(run: Run, record: Row) -> list[StageCheck]:
+def _page_stages(run: Run, record: Row) -> Iterator[StageCheck]:
     """Of a record that never became a document: the stages before the one that refused it passed it."""
-    source = run.pipeline.sources[record["source"]]
-    names = [source.name, *(n.name for n in run.pipeline.raw())]
-    at = names.index(record["stage"]) if record["stage"] in names else 0
+    source, dropping = run.pipeline.sources[record["source"]], record["clause"]
+    before = [source.name, *(n.name for n in run.pipeline.raw())]
+    at = before.index(record["stage"]) if record["stage"] in before else 0
     error = record["value"] if record["status"] == FAILED else None
-    stages = [_passed_source(run, record)]
-    if at == 0:
-        own: tuple[ClauseCheck, ...] = ()
-        if record["clause"] is not None:
-            name, threshold = record["clause"], record["threshold"] or ""
-            own = (ClauseCheck(name, name, record["value"], threshold, (), False, True),)
-        stages = [StageCheck(source.name, source.kind, (), WORDS[record["status"]], True, error, own, {})]
+    if at:
+        yield _passed_source(run, record)
+    else:
+        given = (dropping, dropping, record["value"], record["threshold"] or "", (), False, True)
+        own = (ClauseCheck(*given),) if dropping is not None else ()
+        yield StageCheck(source.name, source.kind, (), WORDS[record["status"]], True, error, own, {})
     for node in run.pipeline.nodes.values():
-        place = names.index(node.name) if node.name in names else len(names)
-        here = place == at
-        clauses = [clause.name for clause in node.clauses]
-        dropping = clauses.index(record["clause"]) if here and record["clause"] in clauses else len(clauses)
+        place = before.index(node.name) if node.name in before else len(before)
+        names = [clause.name for clause in node.clauses]
+        cut = names.index(dropping) if place == at and dropping in names else len(names)
+        told = len(names) if place < at else cut if place == at and record["status"] == DROPPED else 0
         checks = []
-        for number, clause in enumerate(node.clauses):
-            decides = here and number == dropping
-            before = place < at or (here and record["status"] == DROPPED and number < dropping)
-            holds = False if decides else True if before else None
-            value = record["value"] if decides else None
-            checks.append(
-                ClauseCheck(clause.name, clause.text, value, clause.threshold, clause.signals, holds, decides)
-            )
-        status = "passed" if place < at else WORDS[record["status"] if here else UNSEEN]
-        failed = error if here else None
-        stages.append(StageCheck(node.name, node.stage.kind, node.over, status, False, failed, tuple(checks), {}))
-    return stages
+        for n, c in enumerate(node.clauses):
+            holds = False if n == cut else True if n < told else None
+            value = record["value"] if n == cut else None
+            checks.append(ClauseCheck(c.name, c.text, value, c.threshold, c.signals, holds, n == cut))
+        status = "passed" if place < at else WORDS[record["status"] if place == at else UNSEEN]
+        failed = error if place == at else None
+        yield StageCheck(node.name, node.stage.kind, node.over, status, False, failed, tuple(checks), {})
 
 
 def _passed_source(run: Run, record: Row) -> StageCheck:
@@ -294,29 +288,18 @@ def _stage(run: Run, record: Row, part: Rows, row: pl.DataFrame, node: Node, dec
     word = WORDS[status]
     checks = []
     for number, clause in enumerate(node.clauses):
-        holds = values[f"@holds {clause.name}"]
+        holds, decides = values[f"@holds {clause.name}"], values[f"@first {name}"] == number
         known = measured and status != PENDING and holds is not None
-        unsaid = status == UNSEEN and any(
-            values[s] is None for s in clause.signals
-        )  # a stage that never met the document
+        if status == UNSEEN and any(values[s] is None for s in clause.signals):
+            holds = None  # a stage that never met the document
         value = row.select(clause.value().alias("")).item() if known and clause.signals else None
         if known and value is None and len(clause.signals) == 1:
             value = "null"
         if known and clause.draws:
             value = ", ".join([*filter(None, [value]), *_drawn(part, record, clause)])
+        said = (clause.name, clause.text, value, clause.threshold, clause.signals)
         resolved = _resolved(run, row, node, clause) if known else ()
-        checks.append(
-            ClauseCheck(
-                clause.name,
-                clause.text,
-                value,
-                clause.threshold,
-                clause.signals,
-                holds if known and not unsaid else None,
-                values[f"@first {name}"] == number,
-                resolved,
-            )
-        )
+        checks.append(ClauseCheck(*said, holds if known else None, decides, resolved))
     if decided.clause == f"{name}.{MULTIPLICITY}":
         word, threshold = "dropped", decided.threshold or ""
         checks.append(ClauseCheck(decided.clause, "copies >= 1", decided.value, threshold, (), False, decides=True))
