@@ -31,5 +31,5 @@ def run(
     """
     pipeline = load_pipeline(path, set)
     root = str(folder) if folder is not None else f"runs/{pipeline.name}"
-    store = Store(root if "://" in root else str(Path(root).expanduser().resolve()))
+    store = Store.at(root)
     return as_table(carry_out(pipeline, store, local=local, workers=workers, strict=strict, progress=progress))

@@ -17,10 +17,10 @@ import typer
 from winnow.pipelines.cluster.commands import register_jobs
 from winnow.pipelines.commands import Reference, register
 from winnow.pipelines.console import console, say
-from winnow.pipelines.engine.status import register_status
 from winnow.pipelines.fit_commands import fit_app
 from winnow.pipelines.process import guarded, in_utf8
 from winnow.pipelines.prove.command import register_prove
+from winnow.pipelines.status import status
 
 if TYPE_CHECKING:
     from winnow.pipelines.engine.declaration import Pipeline
@@ -121,7 +121,7 @@ def select(
     from winnow.pipelines.results.table import open_run
 
     found = reselect(open_run(run), set_ or [], name=name, workers=workers)
-    inspect.funnel(found.run, console())
+    inspect.funnel(found, console())
     if not found.unmeasured:
         return
     where = parse_reference(run)[0]
@@ -130,7 +130,7 @@ def select(
         if name
         else "give the selection a --name, then winnow run measures them"
     )
-    if found.run.plan.store.exists(found.run.plan.purged):
+    if found.plan.store.exists(found.plan.purged):
         then = "not here, where 'rejected: metadata' gave texts up, but by a run in another folder"
     say(f"measure them and no others: {then}")
 
@@ -203,11 +203,10 @@ def train(
 @app.command("compile")
 def compile_command() -> None:
     """Compile the kernels of rules and filters for this machine, once; a run that finds none does it by itself."""
-    from winnow.pipelines.engine.kernels import announce
-    from winnow.pipelines.engine.progress import Progress
+    from winnow.pipelines.engine.progress import Progress, compile_shown
 
     with Progress() as show:
-        if not announce(show):
+        if not compile_shown(show):
             console().print("nothing to do: the kernels are compiled already")
 
 
@@ -227,8 +226,8 @@ def remember(
 
 register(app)
 register_jobs(app)
-register_status(app)
 register_prove(app)
+app.command()(status)
 app.add_typer(fit_app, name="fit")
 
 
@@ -281,9 +280,7 @@ def _declared(
         now = pipeline.train
         root = folder or f"runs/{pipeline.name}"
         if selection is None:
-            return RunTarget(
-                pipeline, Store(root if "://" in root else str(Path(root).expanduser().resolve())), None, None
-            )
+            return RunTarget(pipeline, Store.at(root), None, None)
     elif folder is not None:
         raise RunError(f"--folder {folder}: '{declaration}' is a run's folder already; expected one of the two")
     if selection is not None and name is not None:

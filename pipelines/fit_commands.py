@@ -74,14 +74,13 @@ def fit_language_command(
 ) -> None:
     """Fit a language pack - stop words, thresholds, language cut-off - from good text and crawl."""
     from winnow.filters.fitting.clauses import Limits
-    from winnow.pipelines.engine.kernels import announce
-    from winnow.pipelines.engine.progress import Progress
+    from winnow.pipelines.engine.progress import Progress, compile_shown
     from winnow.pipelines.fit_language import Request, fit_language, refuse_existing, write_pack
     from winnow.pipelines.fit_texts import Reading
 
     refuse_existing(out, force)
     with Progress() as progress:
-        announce(progress)
+        compile_shown(progress)
     fitted = fit_language(
         Request(
             lang=lang,

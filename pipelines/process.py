@@ -35,14 +35,14 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.classifiers.recipe import RecipeError
     from winnow.filters.fitting import FitError
     from winnow.pipelines.engine.errors import RunError
-    from winnow.pipelines.engine.ledger import unreachable
     from winnow.pipelines.engine.yaml_source import SpecError
     from winnow.stages.base import StageError
+    from winnow.stages.reading.paths import NoInput
     from winnow.tokenize.shard import ShardError
     from winnow.tokenize.tokenizer import TokenizerError
 
-    foreseen = (SpecError, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError, OSError)
-    return (*foreseen, *unreachable())
+    ours = (SpecError, NoInput, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError)
+    return (*ours, OSError)
 
 
 def open_streams() -> None:

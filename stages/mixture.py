@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pydantic import Field, ValidationError, model_validator
 
 from winnow.filters.hash_random import MOST
-from winnow.identity import Execution, code_of, modules_of, name_of
+from winnow.identity import code_of, modules_of, name_of
 from winnow.nearest import expected
 from winnow.stages import allocation
 from winnow.stages.base import Artifact, CorpusStage, Outputs, Part, Reducer, Settings, StageError, TokenCount
@@ -47,8 +47,6 @@ class MixtureSettings(Settings):
     """What is done with a budget beyond what the groups hold: refused, or cut to that."""
     tokens: Annotated[str | None, TokenCount()] = None
     """The dotted name of the signal that sizes are counted in; the count of the stage that writes the shards unless given."""
-    seed: Annotated[int, Execution()] = 0
-    """Of no effect: fractions are rounded by the seed of the pipeline."""
 
     @model_validator(mode="after")
     def _solvable(self) -> MixtureSettings:

@@ -25,9 +25,9 @@ from winnow.pipelines.cluster.submit import Job, SubmitOptions, send
 from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.heartbeat import NAME, another_runs
-from winnow.pipelines.engine.ledger import unreachable
 from winnow.pipelines.engine.store import Store
 from winnow.stages.base import StageError
+from winnow.stages.reading.files import server_errors
 
 ENDED = {"SUCCEEDED": "succeeded", "FAILED": "failed", "STOPPED": "stopped"}
 
@@ -283,7 +283,7 @@ def polls(
     while, but without `every` only FAILED_POLLS times in a row."""
     rows = watch.poll(again)
     yield rows
-    passing: tuple[type[Exception], ...] = (RunError, StageError, OSError, *unreachable())
+    passing: tuple[type[Exception], ...] = (RunError, StageError, OSError, *server_errors())
     failed = 0
     while (busy := any(row.busy for row in rows)) or every is not None:
         pause = BUSY_SECONDS if every is None else min(BUSY_SECONDS, every) if busy else every

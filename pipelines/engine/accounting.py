@@ -4,18 +4,22 @@ source's companions say of what it passes over."""
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from winnow.pipelines.engine.errors import RunError
-from winnow.pipelines.engine.frame import ERROR, side_by_side
+from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.signals import ERROR, side_by_side
 from winnow.pipelines.selection.guards import Guard, figures
-from winnow.pipelines.selection.verdict import FAILED
+from winnow.pipelines.selection.verdict import FAILED, KEPT, PENDING, UNSEEN
 from winnow.stages.reading.batches import unplaced
 
 WIPE_OUT_ROWS = 20
@@ -40,6 +44,31 @@ def add(total: Accounts, more: Mapping[str, Any]) -> None:
             into["pending"] = into.get("pending", 0) + account["pending"]
         for clause, rows in account["dropped"].items():
             into["dropped"][clause] = into["dropped"].get(clause, 0) + rows
+
+
+@dataclass
+class Tally:
+    """What one task saw: rows per stage, seconds per stage, damage. Added up by the driver."""
+
+    stages: Accounts = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    measured: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    damage: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(
+        self, stage: str, rows: int, kept: int, failed: int, dropped: Mapping[str, int], pending: int = 0
+    ) -> None:
+        """Add rows to a stage's account."""
+        account = {"in": rows, "kept": kept, "failed": failed, "dropped": dropped, "pending": pending}
+        add(self.stages, {stage: account})
+
+    def verdict(self, node: Node, status: npt.NDArray[np.uint8], first: npt.NDArray[np.int16]) -> None:
+        """Add a stage's verdict to its account."""
+        by_status = np.bincount(status, minlength=5).tolist()
+        by_clause = np.bincount(first[first >= 0], minlength=len(node.clauses)).tolist()
+        dropped = {c.name: n for c, n in zip(node.clauses, by_clause, strict=True) if n}
+        seen = len(status) - by_status[UNSEEN]
+        self.count(node.name, seen, by_status[KEPT], by_status[FAILED], dropped, by_status[PENDING])
 
 
 def added(plan: Plan, results: Iterable[Mapping[str, Any]]) -> tuple[Accounts, dict[str, Accounts]]:

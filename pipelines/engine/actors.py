@@ -17,11 +17,11 @@ from typing import Any
 
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.execute import Call
-from winnow.pipelines.engine.kernels import ensure_compiled
 from winnow.pipelines.engine.own_ray import first_ended
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.resources import Bounds
 from winnow.pipelines.engine.tasklog import Entry, log_to_stderr, perform
+from winnow.stages.kernels import ensure_compiled
 
 IDLE_SECONDS = 2.0
 """An actor above `least` that had nothing to do for so long is ended."""
@@ -55,10 +55,6 @@ class _Actor:
     idle_since: float = 0.0
 
 
-def unheeded() -> None:
-    """For a Ray that somebody else looks after."""
-
-
 class Pool:
     """State: the actors, and which of them does what. `look` is called while nothing ends, `check`
     more often, `sized` when the size changes."""
@@ -73,7 +69,7 @@ class Pool:
         look_seconds: float,
         look: Callable[[], None],
         sized: Callable[[int], None] | None = None,
-        check: Callable[[], None] = unheeded,
+        check: Callable[[], None] = lambda: None,  # for a Ray that somebody else looks after
     ) -> None:
         self.ray, self.plan, self.bounds, self.retries = ray, plan, bounds, retries
         self.look_seconds, self.look, self.sized, self.check = look_seconds, look, sized, check

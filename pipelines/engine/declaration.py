@@ -17,7 +17,7 @@ from winnow.filters.pack_check import sound_pack
 from winnow.identity import Located, UnknownValue
 from winnow.nearest import expected
 from winnow.pipelines.engine.gone import common_keys, gone_source, gone_stage, is_unchanged, shape
-from winnow.pipelines.engine.graph import Common, Node, SourceCommon, connect, declared_guards
+from winnow.pipelines.engine.graph import Common, KindCommon, Node, SourceCommon, connect, declared_guards
 from winnow.pipelines.engine.located import locate, locate_train, located
 from winnow.pipelines.engine.yaml_source import SourceMap, SpecError, as_written, load, override
 from winnow.pipelines.selection.guards import Guard
@@ -28,7 +28,9 @@ from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.plan import check_lengths
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+NO_NAME = "a name is lower-case letters, digits and underscores"
 M = TypeVar("M", bound=BaseModel)
+C = TypeVar("C", bound=KindCommon)
 Shapes = Mapping[str, Mapping[str, Any]]
 Rejected = Literal["text", "metadata"]
 
@@ -151,7 +153,7 @@ def _checked(marked: SourceMap, path: str, shapes: Shapes | None = None) -> Pipe
         found = {name: one for name, one in found.items() if name in header.sources}
     sources = {name: source for name, (source, _) in found.items()}
     if not sources and not problems:
-        problems.append(f"{marked.where('sources')}: sources: expected at least one source")
+        problems.append(marked.said(("sources",), "expected at least one source"))
     if problems:
         raise SpecError("\n".join(problems))
     nodes = connect(built, marked)
@@ -161,9 +163,10 @@ def _checked(marked: SourceMap, path: str, shapes: Shapes | None = None) -> Pipe
     for source in sources.values():
         _check_addresses(source, nodes, marked)
         if source.gives == "pages" and not any(node.stage.outputs.text for node in nodes.values()):
-            raise SpecError(
-                f"{marked.where('sources', source.name)}: sources.{source.name}: kind '{source.kind}' gives raw pages; "
-                "expected an extract stage (extract: {use: extract}) to turn them into documents"
+            raise marked.wrong(
+                ("sources", source.name),
+                f"kind '{source.kind}' gives raw pages; expected an extract stage (extract: {{use: extract}}) to turn them "
+                "into documents",
             )
     return Pipeline(
         header.name,
@@ -190,10 +193,10 @@ def _check_addresses(source: Source, nodes: Mapping[str, Node], marked: SourceMa
         for name in node.decides_by():
             stage = nodes[name].stage
             if stage.sees != "addresses":
-                raise SpecError(
-                    f"{marked.where('stages', node.name, 'keep')}: stages.{node.name}.keep: reads signals of '{name}', which "
-                    f"looks at pages, and source '{source.name}' (kind '{source.kind}') gives texts without pages; give the "
-                    "clause to a stage after extraction"
+                raise marked.wrong(
+                    ("stages", node.name, "keep"),
+                    f"reads signals of '{name}', which looks at pages, and source '{source.name}' (kind '{source.kind}') gives "
+                    "texts without pages; give the clause to a stage after extraction",
                 )
 
 
@@ -206,7 +209,7 @@ def _pack(language: str | dict[str, Any], marked: SourceMap, path: str) -> Langu
             language = located(language, ("language",), Located(), marked)
         pack = sound_pack(language)
     except UnknownLanguage as error:
-        raise SpecError(f"{marked.where('language')}: language: {error}") from None
+        raise marked.wrong(("language",), str(error)) from None
     if language.endswith((".yaml", ".yml")):
         marked.tree["language"] = pack.model_dump(mode="json", exclude_defaults=True)
     return pack
@@ -217,32 +220,28 @@ def _validated(model: type[M], tree: Any, marked: SourceMap, key: tuple[str, ...
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        names = [mistake for mistake in error.errors() if not EXPRESSIONS.intersection(mistake["loc"][:1])]
-        if any(as_written(mistake, tree, marked, key) for mistake in names):
-            return _validated(model, tree, marked, key, problems)
-        said: set[str] = set()
-        for mistake in error.errors():
-            at = (*key, *(str(part) for part in mistake["loc"]))
-            dotted = ".".join(at)
-            field = str(mistake["loc"][0]) if mistake["loc"] else ""
-            if field in EXPECTED and mistake["type"] != "missing":  # one sentence for all the forms it may have
-                if field not in said:
-                    where = (*key, field)
-                    text = f"expected {EXPECTED[field]}, got {str(tree[field])[:80]!r}"
-                    problems.append(f"{marked.where(*where)}: {'.'.join(where)}: {text}")
-                said.add(field)
-                continue
-            if mistake["type"] == "extra_forbidden":
-                fields = _keys(model, mistake["loc"][:-1])
-                text = "unknown key" + (f"; {expected(at[-1], fields)}" if fields else "")
-            elif mistake["type"] == "missing":
-                text = "is missing"
-            else:
-                got = repr(mistake["input"])
-                said_so = mistake["msg"].removeprefix("Value error, ")
-                text = f"{said_so[0].lower()}{said_so[1:]}, got {got[:80]}"
-            problems.append(f"{marked.where(*at)}: {dotted}: {text}")
-        return None
+        mistakes = error.errors()
+    names = [mistake for mistake in mistakes if not EXPRESSIONS.intersection(mistake["loc"][:1])]
+    if any(as_written(mistake, tree, marked, key) for mistake in names):
+        return _validated(model, tree, marked, key, problems)
+    said: dict[str, None] = {}
+    for mistake in mistakes:
+        at = (*key, *(str(part) for part in mistake["loc"]))
+        field = str(mistake["loc"][0]) if mistake["loc"] else ""
+        if field in EXPECTED and mistake["type"] != "missing":  # one sentence for all the forms it may have
+            at = (*key, field)
+            text = f"expected {EXPECTED[field]}, got {str(tree[field])[:80]!r}"
+        elif mistake["type"] == "extra_forbidden":
+            fields = _keys(model, mistake["loc"][:-1])
+            text = "unknown key" + (f"; {expected(at[-1], fields)}" if fields else "")
+        elif mistake["type"] == "missing":
+            text = "is missing"
+        else:
+            words = mistake["msg"].removeprefix("Value error, ")
+            text = f"{words[0].lower()}{words[1:]}, got {repr(mistake['input'])[:80]}"
+        said[marked.said(at, text)] = None
+    problems += said
+    return None
 
 
 def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
@@ -264,54 +263,28 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)
 
 
-def _kind(of: Of, marked: SourceMap, key: tuple[str, ...], problems: list[str]) -> Any:
-    """The class of a stage or source, or None with one sentence added to `problems`."""
-    use = marked.texts.get((*key, "use"), marked.tree[of][key[1]].get("use"))
-    try:
-        if use is None:
-            raise NoKind(f"is missing; {expected('', names(of))}")
-        return find(of, str(use))
-    except NoKind as error:
-        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {error}")
-        return None
-
-
 def _sources(
     header: Header, marked: SourceMap, pack: LanguagePack, problems: list[str], shapes: Shapes
 ) -> Iterator[tuple[str, tuple[Source, SourceCommon]]]:
     for name, tree in header.sources.items():
-        key = ("sources", name)
-        where = f"{marked.where(*key)}: sources.{name}"
+        key: tuple[Of, str] = ("sources", name)
         if not NAME.match(name):
-            problems.append(f"{where}: a name is lower-case letters, digits and underscores")
+            problems.append(marked.said(key, NO_NAME))
             continue
         if not exists("sources", tree.get("use")) and is_unchanged(tree, shapes.get(name), SourceCommon):
-            yield (
-                name,
-                (gone_source(name, shapes[name], pack), common_keys(SourceCommon, tree)),
-            )
+            yield name, (gone_source(name, shapes[name], pack), common_keys(SourceCommon, tree))
             continue
-        kind = _kind("sources", marked, key, problems)
-        if kind is None:
+        built = _built(key, tree, SourceCommon, marked, pack, problems)
+        if built is None:
             continue
-        own = SourceCommon.model_fields
-        choices = sorted({*own, *kind.Settings.model_fields} - {"use"})
-        for extra in [k for k in tree if k not in own and k not in kind.Settings.model_fields]:
-            problems.append(
-                f"{marked.where(*key, extra)}: sources.{name}.{extra}: unknown key for kind '{tree['use']}'; "
-                f"{expected(extra, choices)}"
-            )
-        common = _validated(SourceCommon, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
-        locate(marked.tree["sources"][name], kind.Settings, key, marked)
-        chosen = {k: v for k, v in marked.tree["sources"][name].items() if k in kind.Settings.model_fields}
-        settings = _validated(kind.Settings, chosen, marked, key, problems)
-        if common is not None and settings is not None:
-            source = kind(name=name, settings=settings, pack=pack)
-            for one in (source, *source.companions()):
-                if one is not source and one.name in header.sources:
-                    problems.append(f"{where}: its sample is the source '{one.name}'; expected no other of that name")
-                    continue
-                yield one.name, (one, common if one is source else common.model_copy(update={"guard": None}))
+        source, common = built
+        yield name, (source, common)
+        for one in source.companions():
+            if one.name in header.sources:
+                text = f"its sample is the source '{one.name}'; expected no other of that name"
+                problems.append(marked.said(key, text))
+            else:
+                yield one.name, (one, common.model_copy(update={"guard": None}))
 
 
 def _stages(
@@ -323,51 +296,54 @@ def _stages(
     shapes: Shapes,
 ) -> Iterator[tuple[str, tuple[Stage, Common]]]:
     for name, tree in header.stages.items():
-        key = ("stages", name)
-        where = f"{marked.where(*key)}: stages.{name}"
+        key: tuple[Of, str] = ("stages", name)
         if not NAME.match(name) or name in sources:
-            reason = (
-                "a source has that name" if name in sources else "a name is lower-case letters, digits and underscores"
-            )
-            problems.append(f"{where}: {reason}")
+            problems.append(marked.said(key, "a source has that name" if name in sources else NO_NAME))
             continue
         wrong: list[str] = []
-        built = _stage(name, tree, marked, pack, wrong)
+        built = _built(key, tree, Common, marked, pack, wrong)
+        if built is not None and built[1].enabled:
+            try:  # what the code of others says of itself is asked here first
+                built[0].signals()
+                built[0].identity()
+            except (StageError, UnknownValue) as error:
+                wrong.append(f"{marked.where(*key)}: stages.{error}")
         if wrong and is_unchanged(tree, shapes.get(name), Common):  # its kind, or what that needs, is gone since
-            common = common_keys(Common, tree)
-            built = (gone_stage(name, shapes[name], pack), common) if common.enabled else None
+            built = gone_stage(name, shapes[name], pack), common_keys(Common, tree)
         else:
             problems += wrong
-        if built is not None:
+        if built is not None and built[1].enabled:
             yield name, built
 
 
-def _stage(
-    name: str, tree: Mapping[str, Any], marked: SourceMap, pack: LanguagePack, problems: list[str]
-) -> tuple[Stage, Common] | None:
-    """A stage as it is declared; None, with one sentence per mistake added to `problems`, or where it is not enabled."""
-    own, key = set(Common.model_fields), ("stages", name)
-    kind = _kind("stages", marked, key, problems)
-    if kind is None:
+def _built(
+    key: tuple[Of, str],
+    tree: Mapping[str, Any],
+    keys: type[C],
+    marked: SourceMap,
+    pack: LanguagePack,
+    problems: list[str],
+) -> tuple[Any, C] | None:
+    """A stage or source as it is declared, and the keys that every kind takes; None, with one sentence per mistake added to
+    `problems`."""
+    of, name = key
+    use = marked.texts.get((*key, "use"), tree.get("use"))
+    try:
+        if use is None:
+            raise NoKind(f"is missing; {expected('', names(of))}")
+        kind = find(of, str(use))
+    except NoKind as error:
+        problems.append(f"{marked.where(*key)}: {'.'.join(key)}.use: {error}")
         return None
-    unknown = [k for k in tree if k not in own and k not in kind.Settings.model_fields]
-    choices = [*own - {"use"}, *kind.Settings.model_fields]
-    for extra in unknown:
-        at = marked.where(*key, extra)
-        problems.append(
-            f"{at}: stages.{name}.{extra}: unknown key for kind '{tree['use']}'; {expected(extra, sorted(choices))}"
-        )
-    common = _validated(Common, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
-    locate(marked.tree["stages"][name], kind.Settings, key, marked)
-    chosen = {k: v for k, v in marked.tree["stages"][name].items() if k not in own and k not in unknown}
-    settings = _validated(kind.Settings, chosen, marked, key, problems)
-    if common is None or settings is None or not common.enabled:
+    own, settings = keys.model_fields, kind.Settings.model_fields
+    choices = sorted({*own, *settings} - {"use"})
+    for extra in (k for k in tree if k not in own and k not in settings):
+        text = f"unknown key for kind '{use}'; {expected(extra, choices)}"
+        problems.append(marked.said((*key, extra), text))
+    common = _validated(keys, {k: v for k, v in tree.items() if k in own}, marked, key, problems)
+    locate(marked.tree[of][name], kind.Settings, key, marked)
+    chosen = {k: v for k, v in marked.tree[of][name].items() if k not in own and k in settings}
+    made = _validated(kind.Settings, chosen, marked, key, problems)
+    if common is None or made is None:
         return None
-    stage: Stage = kind(name=name, settings=settings, pack=pack)
-    try:  # what the code of others says of itself is asked here first
-        stage.signals()
-        stage.identity()
-    except (StageError, UnknownValue) as error:
-        problems.append(f"{marked.where(*key)}: stages.{error}")
-        return None
-    return stage, common
+    return kind(name=name, settings=made, pack=pack), common

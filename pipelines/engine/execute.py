@@ -1,4 +1,4 @@
-"""Where tasks run: in this process one by one, in its threads, or on Ray (`on_ray.py`)."""
+"""Where tasks run: in this process, one by one or in threads, or on Ray (`on_ray.py`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Protocol
 
 from winnow.pipelines.engine.plan import Plan
@@ -42,66 +41,42 @@ class Executor(Protocol):
     def run(
         self, task: Callable[..., Any], calls: Sequence[Call], light: bool = False, resources: Resources = ORDINARY
     ) -> Iterator[Any]:
-        """Calls `task(table, *call)` for every call, with the plan without its partitions. `light`: not worth starting workers for. `resources`: what each takes
-        of a machine, and whether actors carry them out."""
+        """Calls `task(table, *call)` for every call, with the plan without its partitions. `light`: not worth starting
+        workers for. `resources`: what each takes of a machine, and whether actors carry them out."""
         ...
-
-    def __enter__(self) -> Executor: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None: ...
 
 
 class Local:
-    """The calling process, one task after the other: the same plan under a debugger. `took` is given each task's line."""
+    """The calling process. One task after the other, so that a debugger sees it all; or several `threads` (None: as many as
+    there are CPUs), for work that reads signals alone, which lets Python's lock go. `took` is given each task's line."""
 
-    def __init__(self, plan: Plan, took: Callable[[Entry], None] = ignored) -> None:
-        self.table, self.took = plan.table, took
+    def __init__(self, plan: Plan, took: Callable[[Entry], None] = ignored, threads: int | None = 1) -> None:
+        self.table, self.took, self.threads = plan.table, took, threads or os.cpu_count() or 1
 
     def run(
         self, task: Callable[..., Any], calls: Sequence[Call], light: bool = False, resources: Resources = ORDINARY
     ) -> Iterator[Any]:
-        for call in calls:
+        def one(call: Call) -> tuple[Any, Entry]:
             try:
-                result, entry = perform(self.table, task, unwrapped(call))
+                return perform(self.table, task, unwrapped(call))
             except Exception as error:
                 self.took(described(task, unwrapped(call), 0, error))
                 raise
+
+        for result, entry in map(one, calls) if self.threads == 1 else self._ahead(one, calls):
             self.took(entry)
             yield result
 
-    def __enter__(self) -> Local:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        return None
-
-
-class Threads:
-    """The calling process, with a thread per CPU: for work that reads signals alone, which lets Python's lock go."""
-
-    def __init__(self, plan: Plan, workers: int | None = None) -> None:
-        self.table, self.workers = plan.table, workers or os.cpu_count() or 1
-
-    def run(
-        self, task: Callable[..., Any], calls: Sequence[Call], light: bool = False, resources: Resources = ORDINARY
-    ) -> Iterator[Any]:
-        with ThreadPoolExecutor(self.workers) as pool:
-            ahead: deque[Future[Any]] = deque()
+    def _ahead(self, one: Callable[[Call], tuple[Any, Entry]], calls: Sequence[Call]) -> Iterator[tuple[Any, Entry]]:
+        with ThreadPoolExecutor(self.threads) as pool:
+            ahead: deque[Future[tuple[Any, Entry]]] = deque()
             try:
                 for call in calls:
-                    ahead.append(pool.submit(task, self.table, *unwrapped(call)))
-                    if len(ahead) > AHEAD * self.workers:
+                    ahead.append(pool.submit(one, call))
+                    if len(ahead) > AHEAD * self.threads:
                         yield ahead.popleft().result()
                 while ahead:
                     yield ahead.popleft().result()
             finally:
                 for future in ahead:
                     future.cancel()
-
-    def __enter__(self) -> Threads:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        return None

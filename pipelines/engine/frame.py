@@ -16,26 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.filters import hash_random
-from winnow.filters.edits import EDITS
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
-from winnow.pipelines.engine.store import Store, StoreError
+from winnow.pipelines.engine.signals import ERROR, MEASURED, Unmeasured, read_signals
+from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.selection.clause import BYTES, GUMBEL, UNIFORM, Clause, compiled
 from winnow.pipelines.selection.statistic_result import StatisticResult
 from winnow.pipelines.selection.statistics import apply
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, holds, verdict
-from winnow.stages.base import EDITED, StageError
-
-MEASURED, ERROR = "_measured", "_error"
-"""Columns of every signals part: whether the row was measured, and why it failed (null if it did not)."""
+from winnow.stages.base import StageError
 
 Mask = npt.NDArray[np.bool_]
-
-
-class Unmeasured(StageError):
-    """Rows that a stage must decide on were never measured."""
 
 
 class PartitionFrame:
@@ -125,15 +118,15 @@ class PartitionFrame:
     def inputs(self, clauses: Sequence[Clause], computed: bool = True) -> pl.DataFrame:
         """Everything that clauses read: signals, the document's random numbers, and (`computed`) the stage's statistics."""
         frame = self.frame([s for clause in clauses for s in clause.signals])
+        statistics = [s for clause in clauses for s in clause.statistics]
         drawn = {c: s for clause in clauses if clause.draws for c, s in self._drawn(clause).items()}
-        weights = {s.weight for clause in clauses for s in clause.statistics}
-        if BYTES in weights:
+        if any(s.weight == BYTES for s in statistics):
             drawn[BYTES] = pl.Series(self._bytes())
         frame = frame.with_columns(s.alias(c) for c, s in drawn.items()) if drawn else frame
-        statistics = [s for clause in clauses for s in clause.statistics]
         if computed and statistics:
             stage = clauses[0].name.partition(".")[0]
-            frame = apply(statistics, self._statistics(stage), frame, self.hashes)
+            known = _read_statistics(self.plan.store, self.plan.statistics(stage))
+            frame = apply(statistics, known, frame, self.hashes)
         return frame
 
     def flag(self, stage: str, column: str) -> Mask:
@@ -306,59 +299,12 @@ class PartitionFrame:
         """One hash per document: of its id, with the pipeline's seed and a salt."""
         return hash_random.hashes(self.ids(), self.plan.pipeline.seed, salt)
 
-    def _statistics(self, stage: str) -> dict[str, StatisticResult]:
-        return _read_statistics(self.plan.store, self.plan.statistics(stage))
-
     def _bytes(self) -> npt.NDArray[np.int64]:
         if self.batch is not None:
             return np.asarray(pc.binary_length(self.batch.column("text")).to_numpy(zero_copy_only=False), np.int64)
         records = self.plan.store.read(self.plan.records(self.partition), ["text_bytes"]).column(0)
         sizes: npt.NDArray[np.int64] = records.drop_null().to_numpy()
         return sizes[self.start : self.start + self.rows]
-
-
-def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence[str], own: bool = False) -> pa.Table:
-    """Columns of a stage's signals in a partition. `own`: what it measured itself, for a corpus stage not what its reduce
-    wrote. Where the plan allows unmeasured rows, a part that is not there, since the stage or its settings are new, is all
-    unmeasured."""
-    flags = [column for column in (MEASURED, ERROR) if column in columns]
-    tables = []
-    for part, filed in plan.signals(node, partition, own):
-        mine = [column for column in columns if column in filed]
-        if mine or flags:
-            tables.append(_read_part(plan, node, partition, part, [*flags, *mine], own))
-    return side_by_side(tables).select(list(columns))
-
-
-def side_by_side(tables: Sequence[pa.Table]) -> pa.Table:
-    """Row-aligned tables of a stage's groups as one: a row is measured where all have it, and failed where one did."""
-    first, *others = tables
-    for other in others:
-        for name in other.schema.names:
-            column = other.column(name)
-            if name not in first.schema.names:
-                first = first.append_column(name, column)
-            elif name in (MEASURED, ERROR):
-                join = pc.and_ if name == MEASURED else pc.coalesce
-                first = first.set_column(first.schema.get_field_index(name), name, join(first.column(name), column))
-    return first
-
-
-def _read_part(plan: Plan, node: Node, partition: Partition, name: str, columns: Sequence[str], own: bool) -> pa.Table:
-    if not plan.allow_unmeasured or plan.store.record(name) is not None:
-        try:
-            return plan.store.read(name, columns)
-        except StoreError as error:
-            done = plan.done(Kind.REDUCE, node.name) if node.reduces and not own else plan.measured(node.name)
-            if isinstance(error.__cause__, FileNotFoundError) and not node.raw and not done:
-                raise Unmeasured(f"{node.name}: partition {partition.key} was never measured; run again") from error
-            raise
-    record = plan.ingested(partition)
-    types = {**node.stage.signals(), ERROR: pa.string(), **({EDITED: EDITS} if node.edits else {})}
-    for group in node.groups().values():
-        types |= group.columns
-    nulls = {c: pa.nulls(record["documents"], types[c]) for c in columns if c != MEASURED}
-    return pa.table(nulls | {MEASURED: pa.repeat(False, record["documents"])}).select(list(columns))
 
 
 def _culprit(clauses: Sequence[Clause], view: PartitionFrame) -> str:

@@ -7,9 +7,9 @@ that it had. Nothing can be measured with a stage that is made of that alone.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -68,48 +68,40 @@ def is_unchanged(tree: Mapping[str, Any], was: Mapping[str, Any] | None, common:
 
 def gone_stage(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Stage:
     """A stage of a kind that is not there, from its shape."""
-    columns = {column: _unpacked(types) for column, types in kept["columns"].items()}
 
     def clauses(self: Stage) -> dict[str, str]:
         if kept["clauses"] is None:
             raise NoClauses(f"{name}: kind '{kept['kind']}' is not there any more and had no clauses of its own")
         return dict(kept["clauses"])
 
-    def refused(self: Stage, *_: Any) -> NoReturn:
-        raise StageError(_refusal(name, kept))
-
-    body: dict[str, Any] = _body(kept) | {"clauses": clauses, "reads": lambda self: list(kept["reads"])}
+    columns = {column: _unpacked(types) for column, types in kept["columns"].items()}
     groups = {group: Group(version, _unpacked(types)) for group, (version, types) in kept["groups"].items()}
-    body |= {"groups": lambda self: dict(groups)}
-    body |= {column: (lambda self, types=types: dict(types)) for column, types in columns.items()}
-    body |= {"outputs": Outputs(**kept["outputs"])} | dict.fromkeys(("artifacts", "highlight", "open"), refused)
-    made: Stage = type("Gone", (Stage,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
-    return made
+    body: dict[str, Any] = {column: lambda self, types=types: dict(types) for column, types in columns.items()}
+    body |= {"clauses": clauses, "groups": lambda self: dict(groups), "reads": lambda self: list(kept["reads"])}
+    body |= {"outputs": Outputs(**kept["outputs"])}
+    return cast("Stage", _gone(Stage, name, kept, pack, ("artifacts", "highlight", "open"), body))
 
 
 def gone_source(name: str, kept: Mapping[str, Any], pack: LanguagePack) -> Source:
     """A source of a kind that is not there, from its shape."""
-
-    def refused(self: Source, *_: Any) -> NoReturn:
-        raise StageError(_refusal(name, kept))
-
-    gives = property(lambda self: kept["gives"])
-    body = _body(kept) | {"gives": gives, "segments": refused, "inputs": refused}
-    made: Source = type("Gone", (Source,), body)(name=name, settings=Kept(**kept["settings"]), pack=pack)
-    return made
+    body = {"gives": property(lambda self: kept["gives"])}
+    return cast("Source", _gone(Source, name, kept, pack, ("segments", "inputs"), body))
 
 
-def _body(kept: Mapping[str, Any]) -> dict[str, Any]:
-    said = {name: kept[name] for name in SAID if name in kept}
-    said["guards"] = tuple(said.get("guards", ()))
-    return {"__slots__": (), "kind": kept["kind"], "Settings": Kept, **said}
+def _gone(
+    base: type, name: str, kept: Mapping[str, Any], pack: LanguagePack, lost: Sequence[str], body: Mapping[str, Any]
+) -> Any:
+    """A stage or source with these attributes, without the methods that its kind alone knew."""
 
+    def refused(self: object, *_: Any) -> NoReturn:
+        raise StageError(
+            f"{name}: kind '{kept['kind']}' is not there any more, so nothing can be measured or read anew with it; what is "
+            "stored can be inspected, selected and published"
+        )
 
-def _refusal(name: str, kept: Mapping[str, Any]) -> str:
-    return (
-        f"{name}: kind '{kept['kind']}' is not there any more, so nothing can be measured or read anew with it; what is stored "
-        "can be inspected, selected and published"
-    )
+    said = {key: kept[key] for key in SAID if key in kept} | {"guards": tuple(kept.get("guards", ()))}
+    known = {"__slots__": (), "kind": kept["kind"], "Settings": Kept, **said, **dict.fromkeys(lost, refused), **body}
+    return type("Gone", (base,), known)(name=name, settings=Kept(**kept["settings"]), pack=pack)
 
 
 def _packed(types: Mapping[str, pa.DataType]) -> str:

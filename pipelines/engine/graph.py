@@ -131,50 +131,49 @@ def connect(built: Mapping[str, tuple[Stage, Common]], marked: SourceMap) -> dic
     built = dict(sorted(built.items(), key=lambda item: _finality(*item[1])))
     terminals = [name for name, (stage, _) in built.items() if stage.outputs.files]
     extractors = [name for name, (stage, _) in built.items() if stage.outputs.text]
-    counts = [f"{name}.{stage.outputs.tokens}" for name, (stage, _) in built.items() if stage.outputs.tokens]
+    counters = {f"{name}.{stage.outputs.tokens}": stage for name, (stage, _) in built.items() if stage.outputs.tokens}
     for label, found in (("terminal", terminals), ("extract", extractors)):
         if len(found) > 1:
-            raise SpecError(f"{marked.where('stages', found[1])}: stages.{found[1]}: a second {label} stage")
+            raise marked.wrong(("stages", found[1]), f"a second {label} stage")
     over = {name: _over(name, built, marked) for name in built}
     _chain_edits(over, built)
-    try:
-        order = list(graphlib.TopologicalSorter(over).static_order())
-    except graphlib.CycleError as error:
-        cycle = [str(name) for name in error.args[1]]
-        raise SpecError(
-            f"{marked.where('stages', cycle[0], 'over')}: stages: 'over' runs in a circle: {' -> '.join(cycle)}"
-        ) from None
-    position = {name: n for n, name in enumerate(built)}
-    rank = dict.fromkeys(order, 0)
-    for name in order:
-        rank[name] = max((rank[o] + 1 for o in over[name]), default=0)
-    if any(position[o] > position[name] for name in built for o in over[name]):
-        ordered = sorted(built, key=lambda name: (rank[name], position[name]))
-    else:
-        ordered = list(built)
+    ordered = _ordered(over, marked)
     nodes: dict[str, Node] = {}
     for name in ordered:
         stage, common = built[name]
-        ancestors = {a for o in over[name] for a in (o, *nodes[o].ancestors)}
+        above = {a for o in over[name] for a in (o, *nodes[o].ancestors)}
+        ancestors = tuple(n for n in ordered if n in above)
         late = [a for a in ancestors if not nodes[a].raw]
         if late and stage.raw:
-            raise SpecError(
-                f"{marked.where('stages', name, 'over')}: stages.{name}.over: kind '{stage.kind}' sees raw pages and cannot "
-                f"come after '{late[0]}', which sees documents"
+            raise marked.wrong(
+                ("stages", name, "over"),
+                f"kind '{stage.kind}' sees raw pages and cannot come after '{late[0]}', which sees documents",
             )
-        if counts:
-            stage = _count_tokens(stage, counts[0])
+        stage = _count_tokens(stage, next(iter(counters))) if counters else stage
+        others: dict[str, pa.DataType] = {}  # signals of other stages that it may use
+        for ancestor in ancestors:
+            others |= _dotted(ancestor, nodes[ancestor].stage)
+        others |= {signal: one.signals()[one.outputs.tokens] for signal, one in counters.items() if one.name != name}
         nodes[name] = Node(
             name,
             stage,
             over[name],
-            tuple(n for n in ordered if n in ancestors),
-            tuple(n for n in ordered if n in ancestors and nodes[n].edits),
-            *_decisions(name, stage, common, [nodes[a] for a in ancestors], built, counts, marked),
+            ancestors,
+            tuple(n for n in ancestors if nodes[n].edits),
+            *_decisions(stage, common, others, next(iter(counters), None), marked),
             common.resources(),
         )
-        _check_actors(nodes[name], marked)
-        _check_reads(nodes[name], nodes, built, counts, marked)
+        if common.actors and not stage.raw and not stage.groups():
+            raise marked.wrong(
+                ("stages", name, "actors"),
+                f"kind '{stage.kind}' measures nothing document by document; expected on a stage that does",
+            )
+        for signal in stage.reads():
+            if signal not in others:
+                raise marked.wrong(
+                    ("stages", name),
+                    f"reads signal '{signal}', which no stage before it measures; {expected(signal, others)}",
+                )
     _check_edits(nodes, marked)
     return nodes
 
@@ -201,69 +200,65 @@ def _over(name: str, built: Mapping[str, tuple[Stage, Common]], marked: SourceMa
     for other in given:
         if other not in built:
             choices = [n for n in names if n != name]
-            raise SpecError(
-                f"{marked.where('stages', name, 'over')}: stages.{name}.over: no stage '{other}'; {expected(other, choices)}"
-            )
+            raise marked.wrong(("stages", name, "over"), f"no stage '{other}'; {expected(other, choices)}")
     return given
+
+
+def _ordered(over: Mapping[str, Sequence[str]], marked: SourceMap) -> list[str]:
+    """The stages as they are declared; by their distance from the first where one is over a later one."""
+    ordered, rank = list(over), dict.fromkeys(over, 0)
+    try:
+        for name in graphlib.TopologicalSorter(over).static_order():
+            rank[name] = max((rank[o] + 1 for o in over[name]), default=0)
+    except graphlib.CycleError as error:
+        cycle = [str(name) for name in error.args[1]]
+        where = marked.where("stages", cycle[0], "over")
+        raise SpecError(f"{where}: stages: 'over' runs in a circle: {' -> '.join(cycle)}") from None
+    if any(ordered.index(o) > at for at, name in enumerate(ordered) for o in over[name]):
+        ordered.sort(key=rank.__getitem__)
+    return ordered
 
 
 def _count_tokens(stage: Stage, signal: str) -> Stage:
     """A stage that counts tokens, such as a mixture, counts those of the hand-off unless it names another signal."""
     fields = type(stage.settings).model_fields.items()
-    marked = [name for name, field in fields if any(isinstance(mark, TokenCount) for mark in field.metadata)]
-    missing = {name: signal for name in marked if getattr(stage.settings, name) is None}
+    counting = [name for name, field in fields if any(isinstance(mark, TokenCount) for mark in field.metadata)]
+    missing = {name: signal for name in counting if getattr(stage.settings, name) is None}
     return replace(stage, settings=stage.settings.model_copy(update=missing)) if missing else stage
 
 
 def _decisions(
-    name: str,
-    stage: Stage,
-    common: Common,
-    ancestors: Sequence[Node],
-    built: Mapping[str, tuple[Stage, Common]],
-    counts: Sequence[str],
-    marked: SourceMap,
+    stage: Stage, common: Common, others: Mapping[str, pa.DataType], tokens: str | None, marked: SourceMap
 ) -> tuple[tuple[Clause, ...], Clause | None]:
-    """The clauses and the `repeat` expression of a stage, compiled against the signals that it may use."""
-    visible = dict(_dotted(name, stage.signals()))
-    for node in ancestors:
-        visible |= dict(_dotted(node.name, node.stage.signals()))
-    tokens = counts[0] if counts else None
-    if tokens:
-        counter, _, signal = tokens.partition(".")
-        visible |= {tokens: built[counter][0].signals()[signal]}
-    key = "keep"
+    """The clauses and the `repeat` expression of a stage, compiled against its own signals and those of `others`."""
+    visible = _dotted(stage.name, stage) | dict(others)
+    key = ("stages", stage.name, "keep")
     try:
-        keep = _keep(name, stage, common, marked)
-        clauses = compile_clauses(name, keep, visible, tokens) if keep else []
-        key = "repeat"
-        repeat = compile_repeat(name, str(common.repeat), visible) if common.repeat is not None else None
+        keep = _keep(stage, common, marked)
+        clauses = compile_clauses(stage.name, keep, visible, tokens) if keep else []
+        key = ("stages", stage.name, "repeat")
+        repeat = compile_repeat(stage.name, str(common.repeat), visible) if common.repeat is not None else None
     except ClauseError as error:
-        raise SpecError(f"{marked.where('stages', name, key)}: stages.{error}") from None
-    key = "keep" if clauses else "repeat"
+        raise SpecError(f"{marked.where(*key)}: stages.{error}") from None
+    key = ("stages", stage.name, "keep" if clauses else "repeat")
     if (clauses or repeat) and stage.outputs.files:
-        raise SpecError(
-            f"{marked.where('stages', name, key)}: stages.{name}.{key}: the last stage decides nothing; give it to a "
-            "stage before"
-        )
+        raise marked.wrong(key, "the last stage decides nothing; give it to a stage before")
     beyond = next((c for c in clauses if c.statistics or c.draws), repeat)
     if beyond and stage.raw:
-        raise SpecError(
-            f"{marked.where('stages', name, key)}: stages.{name}.{key}: '{beyond.text}' needs documents, and kind "
-            f"'{stage.kind}' sees raw pages; give it to a stage after extraction"
+        raise marked.wrong(
+            key,
+            f"'{beyond.text}' needs documents, and kind '{stage.kind}' sees raw pages; give it to a stage after extraction",
         )
     return tuple(clauses), repeat
 
 
-def _keep(name: str, stage: Stage, common: Common, marked: SourceMap) -> dict[str, str] | str:
+def _keep(stage: Stage, common: Common, marked: SourceMap) -> dict[str, str] | str:
+    defaults: dict[str, str] = {}
     try:
         defaults = stage.clauses()
-    except NoClauses as error:
-        if not isinstance(common.keep, (str, bool)):
-            raise SpecError(f"{marked.where('stages', name)}: stages.{error}") from None
-        defaults = {}
     except StageError as error:
-        raise SpecError(f"{marked.where('stages', name)}: stages.{error}") from None
+        if not (isinstance(error, NoClauses) and isinstance(common.keep, (str, bool))):
+            raise SpecError(f"{marked.where('stages', stage.name)}: stages.{error}") from None
     if common.keep is None:
         return defaults
     if isinstance(common.keep, bool):
@@ -271,29 +266,16 @@ def _keep(name: str, stage: Stage, common: Common, marked: SourceMap) -> dict[st
     if isinstance(common.keep, str):
         return common.keep
     given = {k: v if isinstance(v, str) else str(v).lower() for k, v in common.keep.items()}
-    return {k: v for k, v in {**defaults, **given}.items() if v.strip().lower() != "true"}
+    off = [k for k, v in given.items() if v.strip().lower() == "true"]
+    for key in (("stages", stage.name, "keep", k) for k in off if k not in defaults):
+        if key in marked.marks and key not in marked.replaced:
+            near = expected(key[-1], [k for k in (*defaults, *given) if k not in off])
+            raise marked.wrong(key, f"true takes a clause away, and there is none of that name; {near}")
+    return {k: v for k, v in {**defaults, **given}.items() if k not in off}
 
 
-def _dotted(name: str, signals: Mapping[str, pa.DataType]) -> Iterator[tuple[str, pa.DataType]]:
-    return ((f"{name}.{signal}", kind) for signal, kind in signals.items())
-
-
-def _check_reads(
-    node: Node,
-    nodes: Mapping[str, Node],
-    built: Mapping[str, tuple[Stage, Common]],
-    counts: Sequence[str],
-    marked: SourceMap,
-) -> None:
-    """A signal that a corpus or terminal stage reads must come from an ancestor (or be the hand-off's token count)."""
-    visible = [f"{a}.{s}" for a in node.ancestors for s in nodes[a].stage.signals()]
-    visible += [c for c in counts if not c.startswith(f"{node.name}.")]
-    for signal in node.stage.reads():
-        if signal not in visible:
-            raise SpecError(
-                f"{marked.where('stages', node.name)}: stages.{node.name}: reads signal '{signal}', which no stage before "
-                f"it measures; {expected(signal, visible)}"
-            )
+def _dotted(name: str, stage: Stage) -> dict[str, pa.DataType]:
+    return {f"{name}.{signal}": kind for signal, kind in stage.signals().items()}
 
 
 def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Stage, Common]]) -> None:
@@ -304,16 +286,6 @@ def _chain_edits(over: dict[str, tuple[str, ...]], built: Mapping[str, tuple[Sta
             if before is not None and common.over is None and before not in _above(name, over):
                 over[name] = (*over[name], before)
             before = name
-
-
-def _check_actors(node: Node, marked: SourceMap) -> None:
-    """Actors measure documents or pages; a stage that does neither has no use for them."""
-    stage = node.stage
-    if node.resources.actors and not node.raw and not stage.groups():
-        raise SpecError(
-            f"{marked.where('stages', node.name, 'actors')}: stages.{node.name}.actors: kind '{stage.kind}' measures nothing "
-            "document by document; expected on a stage that does"
-        )
 
 
 def _above(name: str, over: Mapping[str, tuple[str, ...]]) -> set[str]:
@@ -332,20 +304,20 @@ def _check_edits(nodes: Mapping[str, Node], marked: SourceMap) -> None:
     """Stages that change texts come one after another; and none decides by what is measured on the text that it makes
     and that waits for its decision."""
     before: str | None = None
+    terminal = next((n for n in nodes.values() if n.writes), None)
     for name, node in nodes.items():
         if not node.edits:
             continue
         if before is not None and before not in node.ancestors:
-            raise SpecError(
-                f"{marked.where('stages', name, 'over')}: stages.{name}.over: '{before}' and '{name}' change texts side by side; "
-                f"expected one over the other, such as over: {before}"
+            raise marked.wrong(
+                ("stages", name, "over"),
+                f"'{before}' and '{name}' change texts side by side; expected one over the other, such as over: {before}",
             )
         before = name
-        terminal = next((n for n in nodes.values() if n.writes), None)
         if terminal is not None and name not in terminal.ancestors:
-            raise SpecError(
-                f"{marked.where('stages', terminal.name, 'over')}: stages.{terminal.name}.over: '{name}' changes texts, and what "
-                f"is handed off would lack that; expected it to be over '{name}' too"
+            raise marked.wrong(
+                ("stages", terminal.name, "over"),
+                f"'{name}' changes texts, and what is handed off would lack that; expected it to be over '{name}' too",
             )
         for other in (nodes[a] for a in node.ancestors if node.reduces):
             for read in other.decides_by():
@@ -365,12 +337,12 @@ def declared_guards(
         own = kind.guards
         if name in nodes and any(c.statistics or c.draws for c in nodes[name].clauses):
             own = CHOOSING
-        where = f"{marked.where(section, name, 'guard')}: {section}.{name}.guard"
+        key = (section, name, "guard")
         try:
             guards = compile_guards(own if common.guard is None else common.guard)
         except GuardError as error:
-            raise SpecError(f"{where}: {error}") from None
+            raise marked.wrong(key, str(error)) from None
         for guard in guards:
             if "guard.kept_tokens" in guard.clause.signals and not counted:
-                raise SpecError(f"{where}: '{guard.text}': nothing counts tokens; expected a tokenize stage")
+                raise marked.wrong(key, f"'{guard.text}': nothing counts tokens; expected a tokenize stage")
         yield name, guards

@@ -37,10 +37,10 @@ class Heartbeat:
     def __init__(self, store: Store, name: str, say: Callable[[str], None], order: Sequence[str] = ()) -> None:
         self.store, self.say = store, say
         now = time.time()
-        self.said: dict[str, Any] = {"name": name, "folder": store.root, "state": "planning", "sentence": None}
-        self.said |= {"started": now, "heartbeat": now, "host": socket.gethostname(), "pid": os.getpid(), "job": None}
-        self.said |= {"step": None, "stages": [], "level": None, "levels": None, "done": 0, "total": 0}
-        self.said |= {"step_started": now, "rows": {}, "records": 0, "seconds_left": None, "records_per_second": None}
+        self.said: dict[str, Any] = dict.fromkeys(("sentence", "job", "step", "level", "levels"))
+        self.said |= {"name": name, "folder": store.root, "state": "planning", "started": now, "heartbeat": now}
+        self.said |= {"host": socket.gethostname(), "pid": os.getpid(), "stages": [], "done": 0, "total": 0, "rows": {}}
+        self.said |= {"step_started": now, "records": 0, "seconds_left": None, "records_per_second": None}
         self.said["order"] = list(order)  # of the sources and stages, which JSON would not keep
         self.rows = RowCount()
         self.there = 0
@@ -90,7 +90,7 @@ class Heartbeat:
         try:
             yield
         except BaseException as error:
-            self._end(_state(error), _sentence(error))
+            self._end(*_ending(error))
             raise
         self._end("done", "finished")
 
@@ -113,7 +113,7 @@ class Heartbeat:
         self.stop.set()
         self.thread.join()
         if error is not None and self.ours and self.said["state"] == "planning":
-            self._end(_state(error), _sentence(error))
+            self._end(*_ending(error))
 
     def _beat(self) -> None:
         last = time.monotonic()
@@ -180,17 +180,13 @@ def _alive(pid: int) -> bool:
 STOPPED = "stopped from the keyboard; run again to continue"
 
 
-def _state(error: BaseException) -> str:
-    """How a run ended that a person or the system stopped, or that an error did."""
-    return "stopped" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
-
-
-def _sentence(error: BaseException) -> str:
+def _ending(error: BaseException) -> tuple[str, str]:
+    """How a run ended that a person or the system stopped, or that an error did, and the sentence about it."""
     if isinstance(error, KeyboardInterrupt):
-        return STOPPED
+        return "stopped", STOPPED
     if isinstance(error, SystemExit):
-        return "stopped by a signal; run again to continue"
-    return sentence(error)
+        return "stopped", "stopped by a signal; run again to continue"
+    return "failed", sentence(error)
 
 
 def _job() -> str | None:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, RowBatch
+from winnow.pipelines.engine.accounting import Tally
+from winnow.pipelines.engine.frame import PartitionFrame, RowBatch
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.signals import MEASURED, signals_schema
 from winnow.pipelines.engine.store import rebatched
-from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, PENDING, UNSEEN, explain, holds, verdict
+from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, explain, holds, verdict
 from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.stages.opening import measured
 from winnow.stages.reading.files import public
@@ -49,46 +48,6 @@ RECORD_SCHEMA = pa.schema(
 """Every record of the input, in order. KEPT: it became the next document. FAILED: `value` is the cause."""
 
 
-@dataclass
-class Tally:
-    """What one task saw: rows per stage, seconds per stage, damage. Added up by the driver."""
-
-    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    measured: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    damage: list[dict[str, Any]] = field(default_factory=list)
-
-    def count(
-        self,
-        stage: str,
-        rows: int,
-        kept: int,
-        failed: int = 0,
-        dropped: dict[str, int] | None = None,
-        pending: int = 0,
-    ) -> None:
-        """Add rows to a stage's account."""
-        account = self.stages.setdefault(stage, {"in": 0, "kept": 0, "failed": 0, "dropped": {}})
-        account["in"] += rows
-        account["kept"] += kept
-        account["failed"] += failed
-        if pending:
-            account["pending"] = account.get("pending", 0) + pending
-        for clause, n in (dropped or {}).items():
-            account["dropped"][clause] = account["dropped"].get(clause, 0) + n
-
-    def verdict(self, node: Node, status: npt.NDArray[np.uint8], first: npt.NDArray[np.int16]) -> None:
-        """Add a stage's verdict to its account."""
-        by_status = np.bincount(status, minlength=5)
-        by_clause = np.bincount(first[first >= 0], minlength=len(node.clauses))
-        dropped = {c.name: int(n) for c, n in zip(node.clauses, by_clause, strict=True) if n}
-        seen, (kept, failed, pending) = (
-            len(status) - int(by_status[UNSEEN]),
-            map(int, by_status[[KEPT, FAILED, PENDING]]),
-        )
-        self.count(node.name, seen, kept, failed, dropped, pending)
-
-
 class Ingest:
     """Reads one partition and writes its documents, the raw stages' signals and its records. State: the open parts."""
 
@@ -100,8 +59,9 @@ class Ingest:
         self.count = 0
         store = plan.store
         self.writer = store.writer(plan.documents(partition), DOCUMENT_SCHEMA)
+        filed = {node.name: plan.signals(node, partition)[0] for node in self.raw}
         self.raw_writers = {
-            n.name: store.writer(plan.signals(n, partition)[0][0], self.schema(n), wide=True) for n in self.raw
+            name: store.writer(part, signals_schema(columns), wide=True) for name, (part, columns) in filed.items()
         }
 
     def row_batches(self) -> Iterator[RowBatch]:
@@ -132,10 +92,6 @@ class Ingest:
         for writer in (self.writer, *self.raw_writers.values()):
             writer.discard()
 
-    def schema(self, node: Node) -> pa.Schema:
-        """Schema of a raw stage's signals part."""
-        return pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **node.stage.signals()})
-
     def documents(self) -> Iterator[pa.RecordBatch]:
         """Wide batches of documents, in order: their own columns, then `stage/column` of the raw signals."""
         for segment in self.partition.segments:
@@ -155,10 +111,10 @@ class Ingest:
                 chunk.append(page)
                 size += len(page.payload)
                 if len(chunk) == CHUNK_PAGES or size > CHUNK_BYTES:
-                    yield self._pages(chunk)
+                    yield self._chunk(chunk)
                     chunk, size = [], 0
             if chunk:
-                yield self._pages(chunk)
+                yield self._chunk(chunk)
 
     def _timed(self, items: Iterator[Any]) -> Iterator[Any]:
         while True:
@@ -175,44 +131,38 @@ class Ingest:
     def _texts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Rows that enter after extraction. Those that the source could not read are failures; screens that look at the
         address alone may drop others."""
-        errors = batch.column("error").to_pylist()
-        addresses = zip(*(batch.column(c).to_pylist() for c in ("id", "url", "date")), errors, strict=True)
-        pages = [Page(id=i, url=url, date=date, error=error) for i, url, date, error in addresses]
-        rows = _undecided(len(pages))
-        live = self._source_verdict(pages, rows)
-        frame = pl.DataFrame({"_": np.zeros(len(live), np.uint8)})
-        measured: dict[str, pa.Array] = {}
-        for node in self.raw:
-            if node.stage.sees == "addresses":
-                live, frame, measured = self._screened(node, pages, live, frame, measured, rows)
-        kept = batch.take(pa.array(live, pa.int64()))
-        sizes = pc.binary_length(kept.column("text")).to_pylist()
-        self._recorded(pages, rows, live, sizes, [None] * len(pages))
-        columns = [kept.column(f.name).cast(f.type) for f in DOCUMENT_SCHEMA]
-        names = list(DOCUMENT_SCHEMA.names)
-        for node in self.raw:
-            screened = node.stage.sees == "addresses"
-            for column in self.schema(node):
-                name = f"{node.name}/{column.name}"
-                value = measured[name] if name in measured else pa.nulls(kept.num_rows, column.type)
-                columns.append(
-                    pa.repeat(screened, kept.num_rows) if column.name == MEASURED else value.cast(column.type)
-                )
-                names.append(name)
-        return pa.RecordBatch.from_arrays(columns, names)
+        names = ("id", "url", "date", "error")
+        rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+        return self._chunk([Page(**dict(zip(names, row, strict=True))) for row in rows], batch)
 
-    def _pages(self, pages: Sequence[Page]) -> pa.RecordBatch:
-        """Screen and extract one chunk; every page ends as a document, a drop or a failure."""
-        rows = _undecided(len(pages))
+    def _chunk(self, pages: Sequence[Page], texts: pa.RecordBatch | None = None) -> pa.RecordBatch:
+        """Screen and extract one chunk; every page ends as a document, a drop or a failure. `texts`: of pages that need no
+        extraction."""
+        rows: dict[str, list[Any]] = {"status": [KEPT] * len(pages)}
+        rows |= {name: [None] * len(pages) for name in ("stage", "clause", "value", "threshold")}
         live = self._source_verdict(pages, rows)
         frame = pl.DataFrame({"_": np.zeros(len(live), np.uint8)})
         measured: dict[str, pa.Array] = {}
-        for node in self.raw:
+        screening = [node for node in self.raw if texts is None or node.stage.sees == "addresses"]
+        for node in screening:
             live, frame, measured = self._screened(node, pages, live, frame, measured, rows)
-        documents = self._wide([pages[i] for i in live], measured)
-        sizes = pc.binary_length(documents.column("text")).to_pylist()
-        self._recorded(pages, rows, live, sizes, [len(p.payload) for p in pages])
-        return documents
+        if texts is None:
+            extract = next(n.name for n in self.raw if n.stage.outputs.text)
+            columns: dict[str, Any] = {name: [getattr(pages[i], name) for i in live] for name in ("id", "url", "date")}
+            columns |= {"source": pa.repeat(self.source.name, len(live))}
+            columns |= {name: measured[f"{extract}/{name}"] for name in ("title", "text")}
+        else:
+            kept = texts.take(pa.array(live, pa.int64()))
+            columns = {name: kept.column(name) for name in DOCUMENT_SCHEMA.names}
+        arrays = {f.name: _array(columns[f.name], f.type) for f in DOCUMENT_SCHEMA}
+        for node in self.raw:
+            for f in self.raw_writers[node.name].schema:
+                name = f"{node.name}/{f.name}"
+                given = pa.repeat(node in screening, len(live)) if f.name == MEASURED else measured.get(name)
+                arrays[name] = pa.nulls(len(live), f.type) if given is None else given.cast(f.type)
+        page_bytes = [len(page.payload) if texts is None else None for page in pages]
+        self._recorded(pages, rows, live, pc.binary_length(arrays["text"]).to_pylist(), page_bytes)
+        return pa.RecordBatch.from_pydict(arrays)
 
     def _screened(
         self,
@@ -282,40 +232,16 @@ class Ingest:
     ) -> list[bool]:
         failed = np.zeros(len(live), bool) if errors is None else errors.is_valid().to_numpy(zero_copy_only=False)
         status, first = verdict(holds(node.clauses, frame), np.ones(len(live), bool), failed)
+        self.tally.verdict(node, status, first)
         reasons = explain(node.clauses, frame, first)
-        counts: dict[str, int] = {}
         for at in np.flatnonzero(status != KEPT):
             row = live[at]
             rows["status"][row], rows["stage"][row] = int(status[at]), node.name
             if status[at] == FAILED:
                 rows["value"][row] = errors[at].as_py() if errors is not None else None
-                continue
-            rows["clause"][row], rows["value"][row], rows["threshold"][row] = reasons.row(int(at))
-            counts[rows["clause"][row]] = counts.get(rows["clause"][row], 0) + 1
-        kept = status == KEPT
-        self.tally.count(node.name, len(live), int(kept.sum()), int((status == FAILED).sum()), counts)
-        return [bool(k) for k in kept]
-
-    def _wide(self, pages: Sequence[Page], measured: dict[str, pa.Array]) -> pa.RecordBatch:
-        extract = next(n.name for n in self.raw if n.stage.outputs.text)
-        columns: dict[str, pa.Array] = {
-            "id": pa.array([p.id for p in pages], pa.string()),
-            "url": pa.array([p.url for p in pages], pa.string()),
-            "date": pa.array([p.date for p in pages], pa.string()),
-            "source": pa.repeat(self.source.name, len(pages)),
-            "title": measured[f"{extract}/title"].cast(pa.string()),
-            "text": measured[f"{extract}/text"].cast(pa.large_string()),
-        }
-        for node in self.raw:
-            for f in self.schema(node):
-                name = f"{node.name}/{f.name}"
-                if f.name == MEASURED:
-                    columns[name] = pa.repeat(True, len(pages))
-                elif f.name == ERROR:
-                    columns[name] = pa.nulls(len(pages), pa.string())
-                else:
-                    columns[name] = measured[name].cast(f.type)
-        return pa.RecordBatch.from_pydict(columns)
+            else:
+                rows["clause"][row], rows["value"][row], rows["threshold"][row] = reasons.row(int(at))
+        return [bool(k) for k in status == KEPT]
 
 
 def _too_long(url: str | None) -> str | None:
@@ -325,9 +251,8 @@ def _too_long(url: str | None) -> str | None:
     return f"its URL has {len(url):,} characters: expected at most {URL_CHARS:,} ({url[:60]}...)"
 
 
-def _undecided(rows: int) -> dict[str, list[Any]]:
-    """The verdict columns of as many records."""
-    return {"status": [KEPT] * rows} | {name: [None] * rows for name in ("stage", "clause", "value", "threshold")}
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    return pa.array(values, kind) if isinstance(values, list) else values.cast(kind)
 
 
 def _given(documents: pa.RecordBatch) -> pa.RecordBatch:

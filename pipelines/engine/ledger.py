@@ -6,7 +6,6 @@ hash, and where it is lost or cannot be written, files are hashed anew.
 
 from __future__ import annotations
 
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import orjson
 from fsspec.implementations.local import LocalFileSystem
 
-from winnow.stages.reading.files import stamp_of
+from winnow.stages.reading.files import server_errors, stamp, stamp_of
 
 NAME = ".verified.json"
 
@@ -50,6 +49,7 @@ class Ledger:
         if not self.new:
             return
         self.new = False
+        failing: tuple[type[Exception], ...] = (OSError, *server_errors())
         content = orjson.dumps(self._kept() | self.entries)
         try:
             if not isinstance(self.fs, LocalFileSystem):
@@ -58,38 +58,18 @@ class Ledger:
             temporary = Path(f"{self.path}.tmp-{uuid.uuid4().hex}")
             temporary.write_bytes(content)
             temporary.replace(self.path)
-        except failing():
+        except failing:
             return
 
     def _kept(self) -> dict[str, Entry]:
+        failing: tuple[type[Exception], ...] = (OSError, *server_errors())
         try:
             found = orjson.loads(self.fs.cat_file(self.path))
             return {name: (int(size), str(at), str(digest), bool(h)) for name, (size, at, digest, h) in found.items()}
-        except failing():  # none yet
+        except failing:  # none yet
             return {}
         except (ValueError, TypeError, AttributeError):  # cut off or damaged: everything is hashed
             return {}
-
-
-def unreachable() -> tuple[type[Exception], ...]:
-    """Errors of storage that cannot be reached and that are no OSError: those of the library behind s3://, if it is loaded."""
-    library = sys.modules.get("botocore.exceptions")
-    return () if library is None else (library.BotoCoreError,)
-
-
-def failing() -> tuple[type[Exception], ...]:
-    """Errors of any storage."""
-    return (OSError, *unreachable())
-
-
-def stamp(fs: Any, path: str) -> tuple[int, str]:
-    """Size and stamp of a file. On a local disk that is its times and its inode: what is written to, replaced or copied has
-    others, whatever time it was given afterwards. Raises FileNotFoundError."""
-    if isinstance(fs, LocalFileSystem):
-        there = Path(path).stat()
-        return there.st_size, f"{there.st_mtime_ns}-{there.st_ctime_ns}-{there.st_ino}"
-    info = fs.info(path)
-    return int(info["size"]), stamp_of(info)
 
 
 def listed(fs: Any, folder: str) -> dict[str, tuple[int, str]]:

@@ -15,12 +15,12 @@ from winnow.pipelines.engine.actors import Pool
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.execute import AHEAD, Call, Local, Shared, ignored
 from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.kernels import ensure_compiled, uncompiled
 from winnow.pipelines.engine.own_ray import OwnRay, first_ended
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.resources import ORDINARY, Machine, Resources, offered, refusal
 from winnow.pipelines.engine.same_code import difference
 from winnow.pipelines.engine.tasklog import Entry, Metrics, described, first_line, log_to_stderr, perform
+from winnow.stages.kernels import ensure_compiled
 
 RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
@@ -274,26 +274,6 @@ class OnRay:
                 raise RunError(f"{self.where}: cannot start a worker: {first_line(error)}") from error
         if sentence is not None:
             raise RunError(sentence)
-        if self.address and self.asked:
-            self._compile(ray)
-
-    def _compile(self, ray: Any) -> None:
-        """Has every machine of the cluster compile kernels that has not yet; those that come later do it by themselves."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as At
-
-        nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-
-        def on(node: str, function: Callable[[], Any]) -> Any:
-            return ray.remote(num_cpus=0, scheduling_strategy=At(node, soft=True))(function).remote()
-
-        try:
-            asked = ray.get([on(node, uncompiled) for node in nodes])
-            cold = [node for node, yet in zip(nodes, asked, strict=True) if yet]
-            if cold:
-                self.say(f"compiling kernels on {len(cold)} of {len(nodes)} machines, once on each")
-                ray.get([on(node, ensure_compiled) for node in cold])
-        except ray.exceptions.RayError as error:
-            raise RunError(f"{self.where}: kernels cannot be compiled there: {first_line(error)}") from error
 
 
 class Watch:
@@ -359,7 +339,7 @@ def _carried(plan: Plan, task: Callable[..., Any], lost: int, *call: Any) -> tup
 
 
 def _carried_afar(plan: Plan, task: Callable[..., Any], lost: int, *call: Any) -> tuple[Any, Entry]:
-    """The same on a cluster, which this machine may have joined a moment ago."""
+    """The same on a cluster, whose machines compile their kernels with their first task."""
     ensure_compiled()
     return _carried(plan, task, lost, *call)
 

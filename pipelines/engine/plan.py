@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from winnow.filters.edits import EDITS
 from winnow.identity import UnknownValue, file_name, identity
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.gone import Kept
@@ -14,8 +15,10 @@ from winnow.pipelines.engine.inputs import Partition, partitions
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.tasks import Kind, Task, Tasks, identified, named, tasks_of
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.base import EDITED, StageError
+from winnow.stages.base import EDITED, StageError, Types
 from winnow.stages.opening import opened
+from winnow.tokenize.shard import MANIFEST, Manifest, ShardError
+from winnow.tokenize.verify import parse_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,14 @@ class Plan:
         """Whether there is such a task."""
         return named(kind, stage) in self.tasks
 
+    def every(self, *kinds: Kind, level: int | None = None, stage: str | None = None) -> list[Task]:
+        """The tasks of these kinds, in order; those of a level or of a stage alone."""
+        found = [task for task in self.tasks.values() if task.kind in kinds]
+        return [t for t in found if level in (None, t.level) and stage in (None, t.stage)]
+
     def groups(self, stage: str) -> list[Task]:
         """The tasks that measure a stage's columns document by document, one per group of them."""
-        return [task for task in self.tasks.values() if task.kind is Kind.MEASURE and task.stage == stage]
+        return self.every(Kind.MEASURE, stage=stage)
 
     def measured(self, stage: str) -> bool:
         """Whether all groups of a stage are recorded to have measured all that they must."""
@@ -81,33 +89,20 @@ class Plan:
         `groups`: for these columns alone. Raises StageError."""
         return opened(self.pipeline.nodes[stage].stage, self.facts.get(stage, {}).get("artifacts"), groups)
 
-    def every(self, kind: Kind) -> list[Task]:
-        """The tasks of a kind, in order."""
-        return [task for task in self.tasks.values() if task.kind is kind]
-
     def marker(self, kind: Kind, stage: str = "") -> str:
         """Name of the file that says all of a task is done."""
         name = self.task(kind, stage).done
         assert name is not None, kind
         return name
 
-    def of_level(self, level: int, *kinds: Kind) -> list[Task]:
-        """The tasks of these kinds in a level, in order."""
-        return [task for task in self.tasks.values() if task.level == level and task.kind in kinds]
-
     def measuring(self, level: int) -> list[Node]:
         """The stages that measure documents in a level, in order."""
-        names = dict.fromkeys(task.stage for task in self.of_level(level, Kind.MEASURE))
+        names = dict.fromkeys(task.stage for task in self.every(Kind.MEASURE, level=level))
         return [self.pipeline.nodes[name] for name in names]
 
     def level_of(self, stage: str) -> int:
         """The level in which a stage is measured or, if it measures nothing by itself, reduces."""
-        made = [
-            task.level
-            for task in self.tasks.values()
-            if task.stage == stage and task.kind in (Kind.MEASURE, Kind.REDUCE)
-        ]
-        return min(made, default=0)
+        return min((task.level for task in self.every(Kind.MEASURE, Kind.REDUCE, stage=stage)), default=0)
 
     @property
     def last_level(self) -> int:
@@ -148,17 +143,17 @@ class Plan:
             raise self.store.damaged(f"{self.records(partition)}.arrow", "missing, or never finished")
         return record
 
-    def signals(self, node: Node, partition: Partition, own: bool = False) -> list[tuple[str, list[str]]]:
+    def signals(self, node: Node, partition: Partition, own: bool = False) -> list[tuple[str, Types]]:
         """The parts with a stage's signals, row-aligned with the documents, and the columns of each: what its reduce wrote,
         or (`own`, or without one) what it measured, by group."""
         stage = node.stage
         if node.raw:
-            return [(f"signals/{node.name}/{self.ingest}/{partition.key}", list(stage.signals()))]
+            return [(f"signals/{node.name}/{self.ingest}/{partition.key}", stage.signals())]
         if node.reduces and not own:
-            columns = [*stage.signals(), *([EDITED] if node.edits else [])]
-            return [(f"{self.task(Kind.REDUCE, node.name).folder}/{partition.key}", columns)]
+            edits = {EDITED: EDITS} if node.edits else {}
+            return [(f"{self.task(Kind.REDUCE, node.name).folder}/{partition.key}", stage.signals() | edits)]
         groups = node.groups()
-        return [(f"{t.folder}/{partition.key}", list(groups[t.group].columns)) for t in self.groups(node.name)]
+        return [(f"{t.folder}/{partition.key}", groups[t.group].columns) for t in self.groups(node.name)]
 
     def selected(self, partition: Partition) -> str:
         """Part name of a partition's selection, row-aligned with the documents."""
@@ -181,7 +176,22 @@ class Plan:
     @property
     def shards(self) -> str:
         """Folder of the hand-off; '' without one."""
-        return next((task.folder for task in self.tasks.values() if task.kind is Kind.WRITE), "")
+        return next((task.folder for task in self.every(Kind.WRITE)), "")
+
+    @property
+    def manifest_name(self) -> str:
+        """Name of the file that says what is handed off."""
+        return f"{self.shards}/{MANIFEST}"
+
+    def manifest(self) -> Manifest | None:
+        """What the hand-off says of itself, None where there is none. Raises StoreError where it is not what was written."""
+        name = self.manifest_name
+        try:
+            return parse_manifest(self.store.fs.cat_file(self.store.path(name)), name) if self.shards else None
+        except FileNotFoundError:
+            return None
+        except ShardError as error:
+            raise self.store.damaged(name, str(error).removeprefix(f"{name}: ").partition(";")[0]) from error
 
 
 def make_plan(

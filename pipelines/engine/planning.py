@@ -8,12 +8,11 @@ from dataclasses import replace
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.inputs import INPUTS, Partition, kept_inputs, partitions
-from winnow.pipelines.engine.ledger import stamp
 from winnow.pipelines.engine.plan import Plan, make_plan, plan_over
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.stored import Fault, faults, shown, unread
-from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.reading.files import filed, filesystem
+from winnow.stages.reading.files import filed, filesystem, stamp
+from winnow.stages.reading.paths import NoInput
 from winnow.stages.source import InputFile
 
 SHOWN = 5
@@ -55,7 +54,7 @@ def _planned(pipeline: Pipeline, store: Store, base: Plan | None, name: str | No
     if name is None:
         try:
             return make_plan(pipeline, store, base.facts, say)
-        except SpecError as error:
+        except NoInput as error:
             if pipeline.tree["sources"] != base.pipeline.tree["sources"]:
                 raise
             say(f"{error}; going on with what was read from there")
@@ -65,7 +64,10 @@ def _planned(pipeline: Pipeline, store: Store, base: Plan | None, name: str | No
 def remember(plan: Plan) -> None:
     """Keep the input files of a plan: size, what identifies the content, and the stamp that it had. Only the holder of the
     run's lock calls this."""
-    found = {filed(f.url): [f.size, f.modified, _stamp(f) if _by_content(plan, p) else ""] for p, f in _files(plan)}
+    found = {}
+    for partition, file in _files(plan):
+        hashed = partition.source in plan.pipeline.by_content
+        found[filed(file.url)] = [file.size, file.modified, stamp(*filesystem(file.url))[1] if hashed else ""]
     parts = {p.key: [filed(s.file.url) for s in p.segments] for p in plan.partitions}
     if found:
         plan.store.write_json(INPUTS, {"files": found, "partitions": parts})
@@ -88,7 +90,7 @@ def found_again(plan: Plan, keys: Collection[str]) -> Plan:
     input is not what it was."""
     try:
         there = {p.key: p for p in partitions(plan.pipeline, plan.store)}
-    except SpecError:
+    except NoInput:
         there = {}
     lost = [key for key in keys if key not in there]
     if lost:
@@ -107,11 +109,3 @@ def _files(plan: Plan) -> list[tuple[Partition, InputFile]]:
     """The files of `paths`, each once, and a partition of each."""
     found = {s.file.url: (p, s.file) for p in plan.partitions for s in p.segments if not s.file.identity}
     return list(found.values())
-
-
-def _by_content(plan: Plan, partition: Partition) -> bool:
-    return partition.source in plan.pipeline.by_content
-
-
-def _stamp(file: InputFile) -> str:
-    return stamp(*filesystem(file.url))[1]

@@ -19,13 +19,11 @@ import yaml
 
 from winnow.nearest import expected
 from winnow.pipelines.console import visible
-from winnow.pipelines.engine.accounting import add
+from winnow.pipelines.engine.accounting import Tally, add
 from winnow.pipelines.engine.declaration import resolve_pipeline
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.frame import PartitionFrame
-from winnow.pipelines.engine.handoff import manifest_name
 from winnow.pipelines.engine.heartbeat import NAME, is_stale
-from winnow.pipelines.engine.ingest import Tally
 from winnow.pipelines.engine.ledger import listed
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.store import Store
@@ -57,7 +55,7 @@ class RunRecord:
     @property
     def shards(self) -> str | None:
         """Folder of the hand-off, None where the pipeline has no tokenize stage or the selection is not tokenized."""
-        there = self.plan.pipeline.terminal() and self.plan.store.exists(manifest_name(self.plan.shards))
+        there = self.plan.pipeline.terminal() and self.plan.store.exists(self.plan.manifest_name)
         return self.plan.store.url(self.plan.shards) if there else None
 
 
@@ -113,7 +111,7 @@ def located(reference: str | Path) -> tuple[str, Store, str | None]:
     root, name = parse_reference(str(reference))
     if "://" not in root and Path(root).is_file():
         raise RunError(f"{root}: is a file; expected the folder of a finished run, such as runs/ko")
-    return root, Store(root if "://" in root else str(Path(root).expanduser().resolve())), name
+    return root, Store.at(root), name
 
 
 def parse_reference(reference: str) -> tuple[str, str | None]:
@@ -141,7 +139,7 @@ def shown_selections(plan: Plan) -> list[str]:
 
 def set_current(plan: Plan, name: str | None = None, **facts: Any) -> None:
     """Make this what the folder shows: one file, replaced at once, so that it never names half of two runs."""
-    now = {**_described(plan), **facts}
+    now = {**described(plan), **facts}
     if name is None:
         plan.store.write_text("pipeline.yaml", now["declaration"])
         plan.store.write_json("run.json", now)
@@ -150,15 +148,8 @@ def set_current(plan: Plan, name: str | None = None, **facts: Any) -> None:
         plan.store.write_json(f"selections/{name}.json", now)
 
 
-def begin(plan: Plan, name: str | None) -> None:
-    """Say what the folder will show, so that what there is of it can be read if the run does not finish. A named selection
-    is there already, a provisional one."""
-    if name is None:
-        plan.store.write_json(PLANNED, _described(plan))
-
-
-def _described(plan: Plan) -> dict[str, Any]:
-    """What `restored` needs."""
+def described(plan: Plan) -> dict[str, Any]:
+    """What `restored` needs, of a run that has begun (PLANNED) or finished."""
     tree, facts = public_tree(plan.pipeline.tree), public_tree(plan.facts)
     declaration = yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)  # its order is meant
     shapes = public_tree(plan.pipeline.shapes())

@@ -6,15 +6,14 @@ bytes a document, and reads the others anew, so memory does not grow with the co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from threading import Lock
 
 import numpy as np
 import polars as pl
 
-from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame
+from winnow.pipelines.engine.frame import PartitionFrame
 from winnow.pipelines.engine.graph import Node
-from winnow.pipelines.selection.clause import Clause
+from winnow.pipelines.engine.signals import ERROR, MEASURED
 from winnow.pipelines.selection.population import Population
 
 REMEMBERED_BYTES = 2**28
@@ -25,12 +24,10 @@ _LOCK = Lock()
 
 def population(view: PartitionFrame, node: Node) -> Population:
     """The population of a stage in a view's partition. Raises Unmeasured where it is not all measured."""
-    clauses = list({c.name: c for c in node.clauses if c.statistics}.values())
-    name = (view.plan.store.root, view.plan.statistics(node.name), view.partition.key, *(c.name for c in clauses))
-    remembered = _REMEMBERED.get(name)
-    if remembered is not None:
+    name = (view.plan.store.root, view.plan.statistics(node.name), view.partition.key)
+    if (remembered := _REMEMBERED.get(name)) is not None:
         return remembered[0]
-    found = _look_up(view, node, clauses)
+    found = _look_up(view, node)
     with _LOCK:
         for old in [n for n in _REMEMBERED if n[:2] != name[:2]]:  # an earlier statistic's
             del _REMEMBERED[old]
@@ -39,12 +36,12 @@ def population(view: PartitionFrame, node: Node) -> Population:
     return found
 
 
-def _look_up(view: PartitionFrame, node: Node, clauses: Sequence[Clause]) -> Population:
+def _look_up(view: PartitionFrame, node: Node) -> Population:
     seen, failed = view.seen(node), view.flag(node.name, ERROR)
     measured = view.flag(node.name, MEASURED)
     if not view.plan.allow_unmeasured:
         view.check_measured(node, seen, measured | failed)
         view.check_read(node, seen & ~failed)
     mask = seen & measured & ~failed
-    frame = view.inputs(clauses, computed=False)
+    frame = view.inputs([clause for clause in node.clauses if clause.statistics], computed=False)
     return Population(np.packbits(mask), frame.filter(pl.Series(mask)))

@@ -6,34 +6,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from winnow.stages.kernels import KERNELS, compile_kernels, uncompiled
+
+if TYPE_CHECKING:
+    from winnow.pipelines.engine.heartbeat import Heartbeat
+
 PAUSE = 5.0
 """Seconds between plain lines."""
 
 BAR_WIDTH = 16
-
-
-class Watcher(Protocol):
-    """Who else is told how far a run is."""
-
-    def step(self, title: str, total: int, there: int, level: tuple[int, int] | None, stages: Sequence[str]) -> None:
-        """A step begins: `total` tasks of which `there` were done before. Of one that measures: the level, the last one,
-        and the stages."""
-        ...
-
-    def ended(self) -> None:
-        """A task of the step ended."""
-        ...
-
-    def failed(self, why: str) -> None:
-        """This process is ended on the spot."""
-        ...
 
 
 class Step:
@@ -83,7 +71,7 @@ class Progress:
         self.quiet = quiet
         self.bar: Bar | None = None
         self.step: Step | None = None
-        self.watcher: Watcher | None = None
+        self.watcher: Heartbeat | None = None  # is told, too
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
@@ -108,11 +96,11 @@ class Progress:
         self.__exit__(None, None, None)
 
     def rows(self, accounts: dict[str, Any]) -> None:
-        """Rows read and kept by one task: stage -> [in, kept], sources first, the last stage before documents last."""
+        """Rows read and kept by one task: by stage, sources first, the last stage before documents last."""
         if accounts and self.step:
             ends = list(accounts.values())
-            self.step.read += ends[0][0]
-            self.step.kept += ends[-1][1]
+            self.step.read += ends[0]["in"]
+            self.step.kept += ends[-1]["kept"]
 
     def track(
         self,
@@ -146,3 +134,13 @@ class Progress:
                 self.console.print(line, highlight=False, soft_wrap=True, markup=False)
         if self.bar and task is not None:
             self.bar.remove_task(task)
+
+
+def compile_shown(show: Progress) -> bool:
+    """Compiles the kernels where need be and says so: it is no part of what stages take. Returns whether there was a need."""
+    cold = uncompiled()
+    if cold:
+        show.say(f"compiling the kernels of {len(KERNELS)} files, once on this machine")
+        for _ in show.track("compiling", compile_kernels(), len(KERNELS)):
+            pass
+    return cold

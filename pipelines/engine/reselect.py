@@ -8,30 +8,22 @@ and `winnow run --selection NAME` measures them and no others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from winnow.pipelines.engine import worker
 from winnow.pipelines.engine.declaration import Pipeline, override_pipeline
 from winnow.pipelines.engine.errors import RunError
-from winnow.pipelines.engine.execute import Threads
-from winnow.pipelines.engine.frame import Unmeasured
+from winnow.pipelines.engine.execute import Local
 from winnow.pipelines.engine.plan import Plan, plan_over
 from winnow.pipelines.engine.pointers import SELECTION_NAME, RunRecord, set_current
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.run import Driver, locked
+from winnow.pipelines.engine.signals import Unmeasured
 from winnow.pipelines.engine.store import fingerprint
 from winnow.pipelines.engine.tasks import TOGETHER, Kind
 
 Of = TypeVar("Of", bound=RunRecord)
-
-
-@dataclass(frozen=True, slots=True)
-class Reselected(Generic[Of]):
-    """A selection, and for every stage the documents that it would have to measure first. Empty: it is final."""
-
-    run: Of
-    unmeasured: dict[str, int]
 
 
 def reselect(
@@ -41,8 +33,9 @@ def reselect(
     name: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> Reselected[Of]:
-    """The selection that `base` makes with these overrides, kept under `name` if there is one.
+) -> Of:
+    """The selection that `base` makes with these overrides, kept under `name` if there is one; its `unmeasured` are the
+    documents that each stage would have to measure first. Empty: it is final.
 
     Raises SpecError for a wrong override, RunError where the overrides change what is read before documents exist.
     """
@@ -61,20 +54,19 @@ def reselect(
     lacking: dict[str, int] = {}
     with locked(plan.store), show:
         try:
-            accounting = _decide(_driver(plan, workers, show), base)
+            accounting = _decide(_driver(plan, workers, show))
         except Unmeasured:
             plan, lacking = _without_measuring(plan, workers, show)
-            accounting = _decide(_driver(plan, workers, show), base)
+            accounting = _decide(_driver(plan, workers, show))
         if name is not None:
             set_current(plan, name, unmeasured=lacking)
-    made = replace(base, plan=plan, accounting=accounting, did_nothing=False, name=name, unmeasured=lacking)
-    return Reselected(made, lacking)
+    return replace(base, plan=plan, accounting=accounting, did_nothing=False, name=name, unmeasured=lacking)
 
 
-def _decide(driver: Driver, base: RunRecord) -> dict[str, Any]:
+def _decide(driver: Driver) -> dict[str, Any]:
     for level in range(driver.plan.last_level + 1):
         driver.conclude(level)
-    return driver.select(_ingested(base))
+    return driver.select(driver.ingested())
 
 
 def _without_measuring(plan: Plan, workers: int | None, show: Progress) -> tuple[Plan, dict[str, int]]:
@@ -99,10 +91,10 @@ def unmeasured(plan: Plan, level: int, workers: int | None = None, progress: Pro
         return {}
     counts = dict.fromkeys(open_, 0)
     calls = [(p, level) for p in plan.partitions]
-    with Threads(plan, workers) as executor:
-        for found in show.track("look for unmeasured documents", executor.run(worker.unmeasured, calls), len(calls)):
-            for stage, rows in found.items():
-                counts[stage] += rows
+    results = Local(plan, threads=workers).run(worker.unmeasured, calls)
+    for found in show.track("look for unmeasured documents", results, len(calls)):
+        for stage, rows in found:
+            counts[stage] += rows
     return {name: rows for name, rows in counts.items() if rows}
 
 
@@ -118,13 +110,13 @@ def to_measure(plan: Plan) -> dict[str, int | None]:
         for node in plan.measuring(level):
             if not plan.measured(node.name):
                 out[node.name] = None if waits else found.get(node.name, 0)
-        together = plan.of_level(level, Kind.REDUCE, Kind.STATISTIC)
+        together = plan.every(Kind.REDUCE, Kind.STATISTIC, level=level)
         waits |= bool(found) or not all(plan.done(task.kind, task.stage) for task in together)
     return out
 
 
 def _driver(plan: Plan, workers: int | None, show: Progress) -> Driver:
-    return Driver(plan, Threads(plan, workers), show, strict=False)
+    return Driver(plan, Local(plan, threads=workers), show, strict=False)
 
 
 def _provisional(plan: Plan, level: int) -> Plan:
@@ -137,24 +129,6 @@ def _provisional(plan: Plan, level: int) -> Plan:
         if task.kind in (Kind.SELECT, Kind.WRITE) or (task.kind in TOGETHER and task.level >= level):
             tasks[name] = replace(task, fingerprint=fingerprint(task.fingerprint, filed))
     return replace(plan, tasks=tasks, allow_unmeasured=True)
-
-
-def _ingested(base: RunRecord) -> dict[str, Any]:
-    """The base run's accounts of everything before the documents."""
-    raw = {*base.plan.pipeline.sources, *(n.name for n in base.plan.pipeline.raw())}
-    return {
-        "stages": {n: a for n, a in base.accounting["stages"].items() if n in raw},
-        "by_source": {
-            source: {n: a for n, a in totals["stages"].items() if n in raw}
-            for source, totals in base.accounting["by_source"].items()
-        },
-        "groups": {
-            group: {source: {n: a for n, a in stages.items() if n in raw} for source, stages in sources.items()}
-            for group, sources in base.accounting.get("groups", {}).items()
-        },
-        "damage": base.accounting["damage"],
-        "documents": base.accounting["documents"],
-    }
 
 
 def _changed(before: Plan, now: Plan) -> str:

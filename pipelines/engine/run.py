@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,15 @@ from winnow.pipelines.engine.accounting import (
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.errors import RunError, in_folder
 from winnow.pipelines.engine.execute import Executor, Local, Shared
-from winnow.pipelines.engine.handoff import read_manifest
+from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.heartbeat import Heartbeat
 from winnow.pipelines.engine.inputs import Partition
-from winnow.pipelines.engine.kernels import announce
 from winnow.pipelines.engine.on_ray import OnRay
 from winnow.pipelines.engine.own_ray import swept
 from winnow.pipelines.engine.plan import Plan, pending
 from winnow.pipelines.engine.planning import plan_run, remember, say_faults
-from winnow.pipelines.engine.pointers import RunRecord, begin, set_current, shown_selections
-from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.pointers import PLANNED, RunRecord, described, set_current, shown_selections
+from winnow.pipelines.engine.progress import Progress, compile_shown
 from winnow.pipelines.engine.resources import Resources, together
 from winnow.pipelines.engine.shared_ids import shared_ids, sharing
 from winnow.pipelines.engine.store import Store, fingerprint
@@ -85,7 +84,8 @@ def carry_out(
             say_faults(found, store, show.say)
             forget(plan, found)
             remember(plan)
-            begin(plan, name)
+            if name is None:  # a named selection is there already, a provisional one
+                store.write_json(PLANNED, described(plan))
             shards = frozenset(f.file.rpartition("/")[2] for f in found if f.step == SHARDS)
 
             def took(entry: Entry) -> None:
@@ -95,8 +95,9 @@ def carry_out(
             show.watcher = heartbeat
             asked = _asked(plan, pending(plan))
             if asked and (local or not os.environ.get("RAY_ADDRESS")):  # the machines of a cluster compile their own
-                announce(show)
-            with Local(plan, took) if local else OnRay(plan, workers, asked, took, show.say, show.failed) as executor:
+                compile_shown(show)
+            ray = None if local else OnRay(plan, workers, asked, took, show.say, show.failed)
+            with ray or nullcontext(Local(plan, took)) as executor:
                 accounting = Driver(plan, executor, show, strict, shards).run()
             set_current(plan, name)
             return RunRecord(plan, accounting, False, name)
@@ -151,14 +152,14 @@ class Driver:
         for level in range(self.plan.last_level + 1):
             self._measure(level)
             if level == 0:
-                ingested = self._ingested()
+                ingested = self.ingested()
             self._check_measured()
             self.conclude(level)
             self._check_together(level)
         accounting = self.select(ingested)
         check_texts(self.plan, self.executor)
-        if self.plan.pipeline.terminal():
-            accounting["shards"] = self._shards()
+        if terminal := self.plan.pipeline.terminal():
+            accounting["shards"] = self._shards(terminal)
         if self.plan.pipeline.rejected == "metadata":
             self._purge()
         accounting["work"] = {"seconds": self.seconds, "rows": self.measured, "tasks": self.wall}
@@ -207,14 +208,14 @@ class Driver:
 
     def conclude(self, level: int) -> None:
         """What needs all documents, after those of a level are measured: reduces and statistics."""
-        for task in self.plan.of_level(level, Kind.REDUCE, Kind.STATISTIC):
+        for task in self.plan.every(Kind.REDUCE, Kind.STATISTIC, level=level):
             if not self.plan.done(task.kind, task.stage):
                 (self._reduce if task.kind is Kind.REDUCE else self._compute_statistics)(task.stage)
 
     def _check_together(self, level: int) -> None:
         """The guards of stages that all documents together decide, before others are measured on what they keep."""
         plan = self.plan
-        for task in plan.of_level(level, Kind.DECIDE):
+        for task in plan.every(Kind.DECIDE, level=level):
             if task.step % 2 and plan.pipeline.nodes[task.stage].clauses and level < plan.last_level:
                 calls = [(p, task.stage) for p in plan.partitions]
                 parts = list(self.executor.run(worker.account, calls, self.light))
@@ -245,13 +246,11 @@ class Driver:
         found = compute_statistics(plan.pipeline.nodes[name].clauses, ask)
         plan.store.write_json(plan.statistics(name), {column: figures.json() for column, figures in found.items()})
 
-    def _ingested(self) -> dict[str, Any]:
+    def ingested(self) -> dict[str, Any]:
         """Accounts of everything before the documents, from the parts' records; guards on failures and wipe-outs."""
         parts, damage, documents = [], [], 0
         for partition in self.plan.partitions:
-            record = self.plan.store.record(self.plan.records(partition))
-            if record is None:
-                raise RunError(f"partition {partition.key} of {partition.source} was not ingested")
+            record = self.plan.ingested(partition)
             parts.append({"index": partition.index, "stages": record["stages"]})
             damage += record["damage"]
             documents += record["documents"]
@@ -308,10 +307,10 @@ class Driver:
         plan.store.write_json(plan.selection_done, accounting)
         return accounting
 
-    def _shards(self) -> dict[str, Any]:
-        plan, manifest = self.plan, read_manifest(self.plan.store, self.plan.shards)
+    def _shards(self, node: Node) -> dict[str, Any]:
+        plan, manifest = self.plan, self.plan.manifest()
         if manifest is None or self.shards:
-            shards = worker.plan_shards(plan)
+            shards = worker.plan_shards(plan, node.name)
             there = [] if manifest is None else [entry.model_dump() for entry in manifest.shards]
             entries = []
             if len(there) == len(shards):  # the first brings what is no shard, such as the tokenizer
@@ -319,11 +318,9 @@ class Driver:
                 others = self.shards - {e["file"] for e in there}
                 entries = entries[1:] if others and entries[:1] == there[:1] else entries
                 shards = [s for s, e in zip(shards, there, strict=True) if e not in entries]
-            node = plan.pipeline.terminal()
-            assert node is not None
-            takes = replace(node.resources, actors=None)
-            partitions = Shared(plan.bare)
-            results = self.executor.run(worker.write_shard, [(s, partitions) for s in shards], self.light, takes)
+            takes, partitions = replace(node.resources, actors=None), Shared(plan.bare)
+            calls = [(node.name, shard, partitions) for shard in shards]
+            results = self.executor.run(worker.write_shard, calls, self.light, takes)
             for result in self.show.track("shards", results, len(shards)):
                 self._took(result)
                 entries.append(result["entry"])
@@ -336,9 +333,9 @@ class Driver:
         self.wall += result["wall"]
         for name, seconds in result["seconds"].items():
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-        for name, rows in result["measured"].items():
+        for name, rows in result.get("measured", {}).items():
             self.measured[name] = self.measured.get(name, 0) + rows
-        self.show.rows(result["rows"])
+        self.show.rows(result.get("ingested", {}))
 
     def _purge(self) -> None:
         """Give up the text of documents that no selection of the folder keeps, as `rejected: metadata` asks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from importlib import metadata
@@ -44,54 +43,55 @@ def difference(ray: Any, where: str, modules: Collection[str] = ()) -> str | Non
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    ask = ray.remote(num_cpus=0, max_retries=3)(_asking())
+    here, wanted = code(), {module: module_code(module) for module in modules}
+    ask = ray.remote(num_cpus=0, max_retries=3)(_asking(here, sorted(wanted)))
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     at = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=True) for node in nodes[:ASKED]]
-    here = code()
-    for host, found, error in ray.get([ask.options(scheduling_strategy=s, name="winnow_version").remote() for s in at]):
-        if found is None:
+    for host, there, found in ray.get([ask.options(scheduling_strategy=s, name="winnow_version").remote() for s in at]):
+        machine = f"{where}: machine {host}"
+        if isinstance(there, str):
             return (
-                f"{where}: machine {host} cannot import winnow ({error}); install version {here[0]} on every machine, or "
-                "send it along with `winnow submit`"
+                f"{machine} cannot import winnow ({there}); install version {here[0]} on every machine, or send it along with "
+                "`winnow submit`"
             )
-        if tuple(found) != here:
-            same = found[0] == here[0]
+        if tuple(there) != here:
+            same = there[0] == here[0]
             return (
-                f"{where}: machine {host} has winnow {found[0]}{f' with other code ({found[1]})' if same else ''}, and this "
-                f"process runs {here[0]}{f' ({here[1]})' if same else ''}; install the same one on every machine, or send it "
-                "along with `winnow submit`"
+                f"{machine} has winnow {there[0]}{f' with other code ({there[1]})' if same else ''}, and this process runs "
+                f"{here[0]}{f' ({here[1]})' if same else ''}; install the same one on every machine, or send it along with "
+                "`winnow submit`"
             )
-    wanted = {module: module_code(module) for module in modules}
-    look = ray.remote(num_cpus=0, max_retries=3)(imported_there)
-    for host, found in ray.get([look.options(scheduling_strategy=s).remote(sorted(wanted)) for s in at if wanted]):
         for module, (digest, error) in found.items():
             if digest != wanted[module]:
                 what = f"cannot import '{module}' ({error})" if error else f"has '{module}' with other code"
-                return f"{where}: machine {host} {what}: install its package, the same one on every machine"
+                return f"{machine} {what}: install its package, the same one on every machine"
     return None
 
 
-def imported_there(modules: Sequence[str]) -> tuple[str, dict[str, tuple[str, str]]]:
-    """The name of a machine, and of each module the digest of its code there, or why it cannot be imported."""
+def imported_here(modules: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Of each module the digest of its code on this machine, or why it cannot be imported."""
     found: dict[str, tuple[str, str]] = {}
     for module in modules:
         try:
             found[module] = module_code(module), ""
         except Exception as error:  # whatever its author's code does at import
             found[module] = "", f"{type(error).__name__}: {error}"
-    return socket.gethostname(), found
+    return found
 
 
-def _asking() -> Callable[[], tuple[str, tuple[str, str] | None, str]]:
-    """A function that travels with its code, so that it also runs where there is no winnow: host, code and error."""
+def _asking(here: tuple[str, str], modules: Sequence[str]) -> Callable[[], tuple[str, Any, dict[str, Any]]]:
+    """A function that travels with its code, so that it also runs where there is no winnow: host; code, or why there is none;
+    and where that is the same as here, the modules."""
 
-    def ask() -> tuple[str, tuple[str, str] | None, str]:
+    def ask() -> tuple[str, Any, dict[str, Any]]:
         import importlib
         import socket
 
         try:
-            return socket.gethostname(), importlib.import_module("winnow.pipelines.engine.same_code").code(), ""
+            there = importlib.import_module("winnow.pipelines.engine.same_code")
         except ImportError as error:
-            return socket.gethostname(), None, str(error)
+            return socket.gethostname(), str(error), {}
+        code = tuple(there.code())
+        return socket.gethostname(), code, there.imported_here(modules) if code == here else {}
 
     return ask

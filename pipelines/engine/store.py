@@ -14,7 +14,7 @@ import fnmatch
 import hashlib
 import shlex
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +28,8 @@ import xxhash
 from fsspec.implementations.local import LocalFileSystem
 
 from winnow.identity import UnknownValue
-from winnow.pipelines.engine.ledger import Ledger, listed, stamp
+from winnow.pipelines.engine.ledger import Ledger, listed
+from winnow.stages.reading.files import stamp
 
 BATCH_ROWS = 512
 """Rows of every record batch but the last, so that a row's batch is known without reading any."""
@@ -59,6 +60,11 @@ class Store:
     remedy: str = ""
     selection: str | None = None
 
+    @classmethod
+    def at(cls, folder: str) -> Store:
+        """Of a folder as a person writes it: a URL, or a path."""
+        return cls(folder if "://" in folder else str(Path(folder).expanduser().resolve()))
+
     @property
     def fs(self) -> fsspec.AbstractFileSystem:
         """The filesystem, one per process and URL."""
@@ -88,8 +94,9 @@ class Store:
     def read_json(self, name: str, hint: bool = False) -> Any:
         """The value, or None where there is no such file. Raises StoreError where it is not what was written; `hint`: None
         there too, for what is said to people and decides nothing."""
+        path = self.path(name)
         try:
-            content = self.fs.cat_file(self.path(name))
+            content = Path(path).read_bytes() if self.local else self.fs.cat_file(path)
         except FileNotFoundError:
             return None
         value = unsealed(content)
@@ -151,21 +158,21 @@ class Store:
         return _LEDGERS[self.root]
 
     def reader(
-        self, part: str, columns: Sequence[str] | None = None, recorded: tuple[int, str] | None = None
+        self, part: str, columns: Sequence[str] | None = None, recorded: Mapping[str, Any] | None = None
     ) -> pa.ipc.RecordBatchFileReader:
-        """Opens a part; only the named columns are read. `recorded`: its size and hash, where no record beside it says so.
-        Raises StoreError where it is missing or not what was recorded."""
+        """Opens a part; only the named columns are read. `recorded`: its record, with its size as `bytes`, its `hash` and, if
+        it is known, the order of its `columns`, where it is at hand. Raises StoreError where it is missing or not what was
+        recorded."""
         if recorded is None:
-            record = self.read_json(f"{part}.json")
-            if record is None:
-                raise self.damaged(f"{part}.arrow", "missing, or never finished") from FileNotFoundError(part)
-            recorded = record["bytes"], record["hash"]
-        source = self._whole(f"{part}.arrow", *recorded)
+            recorded = self.read_json(f"{part}.json")
+        if recorded is None:
+            raise self.damaged(f"{part}.arrow", "missing, or never finished") from FileNotFoundError(part)
+        source = self._whole(f"{part}.arrow", recorded["bytes"], recorded["hash"])
         try:
-            reader = pa.ipc.open_file(source)
             if columns is None:
-                return reader
-            fields = sorted(reader.schema.get_field_index(c) for c in columns)
+                return pa.ipc.open_file(source)
+            names = recorded.get("columns") or pa.ipc.open_file(source).schema.names
+            fields = sorted(map(names.index, columns))
             return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
         except pa.ArrowInvalid as error:
             raise self.damaged(f"{part}.arrow", f"cannot be read: {error}", strict=True) from error
@@ -201,9 +208,11 @@ class Store:
             source.seek(0)
         return source
 
-    def read(self, part: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of a part."""
-        table = self.reader(part, columns).read_all()
+    def read(
+        self, part: str, columns: Sequence[str] | None = None, recorded: Mapping[str, Any] | None = None
+    ) -> pa.Table:
+        """All rows of a part; arguments as of `reader`."""
+        table = self.reader(part, columns, recorded).read_all()
         return table if columns is None else table.select(list(columns))
 
     def writer(self, part: str, schema: pa.Schema, wide: bool = False) -> PartWriter:
@@ -268,7 +277,8 @@ class PartWriter:
         self.file.inner.close()
         if self.temporary != self.path:
             Path(self.temporary).replace(self.path)
-        record = {"rows": self.rows, "bytes": self.file.bytes, "hash": self.file.hash.hexdigest(), **facts}
+        record = {"rows": self.rows, "bytes": self.file.bytes, "hash": self.file.hash.hexdigest()}
+        record |= {"columns": self.schema.names, **facts}
         self.store.write_json(f"{self.part}.json", record)
         return record
 

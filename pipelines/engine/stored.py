@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from winnow.pipelines.engine.errors import RunError
-from winnow.pipelines.engine.handoff import manifest_name, read_manifest
 from winnow.pipelines.engine.inputs import INPUTS
 from winnow.pipelines.engine.ledger import listed
 from winnow.pipelines.engine.plan import Plan
@@ -31,12 +29,13 @@ THREADS = 16
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A stored file that is not what was recorded. `step` makes it: INGEST, SELECTION, SHARDS or a stage; `key` is of its
-    partition, '' where it is about all of them."""
+    partition, '' where it is about all of them. `claims`: names or patterns of the files that say it is there."""
 
     file: str
     error: StoreError
     step: str
     key: str = ""
+    claims: tuple[str, ...] = ()
 
 
 def faults(plan: Plan, strict: bool = False) -> list[Fault]:
@@ -46,7 +45,7 @@ def faults(plan: Plan, strict: bool = False) -> list[Fault]:
 
 
 def shown(store: Store) -> list[Fault]:
-    """The file that says what the folder shows by default, where it is damaged."""
+    """The file that says what the folder shows by default, where it is damaged; the end of the run writes it."""
     return list(_json(store, SHOWN, "run.json"))
 
 
@@ -59,85 +58,58 @@ def unread(plan: Plan, found: Sequence[Fault]) -> set[str]:
 
 def forget(plan: Plan, found: Sequence[Fault]) -> None:
     """Take back the claim that these files are there. Only the holder of the run's lock calls this."""
-    store = plan.store
-    for step in dict.fromkeys(fault.step for fault in found):
-        mine = [fault for fault in found if fault.step == step]
-        keys = [fault.key for fault in mine if fault.key]
-        if step == INGEST:
-            for key in keys:
-                store.remove(f"records/{plan.ingest}/{key}.json")
-            if any(fault.file == plan.purged for fault in mine):
-                store.write_json(plan.purged, {"keeps": []})  # texts are looked at before anything relies on them
-        elif step == SELECTION:
-            store.remove(plan.selection_done)
-        elif step == SHOWN:
-            store.remove("run.json")  # which the end of the run writes
-        elif step == SHARDS:
-            for fault in mine:
-                if fault.file == manifest_name(plan.shards):
-                    store.remove(fault.file)
-        else:
-            _forget_stage(plan, step, mine)
-
-
-def _forget_stage(plan: Plan, step: str, mine: Sequence[Fault]) -> None:
-    store = plan.store
-    for fault in mine:
-        if fault.key:
-            store.remove(f"{fault.file.rpartition('.')[0]}.json")
-    if any(fault.file.startswith("signals/") for fault in mine):
-        for task in plan.groups(step):
-            store.remove_all(f"{task.folder}/covers-*.json")
-    if any(fault.file.startswith("corpus/") for fault in mine):
-        store.remove(plan.marker(Kind.REDUCE, step))
-        store.remove_all(f"{plan.task(Kind.EXCHANGE, step).folder}/exchange-*")
-    if any(fault.file.startswith("statistics/") for fault in mine):
-        store.remove(plan.statistics(step))
+    for claim in dict.fromkeys(claim for fault in found for claim in fault.claims):
+        (plan.store.remove_all if "*" in claim else plan.store.remove)(claim)
+    if any(fault.file == plan.purged for fault in found):
+        plan.store.write_json(plan.purged, {"keeps": []})  # texts are looked at before anything relies on them
 
 
 def _ingest(plan: Plan, strict: bool) -> Iterator[Fault]:
     """Of every partition that counts as read: its records, its documents and what the raw stages measured."""
-    folder = f"records/{plan.ingest}"
-    there = listed(plan.store.fs, plan.store.path(folder))
+    records = f"records/{plan.ingest}"
+    there = listed(plan.store.fs, plan.store.path(records))
     keys = [p.key for p in plan.partitions if f"{p.key}.json" in there]
-    yield from _parts(plan.store, INGEST, folder, keys, strict)
-    folders = [f"documents/{plan.ingest}", *(f"signals/{n.name}/{plan.ingest}" for n in plan.pipeline.raw())]
-    for folder in folders if keys else ():
-        yield from _parts(plan.store, INGEST, folder, keys, strict)
-    yield from _json(plan.store, INGEST, plan.purged)
+    raw = [f"signals/{n.name}/{plan.ingest}" for n in plan.pipeline.raw()]
+    for folder in (records, *([f"documents/{plan.ingest}", *raw] if keys else [])):
+        yield from _parts(plan.store, INGEST, folder, keys, strict, record=records)
+    yield from _json(plan.store, INGEST, plan.purged, ())
 
 
 def _stages(plan: Plan, strict: bool) -> Iterator[Fault]:
     """What documents' stages measured and what their reduces wrote; of those that are not done what they have so far."""
     store, keys = plan.store, [p.key for p in plan.partitions]
-    for task in plan.tasks.values():
-        if task.kind not in (Kind.MEASURE, Kind.REDUCE, Kind.STATISTIC):
-            continue
+    for task in plan.every(Kind.MEASURE, Kind.REDUCE, Kind.STATISTIC):
         name = str(task.done)
-        yield from _json(store, task.stage, name)
+        claims = [name]
+        if task.kind is Kind.MEASURE:  # of every group, or a stage would count as measured in part
+            claims = [f"{group.folder}/covers-*.json" for group in plan.groups(task.stage)]
+        elif task.kind is Kind.REDUCE:
+            claims = [name, f"{task.folder}/exchange-*"]
+        yield from _json(store, task.stage, name, claims)
         if task.kind is Kind.STATISTIC:
             continue
         done, wanted = store.exists(name), keys
         if task.kind is Kind.REDUCE and not done:
             there = listed(store.fs, store.path(task.folder))
             wanted = [n.removesuffix(".json") for n in there if n.startswith("exchange-") and n.endswith(".json")]
-        yield from _parts(store, task.stage, task.folder, wanted, strict, required=done)
+        yield from _parts(store, task.stage, task.folder, wanted, strict, done, claims, record=task.folder)
 
 
 def _decided(plan: Plan, strict: bool) -> Iterator[Fault]:
-    yield from _json(plan.store, SELECTION, plan.selection_done)
-    if plan.store.exists(plan.selection_done):
-        folder = plan.selection_done.rpartition("/")[0]
-        yield from _parts(plan.store, SELECTION, folder, [p.key for p in plan.partitions], strict, required=True)
+    name = plan.selection_done
+    yield from _json(plan.store, SELECTION, name)
+    if plan.store.exists(name):
+        folder = name.rpartition("/")[0]
+        yield from _parts(plan.store, SELECTION, folder, [p.key for p in plan.partitions], strict, claims=(name,))
 
 
 def _handed_off(plan: Plan, strict: bool) -> Iterator[Fault]:
     """The manifest, the shards that it names and the tokenizer."""
-    store, name = plan.store, manifest_name(plan.shards)
+    store, name = plan.store, plan.manifest_name
     try:
-        manifest = read_manifest(store, plan.shards) if plan.pipeline.terminal() else None
+        manifest = plan.manifest()
     except StoreError as error:
-        yield Fault(name, error, SHARDS)
+        yield Fault(name, error, SHARDS, claims=(name,))
         return
     if manifest is None:
         return
@@ -162,28 +134,42 @@ def files_of(manifest: Manifest) -> list[tuple[str, int | None, str]]:
     return [(s.file, s.bytes, s.digest) for s in manifest.shards] + [(tokenizer.file, None, tokenizer.sha256)]
 
 
-def _json(store: Store, step: str, name: str) -> Iterator[Fault]:
+def _json(store: Store, step: str, name: str, claims: Sequence[str] | None = None) -> Iterator[Fault]:
+    """`claims`: by default the file itself."""
     try:
         store.read_json(name)
     except StoreError as error:
-        yield Fault(name, error, step)
+        yield Fault(name, error, step, claims=(name,) if claims is None else tuple(claims))
 
 
 def _parts(
-    store: Store, step: str, folder: str, keys: Collection[str], strict: bool, required: bool = True
+    store: Store,
+    step: str,
+    folder: str,
+    keys: Collection[str],
+    strict: bool,
+    required: bool = True,
+    claims: Sequence[str] = (),
+    record: str | None = None,
 ) -> Iterator[Fault]:
-    """Of the parts of a folder those that are not what was recorded. `required`: one without a record is a fault, too."""
+    """Of the parts of a folder those that are not what was recorded. `required`: one without a record is a fault, too.
+    `record`: the folder whose file of the same key claims each, beside what claims them all."""
     there = listed(store.fs, store.path(folder))
     if not there and not required:
         return
+
+    def fault(key: str, error: StoreError) -> Fault:
+        mine = [] if record is None else [f"{record}/{key}.json"]
+        return Fault(error.file, error, step, key, (*mine, *claims))
+
     unknown: list[tuple[str, tuple[int, str]]] = []
     for key in keys:
         name, found = f"{folder}/{key}.arrow", there.get(f"{key}.arrow")
         if f"{key}.json" not in there:
             if required:
-                yield Fault(name, store.damaged(name, "missing, or never finished"), step, key)
+                yield fault(key, store.damaged(name, "missing, or never finished"))
         elif found is None:
-            yield Fault(name, store.damaged(name, "missing"), step, key)
+            yield fault(key, store.damaged(name, "missing"))
         elif strict or not store.ledger.sized(name, *found):
             unknown.append((key, found))
 
@@ -191,18 +177,18 @@ def _parts(
         key, (size, stamp) = asked
         name = f"{folder}/{key}.arrow"
         try:
-            record = store.read_json(f"{folder}/{key}.json")
-            if size != record["bytes"]:
-                raise store.damaged(name, f"has {size:,} bytes, expected {record['bytes']:,}: it was cut or replaced")
+            said = store.read_json(f"{folder}/{key}.json")
+            if size != said["bytes"]:
+                raise store.damaged(name, f"has {size:,} bytes, expected {said['bytes']:,}: it was cut or replaced")
             if strict:
-                store.check(name, size, record["hash"])
-            store.ledger.add(name, size, stamp, record["hash"], hashed=False)
+                store.check(name, size, said["hash"])
+            store.ledger.add(name, size, stamp, said["hash"], hashed=False)
         except StoreError as error:
-            return Fault(error.file, error, step, key)
+            return fault(key, error)
         return None
 
     with ThreadPoolExecutor(1 if store.local else THREADS) as pool:
-        yield from (fault for fault in pool.map(one, unknown) if fault is not None)
+        yield from (found for found in pool.map(one, unknown) if found is not None)
 
 
 ALONE = ("work.json", "progress.json", PLANNED, INPUTS)
@@ -216,7 +202,7 @@ def verify(reference: str, say: Callable[[str], None]) -> int:
     """Says one sentence for each file that is damaged or missing, and returns how many there are. `reference`: the folder of a
     run, for all its selections, or one selection of it. Raises RunError where there is no run."""
     root, name = parse_reference(reference)
-    store = Store(root if "://" in root else str(Path(root).resolve()))
+    store = Store.at(root)
     names: list[str | None] = [None, *selections(store)] if name is None else [name]
     if not any(store.exists(file) for file in ("run.json", "selections", "records")):
         raise RunError(f"{root}: no run there; expected a folder that `winnow run` has written")
@@ -230,11 +216,7 @@ def verify(reference: str, say: Callable[[str], None]) -> int:
 
 
 def _errors(store: Store, names: list[str | None]) -> Iterator[StoreError | RunError]:
-    for file in ALONE:
-        try:
-            store.read_json(file)
-        except StoreError as error:
-            yield error
+    yield from (fault.error for file in ALONE for fault in _json(store, SHOWN, file))
     seen: set[str] = set()
     for name in names:
         try:
@@ -243,9 +225,8 @@ def _errors(store: Store, names: list[str | None]) -> Iterator[StoreError | RunE
             yield error
             continue
         yield from _of_plan(plan, seen)
-        shards = manifest_name(plan.shards)
-        if name is None and plan.pipeline.terminal() and not store.exists(shards):  # a selection may have none yet
-            yield store.damaged(shards, "missing")
+        if name is None and plan.shards and not store.exists(plan.manifest_name):  # a selection may have none yet
+            yield store.damaged(plan.manifest_name, "missing")
     yield from _others(store, seen)
 
 
@@ -258,11 +239,8 @@ def _of_plan(plan: Plan, seen: set[str]) -> Iterator[StoreError]:
         optional = task.kind in (Kind.WRITE, Kind.PURGE) or (plan.allow_unmeasured and task.kind is Kind.MEASURE)
         if task.done is not None and not optional and not store.exists(task.done):
             yield store.damaged(task.done, "missing")
-    there = listed(store.fs, store.path(f"records/{plan.ingest}"))
-    for partition in plan.partitions:
-        part = plan.records(partition)
-        if f"{partition.key}.json" not in there:
-            yield store.damaged(f"{part}.arrow", "missing, or never finished")
+    keys = [partition.key for partition in plan.partitions]
+    yield from (fault.error for fault in _parts(store, INGEST, f"records/{plan.ingest}", keys, strict=False))
     seen |= {f"records/{plan.ingest}", f"documents/{plan.ingest}"}
     seen |= {f"signals/{node.name}/{plan.ingest}" for node in plan.pipeline.raw()}
     seen |= {task.folder for task in plan.tasks.values() if task.kind not in (Kind.STATISTIC, Kind.DECIDE)}

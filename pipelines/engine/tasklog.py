@@ -42,8 +42,8 @@ ABOUT = ("level", "stage", "bucket")
 
 
 def perform(plan: Plan, task: Task, call: tuple[Any, ...], attempt: int = 0) -> tuple[Any, Entry]:
-    """Carries out `task(plan, *call)`; returns its result and its line, which is also logged. What the task raises goes
-    through."""
+    """Carries out `task(plan, *call)`; returns its result and its line, which is also logged. A result that is a mapping is
+    given `wall` and, unless it says itself, `seconds` by stage. What the task raises goes through."""
     entry = described(task, call, attempt)
     begun, traffic = time.perf_counter(), PROCESS.figures()
     try:
@@ -56,8 +56,10 @@ def perform(plan: Plan, task: Task, call: tuple[Any, ...], attempt: int = 0) -> 
         LOGGER.error("%s", orjson.dumps(entry).decode())
         raise
     entry["wall"] = round(time.perf_counter() - begun, 4)
-    if isinstance(result, Mapping):
-        entry["seconds"] = {name: round(spent, 4) for name, spent in result.get("seconds", {}).items()}
+    if isinstance(result, dict):
+        result.setdefault("seconds", {entry["stage"]: entry["wall"]} if "stage" in entry else {})
+        result["wall"] = entry["wall"]
+        entry["seconds"] = {name: round(spent, 4) for name, spent in result["seconds"].items()}
         entry["rows"] = _rows({**result.get("ingested", {}), **result.get("stages", {})})
         if result.get("ingested"):
             entry["fetched"] = _fetched(next(given for given in call if isinstance(given, Partition)), traffic)

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.filters.edits import apply_column
-from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, read_signals
+from winnow.pipelines.engine.frame import PartitionFrame
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.signals import ERROR, MEASURED, read_signals
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.stages.base import EDITED, RETITLED, StageError
 
@@ -70,24 +70,14 @@ class EditedBatches:
         return self.made[editors]
 
 
-def read_documents(plan: Plan, partition: Partition, columns: Sequence[str], editors: Sequence[str]) -> pa.Table:
-    """Columns of a partition's documents, texts and titles with these stages' edits."""
-    table = plan.store.read(plan.documents(partition), columns)
-    if any(column in CONTENT for column in columns):
-        for editor in editors:
-            table = _changed(table, read_signals(plan, plan.pipeline.nodes[editor], partition, hidden(plan, editor)))
-    return table
-
-
 class Reader:
     """A partition's documents, one batch of BATCH_ROWS at a time, texts and titles with these stages' edits. State: the
     open part and the edits."""
 
     def __init__(self, plan: Plan, partition: Partition, columns: Sequence[str], editors: Sequence[str]) -> None:
         self.stored = plan.store.reader(plan.documents(partition), columns)
-        self.changes = [
-            read_signals(plan, plan.pipeline.nodes[editor], partition, hidden(plan, editor)) for editor in editors
-        ]
+        nodes = [plan.pipeline.nodes[editor] for editor in editors if any(column in CONTENT for column in columns)]
+        self.changes = [read_signals(plan, node, partition, hidden(plan, node.name)) for node in nodes]
 
     @property
     def batches(self) -> int:
@@ -101,28 +91,12 @@ class Reader:
             found = _changed(found, changes.slice(number * BATCH_ROWS, found.num_rows))
         return found
 
-
-def handed_off(frame: pl.LazyFrame, edited: Sequence[tuple[str, str | None]]) -> pl.LazyFrame:
-    """Lazily the same frame, `text` and `title` with edits in the columns named: per stage, in order, its EDITED column
-    and its RETITLED one, if it has one."""
-    for edits, title in edited:
-        text = pl.struct("text", edits).map_batches(_apply, return_dtype=pl.String, is_elementwise=True)
-        frame = frame.with_columns(text.alias("text"))
-        if title is not None:
-            frame = frame.with_columns(pl.coalesce(title, "title").alias("title"))
-    return frame
-
-
-def _apply(rows: pl.Series) -> pl.Series:
-    text, changes = (rows.struct.field(name) for name in rows.struct.fields)
-    if changes.null_count() == len(changes):
-        return text
-    return pl.Series("text", apply_column(_plain(text.to_arrow()), _plain(changes.to_arrow())))
-
-
-def _plain(values: pa.Array) -> pa.Array:
-    """Polars' views of strings and large lists, as Arrow's own kernels take them."""
-    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
+    def table(self) -> pa.Table:
+        """All of them."""
+        found = self.stored.read_all()
+        for changes in self.changes:
+            found = _changed(found, changes)
+        return found
 
 
 def _changed(documents: pa.RecordBatch | pa.Table, changes: pa.Table) -> pa.RecordBatch | pa.Table:
@@ -205,7 +179,7 @@ class SelectedRows:
                 out[column] = self._multiplicity()
                 continue
             if not dot and not column.startswith("_"):
-                table = read_documents(plan, self.partition, [column], self.node.edited_by)
+                table = Reader(plan, self.partition, [column], self.node.edited_by).table()
                 out[column] = table.column(column).take(take)
                 continue
             stage, bare = (stage, bare) if dot else (own, column)

@@ -14,21 +14,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
-from winnow.filters.edits import EDITS
 from winnow.filters.hash_random import realise
-from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, RowBatch, side_by_side
+from winnow.pipelines.engine.accounting import Tally
+from winnow.pipelines.engine.frame import PartitionFrame, RowBatch
 from winnow.pipelines.engine.graph import Node
-from winnow.pipelines.engine.ingest import Ingest, Tally
+from winnow.pipelines.engine.ingest import Ingest
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.population import population
+from winnow.pipelines.engine.signals import MEASURED, flags_of, side_by_side, signals_schema
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.texts import EditedBatches, SelectedRows
 from winnow.pipelines.selection.statistics import PartialStatistic, StatisticRequest, partial_statistics
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
-from winnow.stages.base import EDITED, Reducer, StageError, Writer
+from winnow.stages.base import Reducer, StageError, Writer
 from winnow.stages.opening import measured
 
 SELECTION_SCHEMA = pa.schema({"status": pa.uint8(), "multiplicity": pa.uint16(), "reason": pa.int16()})
@@ -38,15 +40,16 @@ as its number in `selection.verdict.reasons`; -1 where it is. Value and threshol
 
 def measure(plan: Plan, partition: Partition, level: int) -> dict[str, Any]:
     """Ingest a partition if it is not there yet, and measure every stage of the level on it, reading its text once."""
-    started = time.perf_counter()
     tally, accounts = Tally(), Tally()
     record = plan.store.record(plan.records(partition))
     nodes = [n for n in plan.measuring(level) if record is None or not plan.measured(n.name)]
-    parts = {n.name: [part for part, _ in plan.signals(n, partition, own=True)] for n in nodes}
-    before = {part: _stored_part(plan, part) if record else None for own in parts.values() for part in own}
-    schemas = {part: schema for n in nodes for part, schema in zip(parts[n.name], _schemas(plan, n), strict=True)}
+    filed = {n.name: plan.signals(n, partition, own=True) for n in nodes}
+    parts = {name: [part for part, _ in own] for name, own in filed.items()}
+    schemas = {part: signals_schema(columns) for own in filed.values() for part, columns in own}
+    before = {part: plan.store.read(part) if record and plan.store.record(part) else None for part in schemas}
     writers = {part: plan.store.writer(part, schema, wide=True) for part, schema in schemas.items()}
     fresh = {part for part, table in before.items() if table is None}
+    flags = {part: xxhash.xxh3_64() for part in writers}
     ingest = None if record else Ingest(plan, partition, tally)
     with ExitStack() as unless_done:
         for writer in writers.values():
@@ -63,23 +66,20 @@ def measure(plan: Plan, partition: Partition, level: int) -> dict[str, Any]:
                 view.put(node.name, side_by_side(tables))
                 for part, table, count in zip(parts[node.name], tables, counts, strict=True):
                     writers[part].write(table)
+                    flags[part].update(flags_of(table))
                     fresh |= {part} if count else set()
             _account(plan, view, level, accounts)
         unless_done.pop_all()
     for name, writer in writers.items():
         if name in fresh:
-            writer.close()
+            writer.close(flags=flags[name].hexdigest())
         else:
             writer.discard()
     if ingest:
         ingest.close()
-    rows = {name: [account["in"], account["kept"]] for name, account in tally.stages.items()}
-    wall = time.perf_counter() - started
     return {
         "seconds": dict(tally.seconds),
         "measured": dict(tally.measured),
-        "wall": wall,
-        "rows": rows,
         "index": partition.index,
         "stages": accounts.stages,
         "ingested": tally.stages,
@@ -95,23 +95,17 @@ def _account(plan: Plan, view: PartitionFrame, level: int, accounts: Tally) -> N
 
 def uncovered(plan: Plan, partition: Partition, level: int) -> bool:
     """Whether a stage of the level has yet to measure some document of a partition. Reads signals, no text."""
-    record = plan.store.record(plan.records(partition))
-    if record is None:
+    if plan.store.record(plan.records(partition)) is None:
         return True
-    view = PartitionFrame(plan, partition, 0, record["documents"])
-    for node in plan.measuring(level):
-        if not plan.measured(node.name):
-            there = all(plan.store.record(part) for part, _ in plan.signals(node, partition, own=True))
-            if not there or (view.needed(node) & ~view.measured(node)).any():
-                return True
-    return False
+    open_ = [node for node in plan.measuring(level) if not plan.measured(node.name)]
+    parts = [part for node in open_ for part, _ in plan.signals(node, partition, own=True)]
+    return not all(map(plan.store.record, parts)) or any(rows for _, rows in unmeasured(plan, partition, level))
 
 
 def exchange(
     plan: Plan, stage: str, first: int, stop: int, buckets: int, partitions: Sequence[Partition]
 ) -> dict[str, Any]:
     """The buckets `first` to `stop - 1` of a corpus stage's exchange."""
-    started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
     parts = _parts(plan, node, partitions)
     reducer: Reducer = plan.opened(stage)
@@ -119,19 +113,15 @@ def exchange(
         part = _exchanged(plan, stage, bucket)
         if plan.store.record(part) is None:
             plan.store.write(part, reducer.exchange(bucket, buckets, parts))
-    wall = time.perf_counter() - started
-    return {"seconds": {stage: wall}, "measured": {}, "wall": wall, "rows": {}}
+    return {}
 
 
 def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]) -> dict[str, Any]:
     """A corpus stage's reduce: its signals for every row it sees, written part by part."""
-    started = time.perf_counter()
     node = plan.pipeline.nodes[stage]
     parts = _parts(plan, node, partitions)
     reducer: Reducer = plan.opened(stage)
     exchanged = (plan.store.read(_exchanged(plan, stage, b)) for b in range(buckets))
-    columns = {**node.stage.signals(), **({EDITED: EDITS} if node.edits else {})}
-    schema = pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns})
     documents = 0
     for part, batch in zip(parts, reducer.reduce(parts, exchanged), strict=True):
         if batch.num_rows != part.rows:
@@ -139,13 +129,13 @@ def reduce(plan: Plan, stage: str, buckets: int, partitions: Sequence[Partition]
         at = np.full(part.documents, -1, np.int64)
         at[part.selected] = np.arange(part.rows)
         take = pa.array(at, mask=at < 0)
-        values = [batch.column(f.name).cast(f.type).take(take) for f in list(schema)[2:]]
-        table = pa.Table.from_arrays([pa.array(at >= 0), part.errors, *values], schema=schema)
-        plan.store.write(plan.signals(node, part.partition)[0][0], table)
+        ((name, columns),) = plan.signals(node, part.partition)
+        values = [batch.column(column).cast(kind).take(take) for column, kind in columns.items()]
+        arrays = [pa.array(at >= 0), part.errors, *values]
+        plan.store.write(name, pa.Table.from_arrays(arrays, schema=signals_schema(columns)))
         documents += part.rows
     plan.store.write_json(plan.marker(Kind.REDUCE, stage), {"documents": documents, "report": reducer.report()})
-    wall = time.perf_counter() - started
-    return {"seconds": {stage: wall}, "measured": {stage: documents}, "wall": wall, "rows": {}}
+    return {"measured": {stage: documents}}
 
 
 def buckets(plan: Plan, stage: str) -> int:
@@ -154,14 +144,12 @@ def buckets(plan: Plan, stage: str) -> int:
     return node.stage.buckets(sum(part.rows for part in _parts(plan, node, plan.partitions)))
 
 
-def unmeasured(plan: Plan, partition: Partition, level: int) -> dict[str, int]:
-    """Stage -> documents of a partition that a stage of the level must measure and has not. Reads signals, no text."""
+def unmeasured(plan: Plan, partition: Partition, level: int) -> list[tuple[str, int]]:
+    """The stages of a level that are not recorded as measured, and how many documents of a partition each must measure and has
+    not. Reads signals, no text."""
     view = PartitionFrame(replace(plan, allow_unmeasured=True), partition, 0, plan.ingested(partition)["documents"])
-    out = {}
-    for node in plan.measuring(level):
-        if not plan.measured(node.name):
-            out[node.name] = int((view.needed(node) & ~view.measured(node)).sum())
-    return out
+    nodes = [node for node in plan.measuring(level) if not plan.measured(node.name)]
+    return [(node.name, int((view.needed(node) & ~view.measured(node)).sum())) for node in nodes]
 
 
 def count(plan: Plan, partition: Partition, stage: str, requests: Sequence[StatisticRequest]) -> list[PartialStatistic]:
@@ -177,7 +165,6 @@ def count(plan: Plan, partition: Partition, stage: str, requests: Sequence[Stati
 
 def select(plan: Plan, partition: Partition) -> dict[str, Any]:
     """Decide on every document of a partition and account for it at every stage. Raises StageError if rows are lost."""
-    started = time.perf_counter()
     tally = Tally()
     view = PartitionFrame(plan, partition, 0, plan.ingested(partition)["documents"])
     status = np.full(view.rows, KEPT, np.uint8)
@@ -213,7 +200,6 @@ def select(plan: Plan, partition: Partition) -> dict[str, Any]:
         "documents": view.rows,
         "hash": written["hash"],
         "index": partition.index,
-        "wall": time.perf_counter() - started,
     }
 
 
@@ -240,9 +226,9 @@ def missing_text(plan: Plan, partition: Partition) -> int:
     return int((np.asarray(empty.to_numpy(zero_copy_only=False), bool) & had & kept).sum())
 
 
-def plan_shards(plan: Plan) -> list[Any]:
+def plan_shards(plan: Plan, stage: str) -> list[Any]:
     """The terminal stage's plan: what goes into each shard, from the selection alone."""
-    node = plan.pipeline.nodes[plan.every(Kind.WRITE)[0].stage]
+    node = plan.pipeline.nodes[stage]
     parts = _parts(plan, node, plan.partitions)
     chosen = [plan.store.read(plan.selected(p.partition), ["multiplicity"]).column(0) for p in parts]
     writer: Writer = plan.opened(node.name)
@@ -251,14 +237,11 @@ def plan_shards(plan: Plan) -> list[Any]:
     )
 
 
-def write_shard(plan: Plan, shard: Any, partitions: Sequence[Partition]) -> dict[str, Any]:
+def write_shard(plan: Plan, stage: str, shard: Any, partitions: Sequence[Partition]) -> dict[str, Any]:
     """Write one shard; returns its manifest entry under `entry`."""
-    started = time.perf_counter()
-    node = plan.pipeline.nodes[plan.every(Kind.WRITE)[0].stage]
-    writer: Writer = plan.opened(node.name)
-    entry = writer.write(shard, _parts(plan, node, partitions), plan.store.url(plan.shards))
-    wall = time.perf_counter() - started
-    return {"entry": entry, "seconds": {node.name: wall}, "measured": {}, "wall": wall, "rows": {}}
+    writer: Writer = plan.opened(stage)
+    parts = _parts(plan, plan.pipeline.nodes[stage], partitions)
+    return {"entry": writer.write(shard, parts, plan.store.url(plan.shards))}
 
 
 def _measure(
@@ -272,16 +255,18 @@ def _measure(
     todo = [np.flatnonzero(needed & ~rows) for rows in have]
     batches: dict[bytes, pa.RecordBatch] = {}
     tables: list[pa.Table] = []
-    for number, (rows, schema) in enumerate(zip(todo, _schemas(plan, node), strict=True)):
+    groups = node.groups()
+    for number, (rows, task) in enumerate(zip(todo, tasks, strict=True)):
         if rows.tobytes() not in batches and len(rows):
             alike = [t.group for t, other in zip(tasks, todo, strict=True) if np.array_equal(rows, other)]
             batches[rows.tobytes()] = _measured(
                 plan, node, view, texts, rows, alike if len(alike) < len(tasks) else None
             )
+        schema = signals_schema(groups[task.group].columns)
         fresh = schema.empty_table()
         if len(rows):
             batch = batches[rows.tobytes()]
-            columns = [_numbers(batch.column(f.name)) for f in list(schema)[2:]]
+            columns = [_numbers(batch.column(name)) for name in groups[task.group].columns]
             fresh = pa.Table.from_arrays([pa.repeat(True, len(rows)), batch.column("error"), *columns], schema=schema)
         tables.append(_merged(old[number], have[number], fresh, rows, view.rows))
     return tables, [len(rows) for rows in todo]
@@ -332,17 +317,6 @@ def account(plan: Plan, partition: Partition, stage: str) -> dict[str, Any]:
     view = PartitionFrame(plan, partition, 0, plan.ingested(partition)["documents"])
     accounts.verdict(plan.pipeline.nodes[stage], *view.verdict(plan.pipeline.nodes[stage]))
     return {"index": partition.index, "stages": accounts.stages}
-
-
-def _schemas(plan: Plan, node: Node) -> list[pa.Schema]:
-    """Of the parts that a stage measures, by group."""
-    groups = node.groups()
-    own = [groups[task.group].columns for task in plan.groups(node.name)]
-    return [pa.schema({MEASURED: pa.bool_(), ERROR: pa.string(), **columns}) for columns in own]
-
-
-def _stored_part(plan: Plan, part: str) -> pa.Table | None:
-    return plan.store.read(part) if plan.store.record(part) else None
 
 
 def _stored(plan: Plan, partition: Partition, record: dict[str, Any]) -> Iterator[RowBatch]:

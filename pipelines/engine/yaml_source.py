@@ -27,12 +27,14 @@ class SpecError(ValueError):
 
 class SourceMap:
     """A declaration's tree, where each key was written, and how: `texts` has what stands in the file for values that YAML
-    takes for something else than text, such as `no`. State: `tree`, `marks`, `texts`; later layers override earlier."""
+    takes for something else than text, such as `no`; `replaced` are keys that another layer had before. State: `tree`,
+    `marks`, `texts`, `replaced`; later layers override earlier."""
 
     def __init__(self) -> None:
         self.tree: dict[str, Any] = {}
         self.marks: dict[Key, str] = {}
         self.texts: dict[Key, str] = {}
+        self.replaced: set[Key] = set()
 
     def where(self, *key: str) -> str:
         """`file:line` of the nearest written ancestor of `key`."""
@@ -40,6 +42,14 @@ class SourceMap:
             if key[:length] in self.marks:
                 return self.marks[key[:length]]
         return "declaration"
+
+    def said(self, key: Key, text: str) -> str:
+        """The sentence about what is written at a key: where that is, the key, and the text."""
+        return f"{self.where(*key)}: {'.'.join(key)}: {text}"
+
+    def wrong(self, key: Key, text: str) -> SpecError:
+        """The error that says so."""
+        return SpecError(self.said(key, text))
 
     def folder(self, *key: str) -> Path | None:
         """The folder of the file that `key` was written in; None for an override, and for what no file is known of."""
@@ -189,6 +199,8 @@ def _merge(into: dict[str, Any], tree: Mapping[str, Any], key: Key, marked: Sour
             into.pop(name, None)
         else:
             marked.adopt(here, child)
+            if name in into:
+                marked.replaced.add(here)
             if name in into or anchor is None:
                 into[name] = value
             else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winnow.nearest import expected
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.reselect import Reselected, reselect
+from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.engine.yaml_source import SpecError
 from winnow.pipelines.results.table import Run, RunError, open_run
 
@@ -41,7 +41,7 @@ def arms_without(arms: Sequence[str], stages: str) -> list[str]:
     return [*out, *others]
 
 
-def _without(run: Run, stage: str, name: str) -> Reselected[Run]:
+def _without(run: Run, stage: str, name: str) -> Run:
     """The selection; without the stage that writes shards too where nothing else needs its count of tokens, which documents
     that come back do not have."""
     terminal = run.pipeline.terminal()

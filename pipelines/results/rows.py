@@ -15,10 +15,11 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame, read_signals
+from winnow.pipelines.engine.frame import PartitionFrame
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
+from winnow.pipelines.engine.signals import ERROR, MEASURED, read_signals
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.texts import Reader, hidden
 from winnow.pipelines.selection.clause import GUMBEL, UNIFORM

@@ -22,7 +22,6 @@ from polars.io.plugins import register_io_source
 from winnow.pipelines.engine.declaration import Pipeline
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.graph import Node
-from winnow.pipelines.engine.handoff import manifest_name, read_manifest
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.pointers import RunRecord, accounts, last_record, open_record
 from winnow.pipelines.engine.store import Store, fingerprint
@@ -211,11 +210,14 @@ class Run(RunRecord):
         wanted = None if ids is None else pa.array(sorted(ids), pa.string())
         if self.shards is None or (wanted is not None and not len(wanted)):
             return found[0]
-        manifest = read_manifest(self.plan.store, self.plan.shards)
+        manifest = self.plan.manifest()
         if manifest is None:
-            raise self.plan.store.damaged(manifest_name(self.plan.shards), "missing")
+            raise self.plan.store.damaged(self.plan.manifest_name, "missing")
         for entry in manifest.shards:
-            part, recorded = f"{self.plan.shards}/{entry.file.removesuffix('.arrow')}", (entry.bytes, entry.digest)
+            part, recorded = (
+                f"{self.plan.shards}/{entry.file.removesuffix('.arrow')}",
+                {"bytes": entry.bytes, "hash": entry.digest},
+            )
             if wanted is not None and not _holds(self.plan.store.reader(part, ["doc_id"], recorded), wanted):
                 continue
             row = offset = 0
@@ -235,7 +237,7 @@ class Run(RunRecord):
 
     def manifest(self) -> Manifest | None:
         """What the hand-off says of itself, None where there is none."""
-        return read_manifest(self.plan.store, self.plan.shards) if self.shards else None
+        return self.plan.manifest() if self.shards else None
 
     def statistics(self, stage: str) -> dict[str, StatisticResult]:
         """What the statistics of a stage's clauses came to, by their columns; empty where it has none, or none yet."""

@@ -20,7 +20,7 @@ from winnow.pipelines.selection.clause import (
     Statistic,
     shortened,
 )
-from winnow.pipelines.selection.tokens import COMPARISONS, OURS, Token, arguments_of, between, operand, written
+from winnow.pipelines.selection.tokens import COMPARISONS, OURS, Token, arguments_of, between, closing, operand, written
 from winnow.pipelines.selection.trial import tried
 
 ARITHMETIC = frozenset("+-*/%")
@@ -166,12 +166,10 @@ class Compiler:
         return out
 
     def _closing(self, tokens: Sequence[Token], opening: int) -> int:
-        depth = 0
-        for at in range(opening, len(tokens)):
-            depth += (tokens[at].text == "(") - (tokens[at].text == ")")
-            if depth == 0:
-                return at
-        raise self._error("a bracket is not closed")
+        end = closing(tokens, opening)
+        if end == len(tokens):
+            raise self._error("a bracket is not closed")
+        return end
 
     def _drawn(self, token: Token, arguments: list[list[Token]]) -> list[Token]:
         self.draws = True

@@ -28,10 +28,6 @@ class Threshold(NamedTuple):
     value: float | int
     rows: int
 
-    def words(self, kind: str) -> tuple[float, str]:
-        """The figure and what it means, for people."""
-        return float(self.value), f"of {self.rows:,} documents"
-
 
 class Boundary(NamedTuple):
     """Where a group is cut: a row is kept if key > `key`, or key == `key` and hash <= `hash` (None: no such row).
@@ -45,10 +41,6 @@ class Boundary(NamedTuple):
     kept: int
     total: int
 
-    def words(self, kind: str) -> tuple[float, str]:
-        """The figure and what it means, for people."""
-        return float(self.key), f"keeps {self.kept:,} of {self.total:,}"
-
 
 class Moment(NamedTuple):
     """A group's mean, population standard deviation and number of rows with a key."""
@@ -57,10 +49,6 @@ class Moment(NamedTuple):
     mean: float
     std: float
     rows: int
-
-    def words(self, kind: str) -> tuple[float, str]:
-        """The figure and what it means, for people."""
-        return self.mean if kind == "mean" else self.std, f"of {self.rows:,} documents"
 
 
 Entry = Threshold | Boundary | Moment
@@ -99,7 +87,18 @@ class StatisticResult:
 
     def groups(self) -> list[tuple[Group, float, str]]:
         """Group, number and what it means, for people."""
-        return [(entry.group, *entry.words(self.kind)) for entry in self.entries]
+        out = []
+        for entry in self.entries:
+            if isinstance(entry, Boundary):
+                out.append((entry.group, float(entry.key), f"keeps {entry.kept:,} of {entry.total:,}"))
+            else:
+                out.append((entry.group, float(getattr(entry, self._figure)), f"of {entry.rows:,} documents"))
+        return out
+
+    @property
+    def _figure(self) -> str:
+        """The field of an entry that has its figure."""
+        return {"quantile": "value", "top": "key"}.get(self.kind, self.kind)
 
     @cached_property
     def _index(self) -> dict[Group, int]:
@@ -114,7 +113,7 @@ class StatisticResult:
 
         Exact, or ValueError: an int64 quantile beyond 2^53 that no float64 equals is refused.
         """
-        figures = [getattr(entry, "value" if self.kind == "quantile" else self.kind) for entry in self.entries]
+        figures = [getattr(entry, self._figure) for entry in self.entries]
         for entry, figure in zip(self.entries, figures, strict=True):
             if isfinite(figure) and float(figure) != figure:
                 raise ValueError(f"the threshold {figure} of group {entry.group!r} is no float64")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,9 @@ def compute_statistics(
             for answers in ask(requests):
                 for (s, _), answer in zip(open_, answers, strict=True):
                     searches[s.column].add(answer)
-            open_ = [(s, c) for s, c in open_ if _another(searches[s.column])]
+            for s, _ in open_:
+                searches[s.column].advance()
+            open_ = [(s, c) for s, c in open_ if not searches[s.column].done]
         for column, search in searches.items():
             computed[column] = search.result()
         todo = [pair for pair in todo if pair[0].column not in computed]
@@ -66,13 +69,7 @@ def partial_statistics(
     asked: Population, hashes_of: Hashes, requests: Sequence[StatisticRequest]
 ) -> list[PartialStatistic]:
     """A partition's answers. `hashes_of`: of the documents that are asked about."""
-    hashes: dict[str, npt.NDArray[np.uint64]] = {}
-
-    def hashed(salt: str) -> npt.NDArray[np.uint64]:
-        if salt not in hashes:
-            hashes[salt] = hashes_of(salt)
-        return hashes[salt]
-
+    hashed = cache(hashes_of)
     answers: list[PartialStatistic] = []
     moments: dict[tuple[str, str | None], PartialStatistic] = {}  # a mean and a deviation are often of the same
     for request in requests:
@@ -125,12 +122,6 @@ def _search(statistic: Statistic) -> Search:
     if statistic.share:
         return Top(statistic.dtype, share=statistic.amount)
     return Top(statistic.dtype, amount=int(statistic.amount))
-
-
-def _another(search: Search) -> bool:
-    """Ends a pass; whether the search needs another."""
-    search.advance()
-    return not search.done
 
 
 def _keys(statistic: Statistic, frame: pl.DataFrame) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:

@@ -28,6 +28,7 @@ TOKEN = re.compile(
     r"|(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<op><=|>=|<>|!=|==|\|\||::|[-+*/%<>=(),!~]))"
 )
 COMPARISONS = frozenset(["=", "==", "<", ">", "<=", ">=", "<>", "!="])
+OPENING, CLOSING = ("(", "case"), (")", "end")
 BOUNDARIES = frozenset(["and", "or", "not", "when", "then", "else", "between"])
 
 
@@ -77,25 +78,28 @@ def tokens_of(where: str, text: str) -> list[Token]:
     return out
 
 
-def conjuncts(stage: str, tokens: list[Token]) -> list[list[Token]]:
-    """Split at the ANDs that are neither nested nor part of BETWEEN; an OR at top level leaves it whole."""
+def split(tokens: Sequence[Token], word: str) -> list[list[Token]]:
+    """Cut at a word or sign where no bracket or CASE is open; the AND of a BETWEEN is none."""
     groups: list[list[Token]] = [[]]
     depth = between = 0
     for token in tokens:
-        word = token.word
-        depth += (word in ("(", "case")) - (word in (")", "end"))
-        if depth == 0 and word == "or":
-            return [tokens]
-        if depth == 0 and word == "between":
-            between += 1
-        if depth == 0 and word == "and":
-            if between:
-                between -= 1
-            else:
-                groups.append([])
-                continue
+        here = token.word
+        depth += (here in OPENING) - (here in CLOSING)
+        between += depth == 0 and here == "between"
+        if depth == 0 and here == word and not (here == "and" and between):
+            groups.append([])
+            continue
+        between -= depth == 0 and here == "and" and between > 0
         groups[-1].append(token)
-    if any(not group for group in groups):
+    return groups
+
+
+def conjuncts(stage: str, tokens: list[Token]) -> list[list[Token]]:
+    """The terms of a conjunction; one where an OR at top level leaves it whole. Raises ClauseError for an empty term."""
+    if len(split(tokens, "or")) > 1:
+        return [tokens]
+    groups = split(tokens, "and")
+    if not all(groups):
         raise ClauseError(f"{stage}.keep: clause {shortened(written(tokens))!r}: AND without something on both sides")
     return groups
 
@@ -107,15 +111,18 @@ def written(tokens: Sequence[Token]) -> str:
 
 def arguments_of(tokens: Sequence[Token]) -> list[list[Token]]:
     """The arguments between a call's brackets."""
-    groups: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        depth += (token.text == "(") - (token.text == ")")
-        if depth == 0 and token.text == ",":
-            groups.append([])
-        else:
-            groups[-1].append(token)
+    groups = split(tokens, ",")
     return [] if groups == [[]] else groups
+
+
+def closing(tokens: Sequence[Token], opening: int) -> int:
+    """Where a bracket closes; the number of tokens where it does not."""
+    depth = 0
+    for at in range(opening, len(tokens)):
+        depth += (tokens[at].text == "(") - (tokens[at].text == ")")
+        if depth == 0:
+            return at
+    return len(tokens)
 
 
 def operand(tokens: Sequence[Token], opening: str) -> list[Token]:
@@ -123,7 +130,7 @@ def operand(tokens: Sequence[Token], opening: str) -> list[Token]:
     comparison, so `opening` is the bracket that would end it."""
     out: list[Token] = []
     depth = 0
-    ends, begins = (("(", "case"), (")", "end")) if opening == "(" else ((")", "end"), ("(", "case"))
+    ends, begins = (OPENING, CLOSING) if opening == "(" else (CLOSING, OPENING)
     for token in tokens:
         depth += (token.word in begins) - (token.word in ends)
         if depth < 0 or (depth == 0 and (token.word in BOUNDARIES or token.text == ",")):
@@ -137,7 +144,7 @@ def between(tokens: Sequence[Token]) -> int | None:
     depth = ands = 0
     for at in range(len(tokens) - 1, -1, -1):
         word = tokens[at].word
-        depth += (word in (")", "end")) - (word in ("(", "case"))
+        depth += (word in CLOSING) - (word in OPENING)
         if depth < 0 or (depth == 0 and word == "or"):
             return None
         if depth == 0 and word == "between":

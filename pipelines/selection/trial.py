@@ -30,14 +30,11 @@ def tried(clause: Clause, known: Mapping[str, pa.DataType], expected: type[pl.Da
         statistics.append(replace(statistic, dtype=_key_type(result)))
         frame = frame.with_columns(pl.lit(True if statistic.kind == "top" else 0.5).alias(statistic.column))
     result = _dtype(clause, clause.sql, frame, known)
-    if expected is pl.Boolean and result != pl.Boolean:
-        raise ClauseError(
-            f"{clause.name}: clause {shortened(clause.text)!r} gives {result}; expected a boolean ({_types(clause, known)})"
-        )
-    if expected is not pl.Boolean and not result.is_numeric():
-        raise ClauseError(
-            f"{clause.name}: {shortened(clause.text)!r} gives {result}; expected a number ({_types(clause, known)})"
-        )
+    boolean = expected is pl.Boolean
+    if not (result == pl.Boolean if boolean else result.is_numeric()):
+        what = f"{'clause ' * boolean}{shortened(clause.text)!r} gives {result}"
+        wanted = "boolean" if boolean else "number"
+        raise ClauseError(f"{clause.name}: {what}; expected a {wanted} ({_types(clause, known)})")
     return replace(clause, statistics=tuple(statistics))
 
 

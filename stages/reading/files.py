@@ -95,6 +95,16 @@ def file_state(fs: Any, path: str) -> FileState:
     return FileState(None if size is None else int(size), stamp_of(info), 0)
 
 
+def stamp(fs: Any, path: str) -> tuple[int, str]:
+    """Size and stamp of a file. On a local disk that is its times and its inode: what is written to, replaced or copied has
+    others, whatever time it was given afterwards. Raises FileNotFoundError."""
+    if isinstance(fs, LocalFileSystem):
+        there = Path(path).stat()
+        return there.st_size, f"{there.st_mtime_ns}-{there.st_ctime_ns}-{there.st_ino}"
+    info = fs.info(path)
+    return int(info["size"]), stamp_of(info)
+
+
 def stamp_of(info: dict[str, Any]) -> str:
     """The stamp among what a filesystem says of a file."""
     return next((str(info[key]) for key in STAMPS if info.get(key)), "")

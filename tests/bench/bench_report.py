@@ -17,14 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from winnow.pipelines.api import run
 from winnow.pipelines.engine.declaration import Node, load_pipeline
-from winnow.pipelines.engine.frame import ERROR, MEASURED, PartitionFrame
+from winnow.pipelines.engine.frame import PartitionFrame
 from winnow.pipelines.engine.ingest import RECORD_SCHEMA
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan, make_plan
 from winnow.pipelines.engine.progress import Progress
+from winnow.pipelines.engine.signals import ERROR, MEASURED, flags_of
 from winnow.pipelines.engine.store import BATCH_ROWS, Store
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.selection.verdict import DROPPED, KEPT
@@ -54,7 +56,7 @@ def write_run(folder: Path, documents: int) -> None:
     for partition in plan.partitions:
         write_partition(plan, partition, min(ROWS, documents - partition.index * ROWS), texts, dice)
     for task in plan.every(Kind.MEASURE):
-        store.write_json(plan.marker(task.kind, task.stage), {"partitions": len(plan.partitions)})
+        store.write_json(str(task.done), {"partitions": len(plan.partitions)})
     for task in plan.every(Kind.REDUCE):
         store.write_json(plan.marker(task.kind, task.stage), {"documents": documents, "report": {}})
     store.write_json(f"{plan.shards}/manifest.json", {"digest": "0" * 64, "shards": []})
@@ -117,7 +119,8 @@ def write_partition(plan: Plan, partition: Partition, rows: int, texts: list[str
         nulls = {name: pa.array(values, node.stage.signals()[name], mask=~seen) for name, values in found.items()}
         marks = {MEASURED: pa.array(seen), ERROR: pa.nulls(rows, pa.string())}
         for part, columns in plan.signals(node, partition):
-            plan.store.write(part, pa.table(marks | {name: nulls[name] for name in columns if name in nulls}))
+            table = pa.table(marks | {name: nulls[name] for name in columns if name in nulls})
+            plan.store.write(part, table, flags=xxhash.xxh3_64_hexdigest(flags_of(table)))
 
 
 def signal(node: Node, name: str, kind: pa.DataType, rows: int, dice: np.random.Generator) -> np.ndarray:

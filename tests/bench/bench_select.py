@@ -21,17 +21,19 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from winnow.filters.rules.table import MEASURES
 from winnow.pipelines.engine.accounting import added
 from winnow.pipelines.engine.declaration import load_pipeline
-from winnow.pipelines.engine.execute import Threads
+from winnow.pipelines.engine.execute import Local
 from winnow.pipelines.engine.ingest import RECORD_SCHEMA
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan, plan_over
 from winnow.pipelines.engine.pointers import set_current
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.run import Driver
+from winnow.pipelines.engine.signals import flags_of
 from winnow.pipelines.engine.store import BATCH_ROWS, Store, fingerprint
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.results.table import open_run
@@ -69,13 +71,13 @@ def make(folder: Path, documents: int, partitions: int) -> Plan:
     store = Store(str(folder / "run"))
     keys = tuple(Partition(n, fingerprint("bench", n), "docs", ()) for n in range(partitions))
     plan = plan_over(load_pipeline(declaration), store, keys)
-    with Threads(plan) as threads:
-        results = list(threads.run(_write, [(key, documents // partitions) for key in keys]))
-        for task in plan.every(Kind.MEASURE):
-            store.write_json(str(task.done), {"partitions": partitions})
-        stages, by_source = added(plan, results)
-        ingested = {"stages": stages, "by_source": by_source, "groups": {}, "damage": [], "documents": documents}
-        Driver(plan, threads, Progress(quiet=True), strict=False).select(ingested)
+    threads = Local(plan, threads=None)
+    results = list(threads.run(_write, [(key, documents // partitions) for key in keys]))
+    for task in plan.every(Kind.MEASURE):
+        store.write_json(str(task.done), {"partitions": partitions})
+    stages, by_source = added(plan, results)
+    ingested = {"stages": stages, "by_source": by_source, "groups": {}, "damage": [], "documents": documents}
+    Driver(plan, threads, Progress(quiet=True), strict=False).select(ingested)
     set_current(plan)
     return plan
 
@@ -123,12 +125,9 @@ def _write(plan: Plan, partition: Partition, rows: int) -> dict[str, object]:
             signals["rules"][measure.name] = pa.array(value.astype(np.float32))
     for stage, found in signals.items():
         for part, columns in plan.signals(plan.pipeline.nodes[stage], partition):
-            table = {
-                "_measured": pa.repeat(True, rows),
-                "_error": nothing,
-                **{c: found[c] for c in columns if c in found},
-            }
-            plan.store.write(part, pa.table(table))
+            marks = {"_measured": pa.repeat(True, rows), "_error": nothing}
+            table = pa.table(marks | {c: found[c] for c in columns if c in found})
+            plan.store.write(part, table, flags=xxhash.xxh3_64_hexdigest(flags_of(table)))
     return {"index": partition.index, "stages": account}
 
 
@@ -156,8 +155,9 @@ from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.engine.store import remember_verified
 found = reselect(open_run(sys.argv[1]), sys.argv[2:], name="bench", progress=Progress(quiet=True))
-a = found.run.accounting
-print(json.dumps({"seconds": time.perf_counter() - started, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+a = found.accounting
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"seconds": time.perf_counter() - started, "peak": used.ru_maxrss / 1024, "cpu": used.ru_utime + used.ru_stime,
                   "kept": a["kept"], "copies": a["copies"], "documents": a["documents"], "unmeasured": found.unmeasured}))
 remember_verified()
 """
@@ -221,7 +221,7 @@ def main() -> None:
                         shutil.rmtree(old)
             found = _in_a_process(ONE, str(run), edit)
             print(
-                f"{name}: {found['seconds']:.1f} s, peak {found['peak']:.0f} MiB, kept {found['kept']:,} of "
+                f"{name}: {found['seconds']:.1f} s, {found['cpu']:.1f} s of the processor, peak {found['peak']:.0f} MiB, kept {found['kept']:,} of "
                 f"{found['documents']:,} ({found['copies']:,} with repetitions)"
             )
         plain = _in_a_process(POLARS, str(run))

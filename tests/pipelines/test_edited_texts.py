@@ -154,11 +154,11 @@ def test_a_threshold_below_the_edits_selects_again_without_text(edited: Path) ->
     run = go(edited)
     found = reselect(run, ["stages.rules.keep=char_count >= quantile(0.5)"], progress=QUIET)
     assert not found.unmeasured
-    kept = by_url(found.run)
+    kept = by_url(found)
     assert 0 < len(kept) < 60 and all(MENU not in row["text"] for row in kept.values())
     assert (
         go(edited, "stages.rules.keep=char_count >= quantile(0.5)", folder="whole").plan.selection
-        == found.run.plan.selection
+        == found.plan.selection
     )
 
 

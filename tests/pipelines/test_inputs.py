@@ -17,6 +17,7 @@ from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.yaml_source import SpecError
+from winnow.stages.reading.paths import NoInput
 
 from .in_process import command
 
@@ -147,12 +148,12 @@ def test_a_folder_is_read_with_all_below_it_and_says_what_is_not(tmp_path: Path)
     done = command("plan", str(declared(tmp_path, "in/")), cwd=tmp_path)
     assert done.returncode == 0 and "4 files are read and 6 passed over" in done.stdout
     (tmp_path / "none" / "inside").mkdir(parents=True)
-    with pytest.raises(SpecError, match=r"the folder '.*/none' holds no .jsonl or .ndjson or .json file; it is empty"):
+    with pytest.raises(NoInput, match=r"the folder '.*/none' holds no .jsonl or .ndjson or .json file; it is empty"):
         files(tmp_path, "none")
     written(tmp_path / "none" / "inside" / "a.csv", "id,text")
-    with pytest.raises(SpecError, match=r"holds no .jsonl or .ndjson or .json file, but inside/a\.csv"):
+    with pytest.raises(NoInput, match=r"holds no .jsonl or .ndjson or .json file, but inside/a\.csv"):
         files(tmp_path, "none")
-    with pytest.raises(SpecError, match="matches folders only; expected files"):
+    with pytest.raises(NoInput, match="matches folders only; expected files"):
         files(tmp_path, "in/sub/deep*")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from winnow.filters.kernel import Kernel
-from winnow.pipelines.engine.kernels import KERNELS, ensure_compiled
+from winnow.stages.kernels import KERNELS, ensure_compiled
 
 ROOT = Path(__file__).resolve().parents[2]
 CLI = [sys.executable, "-m", "winnow.pipelines.cli"]

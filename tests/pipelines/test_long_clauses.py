@@ -42,6 +42,11 @@ def test_a_thousand_terms_and_as_many_clauses_compile() -> None:
     (clause,) = compile_clauses("s", {"c": " or ".join(f"n > {i}" for i in range(1000))}, KNOWN)
     assert ROWS.select(clause.expr().alias("v")).get_column("v").sum() == 4
     assert len(clause.threshold) <= 200
+    text = "case " + " ".join(f"when n = {i} then {i}" for i in range(400)) + " else 0 end > 6"
+    (clause,) = compile_clauses("s", {"c": text}, KNOWN)
+    assert ROWS.select(clause.expr().alias("v")).get_column("v").to_list() == [False, False, True, True, False, False]
+    (clause,) = compile_clauses("s", {"c": f"n in ({', '.join(map(str, range(9000)))})"}, KNOWN)
+    assert ROWS.select(clause.expr().alias("v")).get_column("v").sum() == 5
     assert len(compile_clauses("s", " and ".join(f"n > {i}" for i in range(CLAUSES_LIMIT)), KNOWN)) == CLAUSES_LIMIT
 
 
@@ -54,7 +59,14 @@ def test_a_thousand_terms_and_as_many_clauses_compile() -> None:
         ("not " * 500 + "n > 1", "nested 500 levels deep"),
         ("case when n > 1 then 1 else " * 60 + "2" + " end" * 60 + " > 1", "nested 60 levels deep"),
         ("abs(" * 60 + "n" + ")" * 60 + " > 1", "nested 60 levels deep"),
-        (" + ".join(["n"] * 3000) + " > 1", "an expression of 5,999 words"),
+        (" + ".join(["n"] * 3000) + " > 1", "an expression of 6,001 words"),
+        (
+            "n = " * 5000 + "n",
+            "an expression of 10,001 words, literals and signs; expected at most 400 between two of AND",
+        ),
+        (" + ".join(["coalesce(n, 1)"] * 2400) + " > 1", "an expression of 9,601 words"),
+        ("(n = 1 or x = 2) = " * 1800 + "true", "an expression of 5,401 words"),
+        ("case " + "when n = 1 or n > 3 then x " * 1500 + "end > 1", "1,500 WHENs; expected at most 400"),
     ],
 )
 def test_what_is_too_long_or_too_deep_is_refused_with_the_limit(text: str, said: str) -> None:

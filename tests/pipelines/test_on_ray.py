@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,10 @@ from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
 from winnow.pipelines.engine.resources import Bounds, Resources
-from winnow.pipelines.engine.status import read_status
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.tasklog import Entry
 from winnow.pipelines.results.table import open_run
+from winnow.pipelines.status import read_status
 from winnow.stages.base import StageError
 from winnow.tokenize.reader import ShardSet
 
@@ -126,8 +127,8 @@ def test_a_task_that_fails_has_a_line_too(ray_session: None, recipe: Path) -> No
         raise StageError(f"no more in level {level}")
 
     entries: list[Entry] = []
-    for executor in (Local(plan, entries.append), OnRay(plan, None, took=entries.append)):
-        with pytest.raises(StageError, match="no more in level 7"), executor:
+    for here in (nullcontext(Local(plan, entries.append)), OnRay(plan, None, took=entries.append)):
+        with pytest.raises(StageError, match="no more in level 7"), here as executor:
             list(executor.run(refuse, [(plan.partitions[1], 7)]))
     for entry in entries:
         assert entry["error"] == "StageError: no more in level 7"

@@ -281,13 +281,13 @@ def test_quantiles_and_selections_beside_the_first(done: Run, tmp_path: Path, co
     publish(best, str(tmp_path / "best"), console=console)
     assert read(tmp_path / "best", "data/kept").equals(expected(best)) and best.accounting["kept"] < len(kept)
     assert "quantile(0.8)" in (tmp_path / "best" / "pipeline.yaml").read_text("utf-8")
-    everything = reselect(run, ["stages.quality.keep=true"], progress=Progress(quiet=True)).run
+    everything = reselect(run, ["stages.quality.keep=true"], progress=Progress(quiet=True))
     with pytest.raises(RunError, match="kept documents have no text any more"):
         publish(everything, str(tmp_path / "all"), console=console)
     looser = reselect(run, ["stages.dedup.keep=true"], progress=Progress(quiet=True))
     assert looser.unmeasured
     with pytest.raises(RunError, match=r"the selection is provisional: .* never measured"):
-        publish(looser.run, str(tmp_path / "all"), console=console)
+        publish(looser, str(tmp_path / "all"), console=console)
     assert not (tmp_path / "all").exists()
 
 

@@ -159,7 +159,7 @@ def test_another_index_compares_again_and_measures_nothing_anew(tmp_path: Path) 
     shutil.rmtree(tmp_path / "known")
     (tmp_path / "known").mkdir()
     chosen = reselect(open_run(before.folder), name="alone", progress=QUIET)  # keys are stored: no text is needed
-    assert not chosen.unmeasured and kept(chosen.run) == kept(before)
+    assert not chosen.unmeasured and kept(chosen) == kept(before)
 
 
 def test_without_known_nothing_is_other_than_it_was(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_a_provisional_selection_says_what_was_not_measured(ran: Path) -> None:
     assert found.unmeasured
     figures = collect(open_run(f"{run.folder}@looser"))
     waiting = {step.name: step.unmeasured.rows for step in figures.steps if step.unmeasured.rows}
-    assert waiting == {n: a["pending"] for n, a in found.run.accounting["stages"].items() if a.get("pending")}
+    assert waiting == {n: a["pending"] for n, a in found.accounting["stages"].items() if a.get("pending")}
     page = lxml.html.fromstring(report_html(figures))
     assert "not measured" in page.get_element_by_id("funnel").text_content()
     assert "provisional" in page.get_element_by_id("overview").text_content()

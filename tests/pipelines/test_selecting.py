@@ -19,7 +19,7 @@ from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.reselect import Reselected, reselect, to_measure
+from winnow.pipelines.engine.reselect import reselect, to_measure
 from winnow.pipelines.engine.run import carry_out
 from winnow.pipelines.plan_table import show_plan
 from winnow.pipelines.results.table import open_run
@@ -35,7 +35,7 @@ def go(recipe: Path, *assignments: str, folder: str = "run", **options: Any) -> 
     return winnow.run(recipe, assignments, folder=recipe.parent / folder, progress=QUIET, local=True, **options)
 
 
-def again(run: winnow.Run, *assignments: str, name: str | None = None) -> Reselected:
+def again(run: winnow.Run, *assignments: str, name: str | None = None) -> winnow.Run:
     return reselect(run, assignments, name=name, progress=QUIET)
 
 
@@ -114,8 +114,8 @@ def test_draws_depend_on_seed_clause_and_id_alone(ran: Path) -> None:
 def test_temperature_draws_after_qurating(ran: Path) -> None:
     """z-scores over the temperature, with Gumbel noise: at a low temperature the sorted ones, at a high one any."""
     sharp = go(ran, "stages.rules.keep=top 40 documents by char_count temperature 0.001")
-    exact = again(sharp, "stages.rules.keep=top 40 documents by char_count").run
-    blurred = again(sharp, "stages.rules.keep=top 40 documents by char_count temperature 100").run
+    exact = again(sharp, "stages.rules.keep=top 40 documents by char_count")
+    blurred = again(sharp, "stages.rules.keep=top 40 documents by char_count temperature 100")
     chosen = [set(seen_by(r, "rules").filter("kept")["id"]) for r in (sharp, exact, blurred)]
     assert len(chosen[0] & chosen[1]) >= 38 and len(chosen[2] & chosen[1]) < 34
     assert len(chosen[2]) == 40
@@ -151,7 +151,7 @@ def test_repeat_multiplies_what_is_written(ran: Path) -> None:
 
 def test_a_mixture_counts_what_repeats_give(ran: Path) -> None:
     plain = go(ran, "stages.mixture.budget_tokens=null")
-    doubled = again(plain, "stages.rules.repeat=2").run
+    doubled = again(plain, "stages.rules.repeat=2")
     groups = [r.accounting["reports"]["mixture"]["groups"]["ko"] for r in (plain, doubled)]
     assert groups[1]["tokens"] == 2 * groups[0]["tokens"]
     assert doubled.accounting["copies"] == 2 * plain.accounting["copies"]
@@ -198,19 +198,19 @@ def test_selecting_again_gives_what_a_run_gives(ran: Path, finished: Path, edit:
     finally:
         shutil.move(away, finished.parent / "in")
     assert found.unmeasured == {}
-    assert opened.accounting["digest"] == found.run.accounting["digest"] != base.accounting["digest"]
+    assert opened.accounting["digest"] == found.accounting["digest"] != base.accounting["digest"]
     assert open_run(ran.parent / "run").accounting["digest"] == base.accounting["digest"]
     assert opened.shards is None
     fresh = go(ran, edit, folder="fresh")
-    assert fresh.accounting["digest"] == found.run.accounting["digest"]
-    assert fresh.accounting["stages"] == found.run.accounting["stages"]
+    assert fresh.accounting["digest"] == found.accounting["digest"]
+    assert fresh.accounting["stages"] == found.accounting["stages"]
 
 
 def test_a_looser_clause_counts_what_was_never_measured_and_a_run_measures_it(recipe: Path) -> None:
     base = go(recipe, "stages.rules.keep=word_count >= 55")
     loose = again(base, "stages.rules.keep=word_count >= 5", name="looser")
     assert list(loose.unmeasured) == ["shards"] and loose.unmeasured["shards"] > 0
-    assert loose.run.plan.allow_unmeasured
+    assert loose.plan.allow_unmeasured
     store, pipeline = base.plan.store, open_run(f"{base.folder}@looser").plan.pipeline
     done = carry_out(pipeline, store, name="looser", local=True, progress=QUIET)
     assert done.accounting["work"]["rows"]["shards"] == loose.unmeasured["shards"]
@@ -235,7 +235,7 @@ def test_a_tighter_clause_above_the_dedup_can_bring_up_a_copy_that_was_never_tok
 def test_pending_documents_are_accounted_for(recipe: Path) -> None:
     base = go(recipe, "stages.language.keep=label = 'en'")
     found = again(base, "stages.language.keep=true", name="all")
-    accounting = found.run.accounting
+    accounting = found.accounting
     assert found.unmeasured["rules"] == accounting["pending"] == accounting["stages"]["rules"]["pending"] == 200
     assert accounting["documents"] == 240
     rows = open_run(f"{base.folder}@all").documents(kept_only=False).collect()
@@ -343,7 +343,7 @@ def test_what_reads_the_tokens_is_not_decided_where_they_are_missing(ran: Path, 
     base = go(ran)
     found = again(base, edit, name="tokens")
     fresh = go(ran, edit, folder="fresh")
-    assert found.unmeasured or found.run.accounting["digest"] == fresh.accounting["digest"]
+    assert found.unmeasured or found.accounting["digest"] == fresh.accounting["digest"]
     assert go(ran, edit).accounting["digest"] == fresh.accounting["digest"]
 
 
@@ -405,7 +405,7 @@ def test_integers_do_not_wrap_and_what_is_no_number_does_not_keep(ran: Path) -> 
         "top 3.5% of documents by char_count": 7,
         "char_count not between quantile(0.1) and quantile(0.9)": None,
     }.items():
-        found = again(base, f"stages.rules.keep={keep}", "stages.rules.guard=[]").run
+        found = again(base, f"stages.rules.keep={keep}", "stages.rules.guard=[]")
         kept = found.accounting["stages"]["rules"]["kept"]
         assert kept == expected or (expected is None and 0 < kept < 100), keep
 

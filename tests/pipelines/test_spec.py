@@ -202,6 +202,14 @@ def test_a_stage_added_at_the_end_still_comes_before_the_mixture_and_the_shards(
     ("text", "words"),
     [
         ("stages:\n  extract: {over: language, keep: 'language.score > 0.7'}\n", ["circle"]),
+        (
+            "stages:\n  rules: {keep: {too_shrt: true}}\n",
+            ["p.yaml:5: stages.rules.keep.too_shrt: true takes a clause away", "nearest: 'too_short'"],
+        ),
+        (
+            "stages:\n  rules: {keep: {too_lng: 'True'}}\n",
+            ["keep.too_lng: true", "nearest: 'too_long'"],
+        ),
         ("stages:\n  late: {use: prescreen, over: rules}\n", ["stages.late.over", "sees raw pages", "documents"]),
         ("stages:\n  rules: {packs: [gophr], keep: 'word_count > 5'}\n", ["gophr", "gopher"]),
         ("seed: 2024-13-01\n", ["p.yaml:4", "2024-13-01"]),
@@ -213,6 +221,16 @@ def test_more_mistakes_are_one_sentence(tmp_path: Path, text: str, words: list[s
         load_pipeline(child(tmp_path, text))
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_clause_of_ones_own_is_taken_away_by_whoever_builds_on_it(tmp_path: Path) -> None:
+    parent = child(tmp_path, "stages:\n  rules: {keep: {mine: 'word_count > 3'}}\n")
+    again = write(tmp_path, f"extends: {parent.name}\nname: b\nstages:\n  rules: {{keep: {{mine: true}}}}\n", "b.yaml")
+    for path, sets in ((again, []), (parent, ["stages.rules.keep.mine=true"])):
+        clauses = [clause.name for clause in load_pipeline(path, sets).nodes["rules"].clauses]
+        assert "rules.mine" not in clauses and "rules.too_short" in clauses
+    with pytest.raises(SpecError, match=r"keep\.mien: true takes a clause away, .*nearest: 'mine'"):
+        load_pipeline(parent, ["stages.rules.keep.mien=true"])
 
 
 def test_a_name_cannot_leave_the_runs_folder(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ import winnow
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.heartbeat import STALE_SECONDS, WRITE_SECONDS, Heartbeat, is_stale
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.status import read_status
 from winnow.pipelines.engine.store import Store
+from winnow.pipelines.status import read_status
 
 from .in_process import command
 

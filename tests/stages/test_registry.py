@@ -144,10 +144,10 @@ def test_a_kind_without_measure_says_so(package) -> None:
 
 
 def test_a_machine_without_the_package_or_with_another_one_is_told_apart(package) -> None:
-    from winnow.pipelines.engine.same_code import imported_there
+    from winnow.pipelines.engine.same_code import imported_here
 
     name, _ = package
-    _, found = imported_there([f"{name}.kinds", "no_such_package.kinds"])
+    found = imported_here([f"{name}.kinds", "no_such_package.kinds"])
     assert found[f"{name}.kinds"] == (code(f"{name}.kinds"), "")
     assert found["no_such_package.kinds"][0] == "" and "No module named" in found["no_such_package.kinds"][1]
     kind = find("stages", "vowels")

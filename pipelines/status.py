@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,7 +46,7 @@ def read_status(folder: str) -> dict[str, Any]:
     from winnow.pipelines.engine.heartbeat import NAME, is_stale
     from winnow.pipelines.engine.store import Store
 
-    store = Store(folder if "://" in folder else str(Path(folder).expanduser().resolve()))
+    store = Store.at(folder)
     said = store.read_json(NAME)
     if said is None:
         there = "a run of an older winnow, which kept no progress" if store.exists("run.json") else "no run began there"
@@ -87,11 +86,6 @@ def show(said: Mapping[str, Any], console: Console) -> None:
         for name in sorted(said["rows"], key=said["order"].index):
             table.add_row(name, *(f"{said['rows'][name][o]:,}" for o in ("in", "kept", "dropped", "failed")))
         console.print(table)
-
-
-def register_status(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command()(status)
 
 
 def _span(seconds: float) -> str:

@@ -12,21 +12,17 @@ import fcntl
 import hashlib
 import json
 import os
-import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import winnow
 from winnow.filters.kernel import compile_all
 from winnow.stages.base import StageError
-
-if TYPE_CHECKING:
-    from winnow.pipelines.engine.progress import Progress
 
 KERNELS = (
     "winnow.filters.bad_words.match",
@@ -56,7 +52,7 @@ KERNELS = (
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two
 processes compile the same."""
 
-_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from winnow.pipelines.engine.kernels import serve; serve()"
+_BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from winnow.stages.kernels import serve; serve()"
 
 
 def compile_kernels() -> Iterator[str]:
@@ -69,16 +65,6 @@ def compile_kernels() -> Iterator[str]:
             mark.touch()
             return
     yield from KERNELS
-
-
-def announce(show: Progress) -> bool:
-    """Compiles them where need be and says so: it is no part of what stages take. Returns whether there was a need."""
-    cold = uncompiled()
-    if cold:
-        show.say(f"compiling the kernels of {len(KERNELS)} files, once on this machine")
-        for _ in show.track("compiling", compile_kernels(), len(KERNELS)):
-            pass
-    return cold
 
 
 def uncompiled() -> bool:
@@ -126,7 +112,7 @@ def _mark() -> Path:
             f"compiled kernels can be kept nowhere: neither {Path(__file__).parent}/__pycache__ nor the user's cache "
             "folder can be written; set NUMBA_CACHE_DIR to a folder that can"
         ) from error
-    root = Path(winnow.__file__).parent
+    root = Path(__file__).parents[1]
     processor = f"{llvmlite.binding.get_host_cpu_name()} {llvmlite.binding.get_host_cpu_features().flatten()}"
     state = hashlib.sha256(f"{numba.__version__} {sys.version} {processor}".encode())
     for path in (Path(__file__), *sorted((root / "filters").rglob("*.py"))):
@@ -135,47 +121,36 @@ def _mark() -> Path:
 
 
 def _compiled(processes: int) -> Iterator[str]:
-    """Has so many children compile the modules."""
-    waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
-    for name in KERNELS:
-        waiting.put(name)
+    """Has so many children compile the modules, each led by a thread."""
     command = [sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path)]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0)
-        for _ in range(processes)
-    ]
-    try:
-        for child in children:
-            threading.Thread(target=_feed, args=(child, waiting, done), daemon=True).start()
-        for _ in KERNELS:
-            name, error = done.get()
-            if error is not None:
-                raise StageError(f"the kernels of {name} cannot be compiled: {error}")
-            yield name
-    finally:
-        for child in children:
-            child.kill()
-            child.wait()
+    children: list[subprocess.Popen[str]] = []
+    own = threading.local()
 
+    def begin() -> None:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        own.child = subprocess.Popen(command, process_group=0, **pipes)
+        children.append(own.child)
 
-def _feed(
-    child: subprocess.Popen[str], waiting: queue.SimpleQueue[str], done: queue.SimpleQueue[tuple[str, str | None]]
-) -> None:
-    """Names one module after the other to a child until none is left."""
-    assert child.stdin is not None and child.stdout is not None
-    while True:
+    def one(name: str) -> str | None:
         try:
-            name = waiting.get_nowait()
-        except queue.Empty:
-            return
-        try:
-            print(name, file=child.stdin, flush=True)
+            print(name, file=own.child.stdin, flush=True)
+            answer = own.child.stdout.readline()
         except BrokenPipeError:
             answer = ""
-        else:
-            answer = child.stdout.readline()
-        done.put((name, json.loads(answer) if answer else "its process died"))
+        return json.loads(answer) if answer else "its process died"
+
+    with ThreadPoolExecutor(processes, initializer=begin) as pool:
+        compiling = {pool.submit(one, name): name for name in KERNELS}
+        try:
+            for done in as_completed(compiling):
+                if (error := done.result()) is not None:
+                    raise StageError(f"the kernels of {compiling[done]} cannot be compiled: {error}")
+                yield compiling[done]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children:
+                child.kill()
+                child.wait()
 
 
 def _minhash(module: Any) -> None:
