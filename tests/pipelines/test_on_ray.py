@@ -84,8 +84,8 @@ def test_object_storage_gives_the_same_digests(tmp_path: Path, s3: None, ray_ses
     chosen = [
         reselect(open_run(folder), edit, name="half", progress=QUIET) for folder in (on_disk.folder, f"{bucket}/run")
     ]
-    assert chosen[0].run.accounting["digest"] == chosen[1].run.accounting["digest"]
-    assert open_run(f"{bucket}/run@half").documents().collect().equals(chosen[0].run.documents().collect())
+    assert chosen[0].accounting["digest"] == chosen[1].accounting["digest"]
+    assert open_run(f"{bucket}/run@half").documents().collect().equals(chosen[0].documents().collect())
 
 
 def test_ray_and_local_and_any_number_of_workers_agree(ran: Path, ray_session: None) -> None:
