@@ -21,6 +21,7 @@ from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.tier import ProxyTier, tiers
 from winnow.pipelines.prove.scores import Scores
 from winnow.pipelines.results.table import RunError
+from winnow.tokenize.tokenizer import find, load
 
 SMALL = ProxySettings(
     vocabulary=320,
@@ -180,6 +181,12 @@ def test_without_warm_tokens_arms_start_from_the_seed(tmp_path: Path) -> None:
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(RunError, match=sentence):
         settings_of(changes, 1)
+
+
+def test_a_small_pool_gets_a_smaller_vocabulary(tmp_path: Path) -> None:
+    scratch = SMALL.model_copy(update={"warm_tokens": 0, "vocabulary": 4096})
+    tier = tiers(pool, scratch, 0, tmp_path)[0]
+    assert load(find(str(tier.prepared.folder / "tokenizer"))).vocab_size == 320
 
 
 def test_what_cannot_be_prepared_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,9 @@ VERSION = 1
 
 DONE = "prepared.json"
 
+LEAST_VOCABULARY = 320
+"""A pool too small for the vocabulary that is asked gets half of it, and so on, down to this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -69,7 +72,15 @@ def need_torch() -> None:
 
 
 def _make(pool: Callable[[], Iterator[str]], settings: ProxySettings, seed: int, folder: Path) -> None:
-    fit_tokenizer(_first(pool(), settings.vocabulary_characters), settings.vocabulary, folder / "tokenizer", "proxy")
+    vocabulary = settings.vocabulary
+    while True:
+        try:
+            fit_tokenizer(_first(pool(), settings.vocabulary_characters), vocabulary, folder / "tokenizer", "proxy")
+            break
+        except TokenizerError:  # too few texts for so many tokens
+            if vocabulary <= LEAST_VOCABULARY:
+                raise
+            vocabulary = max(vocabulary // 2, LEAST_VOCABULARY)
     loss = _warm(pool, settings, seed, folder) if settings.warm_tokens else None
     digest = sha256((folder / "tokenizer" / "tokenizer.json").read_bytes())
     for part in sorted((folder / "model").glob("*.safetensors")):

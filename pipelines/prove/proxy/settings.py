@@ -22,6 +22,7 @@ class ProxySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     vocabulary: Annotated[int, Field(gt=258)] = 4096
+    """At most: a pool too small for it gets a half of it, or less."""
     vocabulary_characters: Positive = 6_000_000
     """The tokenizer is fitted on the first texts of the pool, up to this many characters."""
     layers: Positive = 3
