@@ -13,40 +13,32 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
-import importlib
 import json
 import os
 import pickle
-import resource
 import selectors
-import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 from winnow.stages.base import StageError
+from winnow.stages.sandbox_child import LENGTH, OUT_OF_MEMORY, framed
 
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from winnow.stages.sandbox import child; child(int(sys.argv[2]))"
+    "from winnow.stages.sandbox_child import child; child(int(sys.argv[2]))"
 )
-_LENGTH = struct.Struct("<I")
 _PIPE_BYTES = 1 << 20
 _START_SECONDS = 180.0
 _STARTS = 3  # deaths in a row that no item can be blamed for
 _WALL_FACTOR = 4.0  # wall time allowed per second of the limit while the child gets no processor
-
-
-_OUT_OF_MEMORY = "out of memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +100,7 @@ class Guard:
                 if item is None:
                     exhausted = True
                 else:
-                    waiting.append(_frame(item))
+                    waiting.append(framed(item))
             if not waiting:
                 return
             process = self._running()
@@ -119,7 +111,7 @@ class Guard:
                 if sent == 1:
                     self._began = time.monotonic()
             for value, error, cpu in results:
-                if error == _OUT_OF_MEMORY and self._done:
+                if error == OUT_OF_MEMORY and self._done:
                     lost = _Lost(error, again=True)
                     break
                 waiting.popleft()
@@ -127,7 +119,7 @@ class Guard:
                 self._done, self._cpu = self._done + 1, cpu
                 yield Outcome(value, error)
                 self._began = time.monotonic()
-                if error == _OUT_OF_MEMORY:
+                if error == OUT_OF_MEMORY:
                     lost = _Lost(error, again=True)
                     break
             if lost is None:
@@ -204,7 +196,7 @@ class Guard:
         _widen(stdin.fileno())
         _widen(stdout.fileno())
         with contextlib.suppress(BrokenPipeError):
-            stdin.write(_frame((self.work.factory, self.work.options, self.work.mebibytes)))
+            stdin.write(framed((self.work.factory, self.work.options, self.work.mebibytes)))
         error = self._greeting(process)
         if error is not None:
             self.close()
@@ -249,76 +241,13 @@ def close_all() -> None:
         kept.close()
 
 
-def child(parent: int) -> None:
-    """The child's side: reads the work, then items, until its input ends."""
-    _die_with(parent)
-    source = sys.stdin.buffer
-    sink = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # whatever a library prints must not run into the frames
-    factory, options, mebibytes = _receive(source)
-    try:
-        function = _load(factory)(**dict(options))
-    except Exception as error:
-        _send(sink, None, _describe(error))
-        return
-    limit = mebibytes << 20
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-    _send(sink, None, None)
-    while (item := _receive(source)) is not None:
-        value, problem = None, None
-        try:
-            value = function(*item)
-        except Exception as error:
-            problem = _describe(error)
-        _send(sink, value, problem)
-
-
-def _load(factory: str) -> Callable[..., Callable[..., Any]]:
-    module, _, name = factory.partition(":")
-    return cast(Callable[..., Callable[..., Any]], getattr(importlib.import_module(module), name))
-
-
-def _describe(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        return _OUT_OF_MEMORY
-    message = " ".join(str(error).split())[:500]
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _die_with(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, linux/prctl.h
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def _receive(source: IO[bytes]) -> Any:
-    head = source.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    return pickle.loads(source.read(_LENGTH.unpack(head)[0]))
-
-
-def _send(sink: IO[bytes], value: Any, error: str | None) -> None:
-    data = memoryview(_frame((value, error, time.process_time())))
-    while data:
-        data = data[sink.write(data) :]
-
-
-def _frame(value: Any) -> bytes:
-    data = pickle.dumps(value, protocol=5)
-    return _LENGTH.pack(len(data)) + data
-
-
 def _frames(received: bytearray) -> Iterator[tuple[Any, str | None, float]]:
     """Takes every complete frame off the front."""
-    while len(received) >= _LENGTH.size:
-        end = _LENGTH.size + _LENGTH.unpack_from(received)[0]
+    while len(received) >= LENGTH.size:
+        end = LENGTH.size + LENGTH.unpack_from(received)[0]
         if len(received) < end:
             return
-        data = bytes(memoryview(received)[_LENGTH.size : end])
+        data = bytes(memoryview(received)[LENGTH.size : end])
         del received[:end]
         yield pickle.loads(data)
 

@@ -288,25 +288,25 @@ def test_killed_in_the_middle_it_is_written_whole_the_next_time(tmp_path: Path) 
 
 def test_indexes_on_object_storage(tmp_path: Path, s3: None) -> None:
     pytest.importorskip("s3fs", reason="needs the s3 extra")
-    fs = fsspec.filesystem("s3")
+    fs, few = fsspec.filesystem("s3"), {"bands": 4, "rows": 2}  # each band is two files of an index
     fs.mkdir("winnow-known")
-    none = go(snapshot(tmp_path, "b", B, known="s3://winnow-known/ko/*"))
+    none = go(snapshot(tmp_path, "b", B, **few, known="s3://winnow-known/ko/*"))
     assert none.accounting["kept"] == 5
-    a = go(snapshot(tmp_path, "a", A))
+    a = go(snapshot(tmp_path, "a", A, **few))
     local = write_index(a, tmp_path / "known" / "a")
     made = write_index(a, "s3://winnow-known/ko/a")
     assert made.manifest == local.manifest and write_index(a, "s3://winnow-known/ko/a").did_nothing
     with pytest.raises(RunError, match="holds another duplicate index"):
         write_index(none, "s3://winnow-known/ko/a")
     fs.pipe_file("winnow-known/ko/half/ids", b"0" * 16)  # killed before its manifest
-    one = table(go(snapshot(tmp_path, "b1", B, known="s3://winnow-known/ko/*")))
-    two = table(go(snapshot(tmp_path, "b2", B, known=str(tmp_path / "known" / "a"))))
+    one = table(go(snapshot(tmp_path, "b1", B, **few, known="s3://winnow-known/ko/*")))
+    two = table(go(snapshot(tmp_path, "b2", B, **few, known=str(tmp_path / "known" / "a"))))
     assert one == two and sum(bool(row["known"]) for row in one.values()) == 3
     with pytest.raises(StageError, match="is not a whole duplicate index"):
-        go(snapshot(tmp_path, "b3", B, known="s3://winnow-known/ko/half"))
+        go(snapshot(tmp_path, "b3", B, **few, known="s3://winnow-known/ko/half"))
     with pytest.raises(StageError, match="is not there"):
-        go(snapshot(tmp_path, "b4", B, known="s3://winnow-known/en"))
-    far = snapshot(tmp_path, "b5", B, known="s3://winnow-known/ko/a")
+        go(snapshot(tmp_path, "b4", B, **few, known="s3://winnow-known/en"))
+    far = snapshot(tmp_path, "b5", B, **few, known="s3://winnow-known/ko/a")
     run = go(far, folder="s3://winnow-known/runs/b")
     assert table(run) == two
     again = write_index(run, "s3://winnow-known/ko/b")

@@ -21,7 +21,7 @@ from winnow.pipelines.cluster.watch import Watch, WatchOptions
 from winnow.pipelines.engine.declaration import load_pipeline
 
 from ..in_process import command
-from .head import Head, start_head
+from .head import Head, of_session, shared_head
 
 HERE = Path(__file__).parent
 
@@ -43,11 +43,10 @@ crawl_server = loaded(HERE.parents[1] / "stages" / "commoncrawl" / "server.py", 
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
-    """One for a file, since it is busy also where nobody asks it; ended also where a test fails."""
-    started = start_head()
-    yield started
-    started.stop()
+def head(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Head]:
+    """One for all files that need one at the same time; ended also where a test fails."""
+    with shared_head(of_session(tmp_path_factory, worker_id)) as head:
+        yield head
 
 
 @pytest.fixture

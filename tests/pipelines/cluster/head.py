@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -10,8 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import pytest
 
 START_SECONDS = 300
 
@@ -29,21 +35,20 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class Head:
-    """A head node that runs in processes of its own. State: the process, and the folder of its session."""
+    """A head node that runs in processes of its own: the first of them, and the folder of its session."""
 
     address: str
     gcs: str
-    process: subprocess.Popen[bytes]
+    pid: int
     folder: str
 
     def stop(self) -> None:
         """End it and everything that it started: all that is left of it names its folder."""
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+        end = time.monotonic() + 15
+        while runs(self.pid) and time.monotonic() < end:
+            time.sleep(0.1)
         for line in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 if self.folder.encode() in line.read_bytes():
@@ -51,6 +56,39 @@ class Head:
             except (FileNotFoundError, ProcessLookupError):
                 continue
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def shared_head(place: Path) -> Iterator[Head]:
+    """The head of all who give this place, in any process: who comes first starts it, who leaves last ends it. It is busy
+    also where nobody asks it."""
+    note = place / "head.json"
+
+    def users(change: int) -> Head:
+        with (place / "head.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            said = json.loads(note.read_text()) if note.exists() else None
+            head = Head(**said["head"]) if said else start_head()
+            count = (said["users"] if said else 0) + change
+            note.write_text(json.dumps({"head": asdict(head), "users": count}))
+            if not count:
+                note.unlink()
+                head.stop()
+        return head
+
+    head = users(1)
+    try:
+        yield head
+    finally:
+        users(-1)
 
 
 def start_head() -> Head:
@@ -71,7 +109,7 @@ def start_head() -> Head:
     environment |= {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
     with Path(folder, "head.log").open("wb") as log:
         process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, start_new_session=True)
-    head = Head(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", process, folder)
+    head = Head(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", process.pid, folder)
     try:
         end = time.monotonic() + START_SECONDS
         while True:
@@ -85,3 +123,9 @@ def start_head() -> Head:
     except BaseException:
         head.stop()
         raise
+
+
+def of_session(factory: pytest.TempPathFactory, worker: str) -> Path:
+    """A folder that all processes of pytest share."""
+    base = factory.getbasetemp()
+    return base if worker == "master" else base.parent
