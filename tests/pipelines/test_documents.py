@@ -54,7 +54,7 @@ def shell(s3: None, tmp_path: Path) -> Iterator[Shell]:
     folder = tmp_path / "checkout"
     folder.mkdir()
     lay_out(folder, Path(sys.prefix))
-    crawl = members(generate(tmp_path / "sample", records=1000), 300)
+    crawl = members(generate(tmp_path / "sample"), 300)
     (folder / "crawl").mkdir()
     (folder / "crawl" / "mine.warc.gz").write_bytes(crawl)
     store = fsspec.filesystem("s3")
