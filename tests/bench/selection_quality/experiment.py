@@ -1,6 +1,6 @@
 """Which Korean selection trains the better model: ours, FineWeb2's by datatrove, ours less each stage, chance, an oracle.
 
-    python tests/bench/selection_quality/experiment.py [--out runs/selection-quality] [--tier 0|1] [--per-source 100]
+    python tests/bench/selection_quality/experiment.py [--out runs/selection-quality] [--tier 0|1] [--per-source 80] [--also NAME=ARM ...]
 
 Documents: those of ../shared/data/ko-pool of 50 to 19,999 characters without copies and versions, at most `--per-source`
 of each file by hash. Targets: whole files and documents of its good part, which no arm sees; none that a model of ours was
@@ -10,6 +10,8 @@ fitted on. Writes docs/selection-quality.md with every figure. Each step is skip
 from __future__ import annotations
 
 import argparse
+import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -17,12 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-import polars as pl
 import yaml
 from document import document
-
-from winnow.filters.hash_random import hashes
-from winnow.pipelines.prove.documents import measured, of_files
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -49,7 +47,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("runs/selection-quality"))
     parser.add_argument("--tier", type=int, choices=[0, 1], default=0)
-    parser.add_argument("--per-source", type=int, default=100)
+    parser.add_argument("--per-source", type=int, default=80)
+    parser.add_argument("--also", action="append", default=[], help="Another arm, such as before=FOLDER.")
+    parser.add_argument(
+        "--fineweb2", help="FineWeb2's selection of these documents, made before: half an hour of Kiwi."
+    )
     parser.add_argument("--amount", default="400k")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--document", type=Path, default=ROOT / "docs" / "selection-quality.md")
@@ -62,13 +64,14 @@ def main() -> None:
     began = time.monotonic()
     pool(out, options.per_source)
     targets(out)
-    (out / "fineweb2.yaml").write_text((HERE / "fineweb2.yaml").read_text("utf-8"), "utf-8")
-    winnow("run", "fineweb2.yaml", "--folder", "fineweb2", cwd=out)
+    if options.fineweb2 is None:
+        (out / "fineweb2.yaml").write_text((HERE / "fineweb2.yaml").read_text("utf-8"), "utf-8")
+        winnow("run", "fineweb2.yaml", "--folder", "fineweb2", cwd=out)
     source = "sources.pool={use: jsonl, id: id, paths: [pool.jsonl]}"
     none = [f"stages.{name}=null" for name in ("urls", "screen", "mixture", "shards")]
     sets = [word for said in ["sources.crawl=null", source, *none] for word in ("--set", said)]
     winnow("run", str(ROOT / "pipelines" / "ko.yaml"), "--folder", "ko", *sets, cwd=out)
-    arms = ["random", "fineweb2=fineweb2", "ours=ko"]
+    arms = ["random", f"fineweb2={options.fineweb2 or 'fineweb2'}", *options.also, "ours=ko"]
     for stage in STAGES:
         name = f"without-{stage}"
         winnow("select", "ko", "--set", f"stages.{stage}.keep=true", "--name", name, cwd=out)
@@ -89,18 +92,19 @@ def pool(out: Path, per_source: int) -> None:
     """OUT/pool.jsonl: what every arm selects from."""
     if (out / "pool.jsonl").exists():
         return
-    kept = []
+    lines = []
     for path in sorted(DATA.glob("*.jsonl.gz")):
-        frame = measured(pl.concat([*of_files([path])]))
-        frame = frame.filter(pl.col("characters").is_between(50, 19_999) & ~pl.col("file").is_in(WITHOUT))
-        order = pl.Series(hashes(frame.get_column("id").to_arrow(), 0, "experiment"), dtype=pl.UInt64)
-        kept.append(frame.with_columns(order.alias("order")).sort("order").head(per_source))
-    whole = pl.concat(kept).with_columns(pl.col("file").alias("source"))
-    columns = ["id", "text", "domain", "source", "noise", "kind"]
+        name = path.name.removesuffix(".jsonl.gz")
+        if name in WITHOUT:
+            continue
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            rows = [row for row in map(json.loads, stream) if 50 <= len(row["text"]) < 20_000]
+        rows.sort(key=lambda row: hashlib.sha256(row["id"].encode()).hexdigest())
+        for row in rows[:per_source]:
+            kept = {key: row.get(key) for key in ("id", "text", "domain", "noise", "kind")}
+            lines.append(json.dumps({**kept, "source": name}, ensure_ascii=False) + "\n")
     half = out / ".pool.jsonl"
-    half.write_text(
-        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in whole.select(columns).to_dicts()), "utf-8"
-    )
+    half.write_text("".join(lines), "utf-8")
     half.rename(out / "pool.jsonl")
 
 
