@@ -33,6 +33,9 @@ ABSENT = "not in its input"
 
 NO_URL = "(no URL)"
 
+HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)"
+"""The host in a URL, an address of IPv6 in its brackets."""
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -291,7 +294,7 @@ def _label(side: str) -> pl.Expr:
 
 def host(url: pl.Expr) -> pl.Expr:
     """The host of a URL, in lower case and without `www.`."""
-    name = url.str.extract(r"^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)").str.to_lowercase()
+    name = url.str.extract(HOST).str.to_lowercase()
     return name.str.replace(r"^www\.", "").fill_null(NO_URL)
 
 

@@ -27,6 +27,7 @@ from winnow.pipelines.engine.pointers import RunRecord, accounts, last_record, o
 from winnow.pipelines.engine.store import Store, fingerprint
 from winnow.pipelines.engine.worker import missing_text
 from winnow.pipelines.results.rows import REASON, TEXTS, Indices, Rows, column_types
+from winnow.pipelines.selection.clause import Clause, Statistic
 from winnow.pipelines.selection.statistic_result import StatisticResult
 from winnow.stages.base import DOCUMENT_SCHEMA
 from winnow.tokenize.shard import Manifest, ids_of
@@ -245,6 +246,15 @@ class Run(RunRecord):
             return {}
         saved = self.plan.store.read_json(self.plan.statistics(stage)) or {}
         return {column: StatisticResult.restore(value) for column, value in saved.items()}
+
+    def compared_with(self, stage: str) -> Iterator[tuple[Clause, Statistic, str | None, float, str]]:
+        """The figures over all documents that a stage's clauses compare each document with: clause and statistic, the group (None:
+        all), number and meaning."""
+        found = self.statistics(stage)
+        for clause in self.pipeline.nodes[stage].clauses:
+            for statistic in clause.statistics:
+                for figure in found[statistic.column].groups() if statistic.column in found else ():
+                    yield clause, statistic, *figure
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """Stage -> kind, version, settings and artifacts' digests, as the run recorded them; empty where it did not."""

@@ -176,6 +176,7 @@ def test_without_a_tokenizer_documents_have_no_token_count(recipe: Path) -> None
         ("https://www.Example.org/a?b#c", "example.org"),
         ("http://user:pass@news.example.kr:8080/x", "news.example.kr"),
         ("https://example.org", "example.org"),
+        ("http://[2001:db8::1]:8080/x", "[2001:db8::1]"),
         ("no url", NO_URL),
         (None, NO_URL),
     ],

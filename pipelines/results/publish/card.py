@@ -19,14 +19,14 @@ import jinja2
 import yaml
 
 from winnow.pipelines.results.publish.artifacts import models
-from winnow.pipelines.results.publish.dataset import KEPT_FILES, REJECT_FILES, Counts, DataFile, kept_schema
+from winnow.pipelines.results.publish.dataset import KEPT_FILES, REJECT_FILES, Counts, DataFile
 from winnow.pipelines.results.publish.licence import Licence
 from winnow.pipelines.results.publish.privacy import cut, scrubbed, shown
-from winnow.pipelines.results.table import Node, Run
+from winnow.pipelines.results.table import Run
 from winnow.pipelines.selection.verdict import MULTIPLICITY
 
-SIZES = [(10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"), (10**7, "10M"), (10**8, "100M")]
-SIZES += [(10**9, "1B"), (10**10, "10B"), (10**11, "100B"), (10**12, "1T")]
+SIZES = "1K 10K 100K 1M 10M 100M 1B 10B 100B 1T".split()
+"""The hub's classes of sizes, from a thousand rows, each ten times the one before."""
 
 MOST_THRESHOLDS, MOST_DAMAGE = 3, 10
 """Thresholds of a clause, and stretches of damaged input, that are listed."""
@@ -84,13 +84,13 @@ def card(publication: Publication) -> str:
             pyarrow=version("pyarrow"),
             metadata=_metadata(publication),
             text_bytes=sum(file.text_bytes for file in publication.files if file.path.startswith(KEPT_FILES)),
-            funnel=list(_funnel(run)),
+            steps=_steps(run),
             thresholds=list(_thresholds(publication)),
             sources=list(_sources(run)),
             models=found,
             licences=list(dict.fromkeys(f"`{model.name}`: {model.licence}" for model in found)),
             artifacts=[[model.stage, kinds[model.stage], model.name, f"`{model.digest}`"] for model in found],
-            columns=list(_columns(run)),
+            edits=" and ".join(run.pipeline.edits()),
             declaration=declaration(run),
             moved=[name for name, tree in sources.items() if cut(tree) != tree],
             **_limits(run),
@@ -135,11 +135,10 @@ def _metadata(publication: Publication) -> str:
 
 
 def _size(rows: int) -> str:
-    below = "n<1K"
-    for (least, name), following in zip(SIZES, [*(n for _, n in SIZES[1:]), None], strict=True):
-        if rows >= least:
-            below = f"{name}<n<{following}" if following else f"n>{name}"
-    return below
+    at = len(str(rows)) - 4  # of the class that the rows reach
+    if at < 0:
+        return "n<1K"
+    return f"{SIZES[at]}<n<{SIZES[at + 1]}" if at + 1 < len(SIZES) else f"n>{SIZES[-1]}"
 
 
 def _steps(run: Run) -> list[tuple[str, str]]:
@@ -148,23 +147,20 @@ def _steps(run: Run) -> list[tuple[str, str]]:
     return [*((source.name, source.kind) for source in sources), *((node.name, node.stage.kind) for node in nodes)]
 
 
-def _funnel(run: Run) -> Iterator[list[str]]:
-    for name, kind in _steps(run):
-        if account := run.accounting["stages"].get(name):
-            dropped = sum(account["dropped"].values())
-            yield [name, kind, *(f"{n:,}" for n in (account["in"], account["kept"], dropped, account["failed"]))]
-
-
 def _thresholds(publication: Publication) -> Iterator[list[str]]:
     """Every clause: what the declaration or the language pack states, and those that sources and mixtures have."""
     run, compared = publication.run, publication.counts.thresholds
     for name, _ in _steps(run):
         dropped = dict(run.accounting["stages"].get(name, {}).get("dropped", {}))
         node = run.pipeline.nodes.get(name)
-        figures = _figures_of(run, node) if node else {}
+        figures: dict[str, list[str]] = {}
+        for clause, statistic, group, number, what in run.compared_with(name) if node else ():
+            of = f" of {group}" if group is not None else ""
+            said = f"{statistic.text or statistic.kind}{of} = {number:.6g} ({what})"
+            figures.setdefault(clause.name, []).append(said)
         for clause in node.clauses if node else ():
             others = [threshold for threshold in compared.get(clause.name, []) if threshold not in clause.text]
-            says = figures.get(clause.name) or _few(others)
+            says = "; ".join(figures.get(clause.name, ())) or _few(others)
             yield [name, clause.name, f"`{clause.text}`", says, f"{dropped.pop(clause.name, 0):,}"]
         if node and node.repeats:
             repeats = f"{name}.{MULTIPLICITY}"
@@ -172,20 +168,6 @@ def _thresholds(publication: Publication) -> Iterator[list[str]]:
             yield [name, repeats, f"repeat `{text}`", _few(compared.get(repeats, [])), f"{dropped.pop(repeats, 0):,}"]
         for clause_name, drops in sorted(dropped.items()):
             yield [name, clause_name, "", _few(compared.get(clause_name, [])), f"{drops:,}"]
-
-
-def _figures_of(run: Run, node: Node) -> dict[str, str]:
-    """Clause -> the quantiles, means and boundaries that it compared documents with."""
-    results, out = run.statistics(node.name), {}
-    for clause in node.clauses:
-        figures = [
-            f"{statistic.text or statistic.kind}{f' of {group}' if group is not None else ''} = {number:.6g} ({what})"
-            for statistic in clause.statistics
-            if statistic.column in results
-            for group, number, what in results[statistic.column].groups()
-        ]
-        out[clause.name] = "; ".join(figures)
-    return out
 
 
 def _few(values: Sequence[str]) -> str:
@@ -201,23 +183,6 @@ def _sources(run: Run) -> Iterator[list[str]]:
         groups = [group for group, accounts in run.accounting.get("groups", {}).items() if group and name in accounts]
         listed = ", ".join(f"`{path}`" for path in ([paths] if isinstance(paths, str) else paths) or groups)
         yield [name, source.kind, listed, f"{run.accounting['stages'].get(name, {}).get('in', 0):,}"]
-
-
-def _columns(run: Run) -> Iterator[list[str]]:
-    edits = run.pipeline.edits()
-    own = {
-        "id": "identity of the document",
-        "url": "where the source has it from",
-        "date": "when the source has it from",
-        "source": "name of the source",
-        "title": "title, where the page or record has one",
-        "text": "the text, NFC" + (f", as {' and '.join(edits)} changed it" if edits else ""),
-        "selection.multiplicity": "how often training is to see the document",
-    }
-    for field in kept_schema(run):
-        stage = field.name.partition(".")[0]
-        kind = run.pipeline.nodes[stage].stage.kind if field.name not in own else ""
-        yield [f"`{field.name}`", str(field.type), own.get(field.name) or f"measured by {stage} ({kind})"]
 
 
 def _limits(run: Run) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 import yaml
 
+from winnow.pipelines.results.diff import HOST
 from winnow.pipelines.results.report.clauses import Curve, Notches, Overlaps, compared
 from winnow.pipelines.results.report.figures import (
     Amount,
@@ -43,7 +44,6 @@ MOST_HOSTS, MOST_DAYS, MOST_LABELS = 200_000, 20_000, 2_000
 MOST_CAUSES = 1_000
 """Causes of failure that are counted apart; the rows of all others are counted together."""
 
-HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)"
 DAY = r"^(\d{4}-\d{2}-\d{2})"
 
 Flags = npt.NDArray[Any]
@@ -341,12 +341,9 @@ def _signals(run: Run, counts: Counts, amounts: Mapping[tuple[str, str], Amount]
 
 def _statistics(run: Run) -> Iterator[dict[str, Any]]:
     for node in run.pipeline.measured():
-        results = run.statistics(node.name)
-        for clause in node.clauses:
-            for statistic in (s for s in clause.statistics if s.column in results):
-                for group, number, words in results[statistic.column].groups():
-                    said = {"group": group, "number": number, "words": words}
-                    yield {"clause": clause.name, "text": statistic.text, **said}
+        for clause, statistic, group, number, words in run.compared_with(node.name):
+            said = {"group": group, "number": number, "words": words}
+            yield {"clause": clause.name, "text": statistic.text, **said}
 
 
 def _curve(run: Run, counts: Counts, amounts: Mapping[tuple[str, str], Amount], node: Node, clause: Clause) -> Curve:

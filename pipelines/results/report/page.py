@@ -10,7 +10,7 @@ import base64
 import hashlib
 import platform
 import threading
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,14 @@ def report_html(figures: Figures) -> str:
     from winnow.pipelines.results.report import parts
 
     rate = figures.rate
-    return render(
-        "report.html.jinja",
-        f=figures,
-        p=parts.of(figures),
-        versions=versions(),
-        tokens=token_words(rate),
-        tokens_at=lambda amount: amount.tokens_at(rate)[0],
-    )
+    context = {
+        "f": figures,
+        "p": parts.of(figures),
+        "versions": versions(),
+        "tokens": partial(token_words, rate=rate),
+        "tokens_at": lambda amount: amount.tokens_at(rate)[0],
+    }
+    return render("report.html.jinja", **context)
 
 
 def render(template: str, **context: Any) -> str:
@@ -98,14 +98,10 @@ def environment() -> jinja2.Environment:
     return found
 
 
-def token_words(rate: float | None) -> Any:
-    """How an amount's tokens are written: counted ones plainly, with ≈ where some are estimated from bytes."""
-
-    def words(amount: Amount) -> str:
-        value, estimated = amount.tokens_at(rate)
-        return written.DASH if value is None else f"≈ {written.short(value)}" if estimated else written.short(value)
-
-    return words
+def token_words(amount: Amount, rate: float | None) -> str:
+    """An amount's tokens: counted ones plainly, with ≈ where some are estimated from bytes."""
+    value, estimated = amount.tokens_at(rate)
+    return written.DASH if value is None else ("≈ " if estimated else "") + written.short(value)
 
 
 def versions() -> dict[str, str]:
