@@ -14,9 +14,6 @@ import typer
 from winnow.pipelines.console import Json, as_lines, console, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from winnow.pipelines.cluster.server import JobsServer, JobStatus
     from winnow.pipelines.cluster.watch import Row
 
@@ -168,7 +165,7 @@ def watch(
         if as_json:
             as_lines([json_row(row) for row in rows])
         else:
-            show_rows(rows, console())
+            show_rows(rows)
 
     server = _server(address)
     check_folder(base, server, options)
@@ -198,7 +195,7 @@ def jobs(address: Address = None, as_json: Json = False) -> None:
     if as_json:
         as_lines([json_job(job) for job in found])
     else:
-        show_jobs(found, console())
+        show_jobs(found)
 
 
 def logs(
@@ -231,33 +228,32 @@ def _server(address: str | None) -> JobsServer:
     return JobsServer(address)
 
 
-def show_jobs(jobs: Sequence[JobStatus], console: Console) -> None:
+def show_jobs(jobs: Sequence[JobStatus]) -> None:
     """One line per job, and the cause of those that failed."""
     if not jobs:
-        console.print("no jobs of winnow there")
+        say("no jobs of winnow there")
         return
-    table = _table("job", "state", "snapshot", "started", "took", "folder")
-    for job in jobs:
-        facts = job.metadata
-        took = _took(job.started, job.ended)
-        table.add_row(job.id, job.state.lower(), facts.get("snapshot", ""), _time(job.started), took, facts["folder"])
-    console.print(table)
+    rows = ((j.metadata.get("snapshot", ""), j.metadata["folder"], _times(j.started, j.ended), j) for j in jobs)
+    _table(
+        ("job", "state", "snapshot", "started", "took", "folder"),
+        ((j.id, j.state.lower(), snapshot, *times, folder) for snapshot, folder, times, j in rows),
+    )
     for job in jobs:
         if job.state == "FAILED":
-            say(f"{job.id}: {job.cause}", console)
+            say(f"{job.id}: {job.cause}")
 
 
-def show_rows(rows: Iterable[Row], console: Console) -> None:
+def show_rows(rows: Sequence[Row]) -> None:
     """One line per snapshot."""
-    table = _table("snapshot", "state", "attempt", "started", "took", "job", "")
+    if not rows:
+        say("no snapshots to watch for yet")
+        return
+    lines = []
     for row in rows:
         last = row.record.last if row.record else None
-        if last is None:
-            table.add_row(row.snapshot, row.state, "", "", "", "", row.note)
-        else:
-            took = _took(last.started, last.ended)
-            table.add_row(row.snapshot, row.state, str(last.number), _time(last.started), took, last.id, row.note)
-    console.print(table if table.row_count else "no snapshots to watch for yet")
+        job = (str(last.number), *_times(last.started, last.ended), last.id) if last else ("",) * 4
+        lines.append((row.snapshot, row.state, *job, row.note))
+    _table(("snapshot", "state", "attempt", "started", "took", "job", ""), lines)
 
 
 def json_job(job: JobStatus) -> dict[str, object]:
@@ -273,22 +269,21 @@ def json_row(row: Row) -> dict[str, object]:
     return facts | ({} if row.record is None else {"record": row.record.model_dump()})
 
 
-def _table(*columns: str) -> Table:
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
 
 
-def _time(moment: float | None) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%MZ") if moment else ""
-
-
-def _took(started: float | None, ended: float | None) -> str:
+def _times(started: float | None, ended: float | None) -> tuple[str, str]:
+    """When it started and how long it took, or takes until now."""
     if started is None:
-        return ""
+        return "", ""
     minutes, seconds = divmod(round((ended or time.time()) - started), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{datetime.fromtimestamp(started, UTC):%Y-%m-%d %H:%MZ}", f"{hours}:{minutes:02}:{seconds:02}"

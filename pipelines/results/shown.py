@@ -7,7 +7,7 @@ it, which a publication lists among its rejects and a report shows as samples, h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -179,25 +179,21 @@ def pieces(shown: HighlightedText) -> list[tuple[str, bool]]:
     return [(piece, at % 2 == 1) for at, piece in enumerate(cut) if piece]
 
 
-def clusters_of(run: Run, records: Sequence[Mapping[str, Any]], part: Callable[[int], Rows]) -> list[list[Cluster]]:
-    """The clusters of each record (columns `id`, `partition`, `row`)."""
-    out: list[list[Cluster]] = [[] for _ in records]
-    places = [(at, record["partition"], record["row"]) for at, record in enumerate(records) if record["row"] >= 0]
+def clusters_of(run: Run, places: Sequence[tuple[int, int]]) -> list[list[Cluster]]:
+    """The clusters of each record at these places (partition, number)."""
+    out: list[list[Cluster]] = [[] for _ in places]
     for stage in run.clustering() if places else ():
-        names = [f"{stage}.{bare}" for bare in ("cluster", "copies", "known") if f"{stage}.{bare}" in run.signals()]
-        mine: dict[int, tuple[str, int, bool]] = {}
-        for at, partition, row in places:
-            cluster, copies, *earlier = part(partition).documents(names, np.array([row])).row(0)
-            if cluster is not None:
-                mine[at] = (cluster, copies, any(earlier))
-        members = _members(run, stage, {cluster: copies - known for cluster, copies, known in mine.values()})
-        for at, (cluster, copies, known) in mine.items():
-            all_ = members.get(cluster, [])
-            representative = None if known else next((m for m in all_ if m.id == cluster), None)
-            others = [m for m in all_ if m.id != records[at]["id"] and (known or m.id != cluster)][:MEMBERS]
-            look = getattr(run.pipeline.nodes[stage].stage, "earlier", None) if known else None
-            made = (look(cluster) if look else None) or {}
-            out[at].append(Cluster(stage, cluster, copies, representative, tuple(others), known, made))
+        known = f"{stage}.known" if f"{stage}.known" in run.signals() else None
+        rows = run.rows(places, ["id", f"{stage}.cluster", f"{stage}.copies", *([known] if known else [])])
+        mine = [(of, row) for of, row in zip(out, rows.rows(), strict=True) if row[1] is not None]
+        members = _members(run, stage, {cluster: copies - any(more) for _, (_, cluster, copies, *more) in mine})
+        for of, (own, cluster, copies, *more) in mine:
+            earlier, all_ = any(more), members.get(cluster, [])
+            representative = None if earlier else next((m for m in all_ if m.id == cluster), None)
+            others = [m for m in all_ if m.id != own and (earlier or m.id != cluster)][:MEMBERS]
+            look_up = getattr(run.pipeline.nodes[stage].stage, "earlier", None) if earlier else None
+            made = (look_up(cluster) if look_up else None) or {}
+            of.append(Cluster(stage, cluster, copies, representative, tuple(others), earlier, made))
     return out
 
 

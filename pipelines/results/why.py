@@ -167,7 +167,7 @@ def explained(run: Run, found: Found) -> list[Explanation]:
     records = run.rows(found.places, RECORD).to_dicts()
     written = run.places({record["id"] for record in records if record["multiplicity"]})
     part = cache(run.part)
-    clusters = clusters_of(run, records, part)
+    clusters = clusters_of(run, found.places)
     models = tuple(
         Model(name, fact["kind"], fact["version"], fact["artifacts"], fact["settings"])
         for name, fact in run.facts().items()
