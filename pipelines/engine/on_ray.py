@@ -28,6 +28,9 @@ RETRIES = 3
 STARTS = 4
 """How often a Ray of our own is started, where it was not ready in time on a busy machine."""
 
+SLOW = "timed out during startup"
+"""What Ray says where a raylet that is still there has not started within 30 s."""
+
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 20.0
 """How long whoever listens at RAY_ADDRESS may take to say a first word."""
@@ -243,7 +246,8 @@ class OnRay:
                 self.own = OwnRay(self.plan.store, self.failed) if self.address is None else None
                 context: Any = ray.init(**options)
             except Exception as error:  # Ray raises just that, too, where a machine is not there in time
-                if self.own is None or not self.own.late or not left:
+                late = self.own is not None and (self.own.late or SLOW in str(error))
+                if self.own is None or not late or not left:
                     raise RunError(f"cannot start {self.where}: {first_line(error)}") from error
                 self.own.close(ray.shutdown)
                 self.say("Ray did not start in time on this busy machine; starting it again")

@@ -19,6 +19,8 @@ import pytest
 import winnow
 from winnow.pipelines.engine.progress import Progress
 
+from .cluster.head import agent_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 STORE = 80 * 2**20
 FAST = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
@@ -38,6 +40,7 @@ class Machines:
                 "object_store_memory": STORE,
                 "_system_config": FAST,
                 "include_dashboard": False,
+                **agent_ports(),
             },
         )
         self.workers: list[Any] = []
@@ -46,7 +49,9 @@ class Machines:
     def grow(self, count: int, **options: Any) -> None:
         """Have so many workers."""
         while len(self.workers) < count:
-            self.workers.append(self.cluster.add_node(num_cpus=1, object_store_memory=STORE, **options))
+            self.workers.append(
+                self.cluster.add_node(num_cpus=1, object_store_memory=STORE, **agent_ports(), **options)
+            )
 
     def lose(self, number: int = 0) -> None:
         """Kill every process of a worker machine."""

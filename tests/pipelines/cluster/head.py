@@ -33,6 +33,13 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def agent_ports() -> dict[str, int]:
+    """Ports for a machine's agents, by Ray's names. With ports of their own nobody waits, for 15 s at most, until they
+    say which they took, which is too short on a busy machine."""
+    kinds = ("dashboard_agent_listen_port", "metrics_agent_port", "runtime_env_agent_port", "metrics_export_port")
+    return dict(zip(kinds, free_ports(len(kinds)), strict=True))
+
+
 @dataclass
 class Head:
     """A head node that runs in processes of its own: the first of them, and the folder of its session."""
@@ -93,16 +100,13 @@ def shared_head(place: Path) -> Iterator[Head]:
 
 def start_head() -> Head:
     """A head with two CPUs and a jobs server on a free port."""
-    dashboard, gcs, client, *agents = free_ports(7)
+    dashboard, gcs, client = free_ports(3)
     folder = tempfile.mkdtemp(prefix="wj-", dir="/tmp")  # short: sockets lie below it
     ray = Path(sys.executable).parent / "ray"
     line = [str(ray), "start", "--head", "--block", f"--port={gcs}", "--num-cpus=2", "--disable-usage-stats"]
     line += ["--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-    # With ports of their own nobody waits, for 15 s at most, until its agents say which they took.
-    for kind, port in zip(
-        ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export"), agents, strict=True
-    ):
-        line.append(f"--{kind}-port={port}")
+    for kind, port in agent_ports().items():
+        line.append(f"--{kind.replace('metrics_agent', 'dashboard_agent_grpc').replace('_', '-')}={port}")
     line.append(f"--ray-client-server-port={client}")
     line += ["--object-store-memory=134217728", f"--temp-dir={folder}"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
