@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -136,8 +137,8 @@ def _compare(
     from winnow.pipelines.prove.probe import WITTEN_BELL, HashedWords, Ngrams, closed
     from winnow.pipelines.prove.protocol import Protocol, register, write
 
-    texts = [text for urn in urns for text in urn.arm.frame.get_column("text")]
-    known = closed([*texts, *(text for target in held.targets for text in target.texts)])
+    texts = (text for urn in urns for text in urn.arm.frame.get_column("text"))
+    known = closed(chain(texts, (text for target in held.targets for text in target.texts)))
     quick: list[Tier] = [Ngrams(given.order, known), HashedWords()]
     protocol = Protocol(
         given=given,

@@ -216,6 +216,30 @@ stages:
     assert next(p for p in pairs if (p["a"], p["b"]) == ("shards", "whole"))["macro"]["value"] == 0
 
 
+def test_a_stage_that_hid_documents_from_later_ones(bench: Path) -> None:
+    """Leaving it out says once how to measure them; then it works."""
+    (bench / "two.yaml").write_text(
+        """name: two
+language: ko
+sources: {pool: {use: jsonl, id: id, paths: [pool.jsonl.gz]}}
+stages:
+  rules: {use: rules, packs: [gopher], keep: "word_count >= 50"}
+  again: {use: rules, packs: [gopher], keep: "mean_word_length < 90"}
+""",
+        "utf-8",
+    )
+    assert command("run", "two.yaml", "--local", cwd=bench).returncode == 0
+    words = ["prove", "two.yaml", "random", "--leave-out", "rules", "--targets", "targets.yaml", "--tokens", "12k"]
+    done = command(*words, "--out", "no", cwd=bench)
+    assert done.returncode == 1 and "were never measured" in done.stderr and not (bench / "no").exists()
+    (line,) = re.findall(r"winnow (run \S+ --selection \S+)", done.stderr)
+    assert command(*line.split(), "--local", cwd=bench).returncode == 0
+    assert command(*words, "--out", "two", cwd=bench).returncode == 0
+    assert "expected one of rules, again" in refused(
+        bench, *words[1:3], "--leave-out", "rule", *words[5:], "--out", "no"
+    )
+
+
 def test_what_is_wrong_is_said(bench: Path) -> None:
     rest = ["--out", "no", "--targets", "targets.yaml"]
     assert "expected at least two" in refused(bench, "good.jsonl", *rest)
