@@ -11,7 +11,7 @@ import numpy as np
 from winnow.pipelines.prove.arms import ORACLE, RANDOM, Arm
 from winnow.pipelines.prove.draw import Drawn
 from winnow.pipelines.prove.experiment import Measure, Outcome
-from winnow.pipelines.prove.protocol import Protocol
+from winnow.pipelines.prove.protocol import Protocol, Targets
 from winnow.pipelines.prove.verdict import Estimate, compare, duplicated, gap_closed
 
 DUPLICATION = 0.02
@@ -55,13 +55,13 @@ def findings(protocol: Protocol, arms: Sequence[Arm], outcome: Outcome) -> dict[
             arm.record.name: {**arm.record.model_dump(), **holds[arm.name], "overlap": outcome.overlaps[arm.name]}
             for arm in arms
         },
-        "measures": {m.name: measure(m, names, baseline, protocol.given.level) for m in outcome.measures},
+        "measures": {m.name: measure(m, names, baseline, protocol.given) for m in outcome.measures},
     }
 
 
-def measure(found: Measure, names: Sequence[str], baseline: str, level: float) -> dict[str, Any]:
+def measure(found: Measure, names: Sequence[str], baseline: str, given: Targets) -> dict[str, Any]:
     """Bits by arm and target, every pair of arms, the gap closed."""
-    measured = found.measured
+    measured, level = found.measured, given.level
     rates = measured.rates()
     arms = {}
     for number, name in enumerate(names):
@@ -73,9 +73,9 @@ def measure(found: Measure, names: Sequence[str], baseline: str, level: float) -
             if a == b:
                 continue
             whole, each_target = compare(measured, a, b, level)
-            pairs.append(
-                {"a": a, "b": b, "macro": asdict(whole), "targets": {t: asdict(e) for t, e in each_target.items()}}
-            )
+            panels = {n: asdict(measured.contrast({a: 1.0, b: -1.0}, t, level)) for n, t in given.panels.items()}
+            each = {t: asdict(e) for t, e in each_target.items()}
+            pairs.append({"a": a, "b": b, "macro": asdict(whole), "panels": panels, "targets": each})
     gap: dict[str, Any] = {}
     if RANDOM in names and ORACLE in names:
         closed = {name: gap_closed(measured, name, RANDOM, ORACLE, level) for name in names}

@@ -48,6 +48,7 @@ def _measure(name: str, found: Mapping[str, Any], baseline: str) -> dict[str, An
     against = {p["a"]: p for p in found["pairs"] if p["b"] == baseline}
     targets = list(next(iter(found["arms"].values()))["targets"])
     shown = [against[arm]["macro"] for arm in others] + [against[arm]["targets"][t] for arm in others for t in targets]
+    shown += [e for arm in others for e in against[arm]["panels"].values()]
     reach = max([abs(v) for e in shown for v in (e["low"], e["high"])] or [1.0]) or 1.0
 
     def placed(e: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def _measure(name: str, found: Mapping[str, Any], baseline: str) -> dict[str, An
             "arm": arm,
             "macro": placed(against[arm]["macro"]),
             "targets": {t: placed(against[arm]["targets"][t]) for t in targets},
+            "panels": {n: placed(e) for n, e in against[arm]["panels"].items()},
         }
         for arm in others
     ]
@@ -68,6 +70,7 @@ def _measure(name: str, found: Mapping[str, Any], baseline: str) -> dict[str, An
         "name": name,
         "rows": rows,
         "target_names": targets,
+        "panels": list(rows[0]["panels"]),
         "reach": reach,
         "width": WIDTH,
         "lines": _lines(curves),

@@ -76,6 +76,8 @@ class Targets(_Part):
     oracle: str | None = None
     caps: Caps | None = None
     targets: dict[str, Target] = Field(min_length=1)
+    panels: dict[str, tuple[str, ...]] = {}
+    """Names for some of the targets, over which there is a verdict too."""
     longest: int = Field(default=2000, ge=100)
     """Characters of a document that are used, in a row, at a place by hash. The fewer, the more documents a draw has, and the
     less it varies."""
@@ -192,6 +194,10 @@ def read_targets(path: Path) -> Targets:
     for name in found.targets:
         if not re.fullmatch(r"[\w-]+", name):
             raise RunError(f"{path}: targets.{name}: expected a name of letters, digits, '-' and '_'")
+    for name, members in found.panels.items():
+        for member in members:
+            if member not in found.targets:
+                raise RunError(f"{path}: panels.{name}: no target '{member}'; {expected(member, found.targets)}")
     if found.pool is None and any(not target.paths for target in found.targets.values()):
         raise RunError(f"{path}: a target of the pool needs `pool`: {{paths: [...]}}")
     return found

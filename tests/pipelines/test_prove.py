@@ -64,6 +64,7 @@ seeds: 5
 targets:
   letters: {where: "domain = 'letters'", share: 0.3}
   essays: {paths: [held.jsonl]}
+panels: {written: [essays]}
 """,
         "utf-8",
     )
@@ -104,6 +105,13 @@ def test_less_junk_wins(found: dict[str, Any]) -> None:
             assert verdict(found, better, worse, measure) == "win", (better, worse, measure)
             assert verdict(found, worse, better, measure) == "loss"
         assert verdict(found, "random again", "random", measure) == "tie"
+
+
+def test_a_panel_of_one_target_is_that_target(bench: Path, found: dict[str, Any]) -> None:
+    for pair in found["measures"]["dsir"]["pairs"]:
+        panel, target = pair["panels"]["written"], pair["targets"]["essays"]
+        assert [panel[key] for key in ("value", "low", "high")] == [target[key] for key in ("value", "low", "high")]
+    assert "written: essays" in (bench / "all" / "report.html").read_text("utf-8")
 
 
 def test_the_gap_closed_is_1_for_the_oracle(found: dict[str, Any]) -> None:
@@ -264,6 +272,7 @@ def test_what_is_wrong_is_said(bench: Path) -> None:
         ("targets: {a: {where: \"kind = 'good'\"}}", "needs `pool`"),
         ("pool: {paths: [pool.jsonl.gz]}\ntargets: {a: {where: \"knd = 'good'\"}}", "it may name id, domain"),
         ("pool: {paths: [pool.jsonl.gz]}\ntargets: {a: {where: \"kind = 'best'\"}}", "0 documents are held out"),
+        ("targets: {a: {paths: [held.jsonl]}}\npanels: {b: [c]}", "panels.b: no target 'c'; expected one of a"),
         ("pool: [", "wrong.yaml:1"),
         ("a: 1", "expected a mapping with `targets`"),
     ],

@@ -28,7 +28,10 @@ not page by page, and the pool is not the web.
 
 def document(found: Tree, protocol: Tree, seconds: float) -> str:
     """Markdown."""
-    return "\n".join([INTRODUCTION, *_setting(found, protocol, seconds), *_measures(found), *_arms(found)]) + "\n"
+    return (
+        "\n".join([INTRODUCTION, *_setting(found, protocol, seconds), *_measures(found, protocol), *_arms(found)])
+        + "\n"
+    )
 
 
 def _setting(found: Tree, protocol: Tree, seconds: float) -> Iterator[str]:
@@ -48,7 +51,7 @@ def _setting(found: Tree, protocol: Tree, seconds: float) -> Iterator[str]:
     yield ""
 
 
-def _measures(found: Tree) -> Iterator[str]:
+def _measures(found: Tree, protocol: Tree) -> Iterator[str]:
     order = sorted(found["measures"], key=lambda name: name != found["primary"])
     for name in order:
         measure = found["measures"][name]
@@ -64,6 +67,13 @@ def _measures(found: Tree) -> Iterator[str]:
             gap = measure["gap_closed"].get(arm)
             closed = "" if gap is None else f"{gap['value']:.0%} [{gap['low']:.0%}, {gap['high']:.0%}]"
             yield f"| {arm} | {figures['macro']:.3f} | " + " | ".join(cells) + f" | {closed} |"
+        for panel, members in protocol["given"]["panels"].items():
+            yield f"\nOver the targets {panel} ({', '.join(members)}):\n"
+            yield "| arm | " + " | ".join(heads) + " |"
+            yield "|---|" + "---|" * len(heads)
+            for arm in measure["arms"]:
+                cells = [_said(measure, arm, other, panel) for other in ("random", *others)]
+                yield f"| {arm} | " + " | ".join(cells) + " |"
         yield "\nBy target, against random:\n"
         targets = list(next(iter(measure["arms"].values()))["targets"])
         yield "| arm | " + " | ".join(targets) + " |"
@@ -98,10 +108,11 @@ def _largest(shares: Mapping[str, float], number: int) -> str:
     return ", ".join(f"{name} {share:.0%}" for name, share in [*shares.items()][:number])
 
 
-def _said(measure: Tree, a: str, b: str) -> str:
+def _said(measure: Tree, a: str, b: str, panel: str | None = None) -> str:
     if a == b:
         return ""
-    e = pair(measure, a, b)["macro"]
+    found = pair(measure, a, b)
+    e = found["macro"] if panel is None else found["panels"][panel]
     return f"{e['verdict']} {e['value']:+.3f} [{e['low']:+.3f}, {e['high']:+.3f}]"
 
 
