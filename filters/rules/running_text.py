@@ -72,6 +72,10 @@ def letters_of_other_scripts(cut: Cut) -> list[Span]:
     return cut.runs(lambda at: bool(cut.bits[at] & LETTER) and not cut.bits[at] & (HANGUL | JAMO))
 
 
+def what_is_no_hangul(cut: Cut) -> list[Span]:
+    return cut.runs(lambda at: not cut.bits[at] & (SPACE | HANGUL | JAMO))
+
+
 def jamo(cut: Cut) -> list[Span]:
     items = {start for start, end in cut.lines if end > start + 1 and cut.text[start + 1] in " .)"}
     return cut.runs(lambda at: bool(cut.bits[at] & JAMO) and at not in items)
@@ -115,6 +119,14 @@ MEASURES = (
         plain_stop_words,
     ),
     Measure("hangul_ratio", "share", OWN, "Hangul syllables and jamo / letters", letters_of_other_scripts),
+    Measure(
+        "hangul_share",
+        "share",
+        OWN,
+        "Hangul syllables and jamo / characters but white space: low in text that is mostly markup, code, tables of "
+        "figures, names of files and foreign words",
+        what_is_no_hangul,
+    ),
     Measure(
         "jamo_ratio",
         "share",
@@ -268,6 +280,7 @@ def fill(words: Words, lists: Lexicon, out: Rows) -> Bytes:
             out[row].jamo_ratio = (jamo - marks) / letters
         out[row].ending_share = ended / real if real else 0.0
         out[row].sentence_end_share = closed / real if real else 0.0
+        out[row].hangul_share = (hangul + jamo) / visible
         out[row].char_run_share = in_runs / visible
     return endings
 
@@ -282,4 +295,4 @@ def _fill(texts: Texts, out: Records) -> None:
     out[:] = texts.running[0]
 
 
-GROUP = Group("running_text", 1, MEASURES, _fill)
+GROUP = Group("running_text", 2, MEASURES, _fill)

@@ -85,6 +85,12 @@ def test_tags():
     assert row("1 < 2 이고 3 > 2 이다 <개정 2007.5.17>")["tag_share"] == 0
 
 
+def test_hangul_is_a_share_of_all_that_is_visible():
+    assert row("말은 **굵게** 쓴다 (bold) 12")["hangul_share"] == pytest.approx(6 / 18)
+    assert row("ㅋㅋ 좋다")["hangul_share"] == 1
+    assert row("no Hangul")["hangul_share"] == row("")["hangul_share"] == 0
+
+
 def test_middle_dots_dashes_and_bullets_are_no_loose_jamo():
     assert row("설치ㆍ운영 및 수집ᆞ정리 ㅡ 끝")["jamo_ratio"] == 0
     assert row("ㅇ 추진 배경\nㄱ. 첫째\nㄴ) 둘째")["jamo_ratio"] == 0

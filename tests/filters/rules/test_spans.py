@@ -147,6 +147,7 @@ VALUES: dict[str, Callable[[Measured, Found], float]] = {
     **{f"spare_{n}gram_share": lambda m, found, n=n: spare_grams(m, found, n) for n in (2, 3, 4)},
     **{f"dup_{n}gram_share": lambda m, found: covered(found) / m.characters for n in range(5, 11)},
     "hangul_ratio": lambda m, found: 1 - covered(found) / m.letters if m.letters else 0.0,
+    "hangul_share": lambda m, found: 1 - covered(found) / sum(not c.isspace() for c in m.text),
     "jamo_ratio": lambda m, found: covered(found) / max(1, m.letters),
     **{
         name: lambda m, found: len(found) / max(1, m.row["word_count"])
@@ -336,6 +337,7 @@ def test_words_of_the_pack() -> None:
 
 def test_characters() -> None:
     assert shown("파이썬 Python3 은 日本", "hangul_ratio") == ["Python", "日本"]
+    assert shown("**파이썬** 3 은 日本", "hangul_share") == ["**", "**", "3", "日本"]
     assert shown("재밌다 ㅋㅋㅋㅋㅋ 진짜ㅠ", "jamo_ratio") == ["ㅋㅋㅋㅋㅋ", "ㅠ"]
     assert shown("와!!!!! ---- 가가가 가가가가 1000000", "char_run_share") == ["!!!!!", "가가가가"]
     assert shown("가 -- 1 나", "alpha_word_share") == ["--", "1"]
