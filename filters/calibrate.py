@@ -39,8 +39,16 @@ KNOWN = (".md", ".txt", ".jsonl", ".jsonl.gz", ".tsv", ".conllu", ".parquet")
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 TOO_LITTLE = (
-    *("alpha_word_share", "stop_words", "unique_words", "line_punctuation"),
-    *("hangul_ratio", "ending_share", "sentence_end_share", "lettered_words", "running_lines", "running_share"),
+    *("alpha_word_share", "stop_words", "unique_words", "mtld", "line_punctuation"),
+    *(
+        "hangul_ratio",
+        "hangul_share",
+        "ending_share",
+        "sentence_end_share",
+        "lettered_words",
+        "running_lines",
+        "running_share",
+    ),
 )
 """Measures of which only too little is bad; of the others but SIZE too much is, of BOTH either."""
 BOTH = ("word_count", "mean_word_length")

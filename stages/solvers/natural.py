@@ -18,6 +18,8 @@ class Natural(Solver):
     Settings = Settings
 
     def solve(self, sizes: Mapping[str, int], budget: float | None, max_epochs: float) -> dict[str, float]:
+        if budget is None:
+            return {group: min(1.0, max_epochs) * size for group, size in sizes.items()}  # each once, to the last bit
         return allocation.temperature(sizes, budget, max_epochs, 1.0)
 
 

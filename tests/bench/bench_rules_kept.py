@@ -1,10 +1,11 @@
-"""What the rules keep of real texts by source: good Korean documents, UI strings, navigation, lists; and of a crawl.
+"""What the rules keep of real texts by source: good Korean documents, UI strings, navigation, lists; and of a crawl;
+and what the recipe's clauses of `quality` and `toxicity` then leave of the Korean ones.
 
     python tests/bench/bench_rules_kept.py [--check]
 
-Pool: `../shared/data/ko-pool`, all its documents whatever their length, through the stages language, clean and rules
-of `pipelines/ko.yaml`; copies (`dup-exact`) and older versions stand in rows of their own. Crawl: `crawl/web-mixed`
-through the stages of `ko.yaml` and `en.yaml` up to the rules. What a row holds:
+Pool: `../shared/data/ko-pool`, all its documents whatever their length, through the stages language, clean, rules,
+quality and toxicity of `pipelines/ko.yaml`; copies (`dup-exact`) and older versions stand in rows of their own. Crawl:
+`crawl/web-mixed` through the same of `ko.yaml`, and those of `en.yaml` up to the rules. What a row holds:
 
 - good Korean pages: labelled Korean in the truth, of 40 words or more, neither contents nor a page of the set's host of
   broken pages. Contents pages: the chapter and appendix indexes of the manuals, known by their addresses (ch02.html
@@ -34,6 +35,7 @@ DATA = ROOT.parent / "shared" / "data"
 CONTENTS = re.compile(r"/(ch\d+|ap[a-e])\.html$")
 SCRIPTURE = "bible-korrv"
 NOT_KOREAN = "english-electron"
+AFTER = ("quality", "toxicity")
 WANTED = {
     "good, scripture apart": 0.95,
     "good: religion": 0.80,
@@ -50,11 +52,11 @@ WANTED = {
 
 
 def run(language: str, source: str, folder: Path) -> pl.DataFrame:
-    """Every document that the source gave, with `kept` and `clause`."""
+    """Every document that the source gave, with `kept` (by the rules), the `clause` that drops it, and `selected`."""
     import winnow
     from winnow.pipelines.engine.progress import Progress
 
-    off = ("quality", "toxicity", "dedup", "domain", "mixture", "personal", "shards")
+    off = ("dedup", "domain", "mixture", "personal", "shards")
     own = {"ko": off, "en": ("dedup", "personal", "shards")}[language]
     sets = [f"stages.{name}=null" for name in own]
     if source == "pool":
@@ -74,7 +76,8 @@ def run(language: str, source: str, folder: Path) -> pl.DataFrame:
             "url",
             "title",
             words="rules.word_count",
-            kept=pl.col("selection.status") == 1,
+            kept=(pl.col("selection.status") == 1) | pl.col("selection.stage").is_in(AFTER),
+            selected=pl.col("selection.status") == 1,
             clause=pl.concat_str(
                 "selection.stage", pl.col("selection.clause").str.split(".").list.last(), separator="."
             ),
@@ -88,13 +91,18 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def row(name: str, documents: pl.DataFrame) -> tuple[str, int, float, str]:
+Row = tuple[str, int, float, float, str]
+
+
+def row(name: str, documents: pl.DataFrame) -> Row:
+    """Name, documents, the shares that the rules keep and that are selected, and the rules' clauses that drop most."""
     dropped = Counter(documents.filter(~pl.col("kept")).get_column("clause").to_list())
     why = ", ".join(f"{clause} {count}" for clause, count in dropped.most_common(4))
-    return name, documents.height, float(documents.get_column("kept").mean() or 0.0), why  # type: ignore[arg-type]
+    shares = [float(documents.get_column(column).mean() or 0.0) for column in ("kept", "selected")]  # type: ignore[arg-type]
+    return name, documents.height, shares[0], shares[1], why
 
 
-def pool(folder: Path) -> list[tuple[str, int, float, str]]:
+def pool(folder: Path) -> list[Row]:
     records = [
         (record["id"], path.name.removesuffix(".jsonl.gz"), record["kind"], record["domain"])
         for path in sorted((DATA / "ko-pool").glob("*.jsonl.gz"))
@@ -122,7 +130,7 @@ def pool(folder: Path) -> list[tuple[str, int, float, str]]:
     ]
 
 
-def crawl(folder: Path) -> list[tuple[str, int, float, str]]:
+def crawl(folder: Path) -> list[Row]:
     truth = pl.DataFrame(
         [
             (t["uri"], t.get("lang"), t.get("page_type"), len(re.findall("[가-힣]", t.get("gold_text") or "")))
@@ -157,10 +165,10 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         rows = pool(Path(folder)) + crawl(Path(folder))
-    for name, count, share, why in rows:
-        print(f"{name:38}{count:6}  kept {share:.3f}  {why}")
+    for name, count, share, selected, why in rows:
+        print(f"{name:38}{count:6}  kept {share:.3f}  selected {selected:.3f}  {why}")
     if options.check:
-        for name, _, share, _ in rows:
+        for name, _, share, _, _ in rows:
             if name in WANTED:
                 wanted = WANTED[name]
                 holds = share >= wanted if wanted > 0 else share <= -wanted
