@@ -21,7 +21,8 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from winnow.filters.charset import decode
 from winnow.filters.languages import language_pack
 from winnow.filters.layout_tables import flatten
-from winnow.stages.extract import KIND, resiliparse_worker, trafilatura_worker
+from winnow.stages.extract import KIND
+from winnow.stages.extractors import resiliparse_worker, trafilatura_worker
 from winnow.stages.source import Page
 
 CRAWL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "crawl"
