@@ -166,7 +166,7 @@ def test_a_flipped_bit_anywhere_is_noticed_by_who_reads_it(
         "status": ["status", run],
         "run": ["run", run, "--local"],
     }
-    for _ in range(3):
+    for _ in range(2):
         files = sorted(p for p in run.glob(pattern_) if not p.name.startswith("exchange-"))
         path = dice.choice([p for p in files if "covers" in pattern or not p.name.startswith("covers-")])
         content, bit = path.read_bytes(), dice.randrange(8 * path.stat().st_size)

@@ -91,7 +91,8 @@ def test_a_terminal_shows_bar_count_time_left_and_step_at_any_width(many: Path, 
     assert read and all(re.fullmatch(READ, rest) if columns >= 100 else rest.endswith("…") for rest in read)
 
 
-def test_a_file_gets_plain_lines(many: Path) -> None:
+def test_a_file_gets_plain_lines(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("winnow.pipelines.engine.inputs.PACK_FILES", 64)  # as for the runs above
     done = command(*words(many))
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
