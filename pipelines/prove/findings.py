@@ -74,8 +74,8 @@ def measure(found: Measure, names: Sequence[str], baseline: str, given: Targets)
                 continue
             whole, each_target = compare(measured, a, b, level)
             panels = {n: asdict(measured.contrast({a: 1.0, b: -1.0}, t, level)) for n, t in given.panels.items()}
-            each = {t: asdict(e) for t, e in each_target.items()}
-            pairs.append({"a": a, "b": b, "macro": asdict(whole), "panels": panels, "targets": each})
+            by_target = {t: asdict(e) for t, e in each_target.items()}
+            pairs.append({"a": a, "b": b, "macro": asdict(whole), "panels": panels, "targets": by_target})
     gap: dict[str, Any] = {}
     if RANDOM in names and ORACLE in names:
         closed = {name: gap_closed(measured, name, RANDOM, ORACLE, level) for name in names}
