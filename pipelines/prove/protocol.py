@@ -84,7 +84,7 @@ class Targets(_Part):
     unit: Unit = "tokens"
     tokenizer: str = "ko-bpe"
     """What counts tokens."""
-    seeds: int = Field(default=10, ge=2, le=100)
+    seeds: int = Field(default=20, ge=2, le=100)
     """Draws of each arm at tier 0."""
     trained_seeds: int = Field(default=5, ge=2, le=100)
     """Of these, how many tier 1 trains on."""

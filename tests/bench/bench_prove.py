@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=40)
     parser.add_argument("--amount", default="300k")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", choices=["false", "planted", "time"])
     options = parser.parse_args()
     if not DATA.exists():
