@@ -164,6 +164,24 @@ def test_a_killed_publication_is_healed(
     assert set(tree(tmp_path)) == {"README.md", "pipeline.yaml", "dataset.json", "data/kept-00000.parquet"}
 
 
+def test_a_file_that_is_not_whole_is_not_left(
+    done: Run, tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = pq.ParquetWriter.write_table
+
+    def interrupted(writer: Any, table: pa.Table, **options: Any) -> None:
+        written(writer, table, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pq.ParquetWriter, "write_table", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            publish(done, str(tmp_path), console=console)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["dataset.json"]
+    publish(done, str(tmp_path), console=console)
+    assert read(tmp_path, "data/kept").equals(expected(done))
+
+
 def test_what_is_not_ours_is_refused_and_left_alone(done: Run, tmp_path: Path, console: Console) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(RunError, match=r"already holds thesis\.tex, and no dataset\.json"):

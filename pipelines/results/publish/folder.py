@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from winnow.pipelines.results.publish.dataset import DataFile
-from winnow.pipelines.results.publish.target import CARD, FORMAT, MANIFEST, OURS, is_ours, removed, some_of
+from winnow.pipelines.results.publish.target import CARD, FORMAT, MANIFEST, OURS, earlier, removed
 from winnow.pipelines.results.table import RunError, Store
 
 _TEMPORARY = re.compile(rf"(?:{OURS.pattern})\.tmp-[0-9a-f]{{32}}")
@@ -47,13 +47,9 @@ class Folder:
         names = [name for name in names if name and not _TEMPORARY.fullmatch(name)]  # object stores list the folder
         if not names:
             return
-        manifest = self._manifest()
-        if not is_ours(manifest):
-            raise RunError(
-                f"{self.where}: already holds {some_of(names)}, and no {MANIFEST} of an earlier publication; choose an empty "
-                "folder, or one that `winnow publish` has written"
-            )
-        self.entries = dict(manifest["files"])
+        content = fs.cat_file(self.store.path(MANIFEST)) if self.store.exists(MANIFEST) else None
+        then = "choose an empty folder, or one that `winnow publish` has written"
+        self.entries = dict(earlier(content, self.where, names, then)["files"])
         strange = [path for path in self.entries if not OURS.fullmatch(path)]
         if strange:
             raise RunError(
@@ -111,12 +107,6 @@ class Folder:
         self._remove_empty_folders()
         self._write(manifest)
         return f"published to {self.where}: {len(manifest['files']) + 1} files{removed(stale)}"
-
-    def _manifest(self) -> Any:
-        try:
-            return orjson.loads(self.store.fs.cat_file(self.store.path(MANIFEST)))
-        except (FileNotFoundError, orjson.JSONDecodeError):
-            return None
 
     def _may_write(self, path: str) -> None:
         """A file that someone put where ours would go, into a folder of ours, is not ours to replace."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winnow.pipelines.results.publish.dataset import DataFile
-from winnow.pipelines.results.publish.target import CARD, MANIFEST, OURS, is_ours, removed, some_of
+from winnow.pipelines.results.publish.target import CARD, MANIFEST, OURS, earlier, removed
 from winnow.pipelines.results.table import RunError, fingerprint
 
 if TYPE_CHECKING:
@@ -153,21 +153,11 @@ class Hub:
     def _check_ours(self, api: HfApi, paths: list[str]) -> None:
         if not paths:
             return
-        if MANIFEST in paths:
-            try:
-                manifest = json.loads(self._content(api, MANIFEST))
-            except ValueError:  # neither JSON nor UTF-8, perhaps
-                manifest = None
-            if is_ours(manifest):
-                self.before = manifest
-                self.before["files"] = {p: e for p, e in manifest["files"].items() if OURS.fullmatch(p) and p in paths}
-                card = self.before["files"].get(CARD)
-                self.edited = bool(card) and sha256(self._content(api, CARD)).hexdigest() != card.get("sha256")
-                return
-        raise RunError(
-            f"{self.where}: already holds {some_of(paths)}, and no {MANIFEST} of an earlier publication; choose another name, or "
-            "remove them on the hub"
-        )
+        content = self._content(api, MANIFEST) if MANIFEST in paths else None
+        self.before = earlier(content, self.where, paths, "choose another name, or remove them on the hub")
+        self.before["files"] = {p: e for p, e in self.before["files"].items() if OURS.fullmatch(p) and p in paths}
+        card = self.before["files"].get(CARD)
+        self.edited = bool(card) and sha256(self._content(api, CARD)).hexdigest() != card.get("sha256")
 
 
 @contextmanager

@@ -7,11 +7,13 @@ which says where on a local disk it is written, and `took`, which takes it from 
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 from winnow.pipelines.results.publish.privacy import shown
+from winnow.pipelines.results.table import RunError
 
 MANIFEST, CARD, DECLARATION = "dataset.json", "README.md", "pipeline.yaml"
 FORMAT = "winnow-dataset"
@@ -30,14 +32,17 @@ def public_name(to: str) -> str:
     return shown(to if "://" in to else str(Path(to).expanduser().resolve()))
 
 
-def is_ours(manifest: Any) -> bool:
-    """Whether what a `dataset.json` holds was written by a publication."""
-    return isinstance(manifest, dict) and manifest.get("format") == FORMAT and isinstance(manifest.get("files"), dict)
-
-
-def some_of(names: list[str]) -> str:
-    """The first of the names that are in the way."""
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+def earlier(content: bytes | None, where: str, names: list[str], then: str) -> dict[str, Any]:
+    """The manifest that an earlier publication left at a place with these names, from what `dataset.json` holds there (None: it is
+    not there). Raises RunError, which says what to do `then`, where no publication wrote it."""
+    try:
+        manifest = json.loads(content or b"")
+    except ValueError:  # neither JSON nor UTF-8, perhaps
+        manifest = None
+    if isinstance(manifest, dict) and manifest.get("format") == FORMAT and isinstance(manifest.get("files"), dict):
+        return manifest
+    some = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    raise RunError(f"{where}: already holds {some}, and no {MANIFEST} of an earlier publication; {then}")
 
 
 def removed(stale: list[str]) -> str:
