@@ -7,10 +7,11 @@ The targets' file (`--targets`) is YAML:
     caps: {by: domain, share: 0.15}                                 # no domain is more than this share of an arm
     targets:                                                        # held-out texts, by name
       news:   {where: "domain = 'news'", share: 0.5}                # half of the pool's news, whole groups, by hash
-      essays: {paths: [essays.jsonl]}                               # or files of their own
+      essays: essays.jsonl                                          # or files of their own
 
 `where` is SQL over `id`, `domain`, `source`, `noise`, `kind`, `group`, `file` (its name without endings), `characters` and
-`hangul` (share of Hangul among visible characters). Nothing that is held out comes into an arm, nor a copy of it.
+`hangul` (share of Hangul among visible characters). A file of names and paths alone is its `targets`. Nothing that is held
+out comes into an arm, nor a copy of it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,12 @@ class Target(_Part):
     where: str | None = None
     share: float = Field(default=1.0, gt=0, le=1)
     characters: int = Field(default=200_000, ge=1000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        """A path, or a list of them, stands for `paths`."""
+        return {"paths": [given] if isinstance(given, str) else given} if isinstance(given, str | list) else given
 
     @model_validator(mode="after")
     def _found(self) -> Target:
@@ -181,6 +188,8 @@ def read_targets(path: Path) -> Targets:
         raise RunError(f"{path}: no such file of targets (--targets)") from None
     except OutOfBounds as error:
         raise RunError(f"{path}{f':{error.line}' if error.line else ''}: {error}") from error
+    if isinstance(tree, dict) and tree and all(isinstance(value, str | list) for value in tree.values()):
+        tree = {"targets": tree}
     if not isinstance(tree, dict) or "targets" not in tree:
         raise RunError(f"{path}: expected a mapping with `targets`: held-out texts by name")
     try:

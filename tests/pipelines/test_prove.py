@@ -224,6 +224,16 @@ stages:
     assert next(p for p in pairs if (p["a"], p["b"]) == ("shards", "whole"))["macro"]["value"] == 0
 
 
+def test_names_and_paths_are_enough(bench: Path) -> None:
+    (bench / "short.yaml").write_text("essays: held.jsonl\nthe-same: [held.jsonl]\n", "utf-8")
+    found = prove(
+        bench, "short", "a=junk10.jsonl", "b=junk50.jsonl", targets="short.yaml", unit="characters", seeds="3"
+    )
+    assert verdict(found, "a", "b") == "win"
+    each = found["measures"]["witten-bell"]["arms"]["a"]["targets"]
+    assert each["essays"] == each["the-same"]
+
+
 def test_a_stage_that_hid_documents_from_later_ones(bench: Path) -> None:
     """Leaving it out says once how to measure them; then it works."""
     (bench / "two.yaml").write_text(
