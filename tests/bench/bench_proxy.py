@@ -181,7 +181,7 @@ def show(
     groups = {target: np.arange(len(texts)) for target, texts in targets.items()}
     for tier in names:
         bits = {t: np.array([[found[tier, arm, seed][t] for seed in range(seeds)] for arm in every]) for t in targets}
-        measured = Measured(every, bits, sizes, groups, np.zeros(len(every)))
+        measured = Measured(every, bits, sizes, groups, np.zeros(len(every)), np.ones((len(every), len(every))))
         rates = {arm: np.mean([rate[n].mean() for rate in measured.rates().values()]) for n, arm in enumerate(every)}
         print(f"{tier}, {seeds} seeds: clean {rates['clean']:.4f} bits a byte; each arm less clean:")
         for arm in every[1:]:
