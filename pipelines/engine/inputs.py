@@ -133,5 +133,5 @@ def _piece(segment: Segment) -> tuple[str | int, ...]:
 
 
 def kept_inputs(store: Store) -> dict[str, dict[str, Any]]:
-    """What `known_inputs.remember` kept: `files` and `partitions`, empty where it never did."""
+    """What `planning.remember` kept: `files` and `partitions`, empty where it never did."""
     return dict(store.read_json(INPUTS, hint=True) or {"files": {}, "partitions": {}})

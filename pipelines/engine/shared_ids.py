@@ -40,29 +40,20 @@ def shared_ids(plan: Plan, executor: Executor, light: bool) -> pa.Table:
 
 def same_ids(plan: Plan, bucket: int, buckets: int, partitions: Sequence[Partition]) -> pa.Table:
     """A task: the documents of shared ids among those whose hash falls into a bucket."""
-    parts: list[tuple[Any, Any, Any]] = []
+    frames = [pl.DataFrame(schema={"hash": pl.UInt64, "partition": pl.Int32, "row": pl.Int64})]
     for partition in partitions:
         if _documents(plan, partition):
             hashed = hashes(_ids(plan, partition), 0)
             rows = np.flatnonzero(hashed % np.uint64(buckets) == bucket)
-            parts.append((hashed[rows], np.full(len(rows), partition.index, np.int32), rows))
-    if not parts:
-        return _SCHEMA.empty_table()
-    hashed, indices, rows = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    order = np.argsort(hashed, kind="stable")
-    equal = hashed[order][1:] == hashed[order][:-1]
-    twice = np.zeros(len(order), bool)
-    twice[1:] |= equal
-    twice[:-1] |= equal
-    chosen = np.sort(order[twice])
+            at = np.full(len(rows), partition.index, np.int32)
+            frames.append(pl.DataFrame({"hash": hashed[rows], "partition": at, "row": rows}))
+    twice = pl.concat(frames).filter(pl.len().over("hash") > 1)
     names = [pa.array([], pa.string())]
-    for index in np.unique(indices[chosen]):
-        mine = rows[chosen][indices[chosen] == index]
-        names.append(_ids(plan, partitions[index]).take(pa.array(mine)).cast(pa.string()).combine_chunks())
-    frame = pl.DataFrame(
-        {"id": pl.from_arrow(pa.chunked_array(names)), "partition": indices[chosen], "row": rows[chosen]}
-    )
-    return frame.filter(pl.len().over("id") > 1).to_arrow().cast(_SCHEMA)
+    for (index,), mine in twice.group_by("partition", maintain_order=True):
+        ids = _ids(plan, partitions[int(index)]).take(mine.get_column("row").to_arrow())
+        names.append(ids.cast(pa.string()).combine_chunks())
+    found = twice.select(pl.Series("id", pl.from_arrow(pa.chunked_array(names))), "partition", "row")
+    return found.filter(pl.len().over("id") > 1).to_arrow().cast(_SCHEMA)
 
 
 def sharing(plan: Plan, table: pa.Table) -> dict[str, Any]:
