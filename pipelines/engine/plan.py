@@ -230,23 +230,6 @@ def _tasks(pipeline: Pipeline) -> dict[str, Task]:
     return tasks_of(pipeline.nodes, pipeline.rejected == "metadata", pipeline.path)
 
 
-def changes(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
-    """Why a stage runs: what differs from the facts of the run before."""
-    if before is None:
-        return "first run"
-    words = {
-        "artifacts": "model changed",
-        "inputs": "input changed",
-        "clauses": "keep changed",
-        "version": "new version",
-        "code": "code changed",
-    }
-    if before.get("settings") != now["settings"]:
-        old, new = before.get("settings", {}), now["settings"]
-        return f"settings changed: {', '.join(k for k in new if new[k] != old.get(k)) or 'fewer keys'}"
-    return ", ".join(word for key, word in words.items() if before.get(key) != now.get(key)) or "an ancestor changed"
-
-
 def _facts(node: Node, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a stage is: its identity, with the artifacts' digests by name, and under `measured` by group what the columns of
     that depend on."""
