@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.inputs import KeptInStore
 from winnow.pipelines.engine.plan import Plan
-from winnow.pipelines.engine.signals import ERROR, side_by_side
+from winnow.pipelines.engine.signals import ERROR, read_signals
 from winnow.pipelines.selection.guards import Guard, figures
 from winnow.pipelines.selection.verdict import FAILED, KEPT, PENDING, UNSEEN
 from winnow.stages.reading.batches import unplaced
@@ -213,18 +213,17 @@ def _causes(plan: Plan, most: int = 3, stage: str | None = None) -> list[str]:
 
 def _failures(plan: Plan) -> Iterator[tuple[str, str, int]]:
     """Stage or source, cause and rows: from the records, and from what each stage measured."""
+    tolerant = replace(plan, allow_unmeasured=True)
     for partition in plan.partitions:
         if plan.store.record(plan.records(partition)) is None:
             continue
         rows = pl.DataFrame(plan.store.read(plan.records(partition), ["status", "stage", "value"]))
         failed = rows.filter(pl.col("status") == FAILED).group_by("stage", "value", maintain_order=True).len()
         yield from ((stage, cause or "no cause is known", count) for stage, cause, count in failed.iter_rows())
-        for node in plan.pipeline.measured():
-            parts = [part for part, _ in plan.signals(node, partition, own=True) if plan.store.record(part) is not None]
-            if parts:
-                found = side_by_side([plan.store.read(part, [ERROR]) for part in parts])
-                counted = pl.DataFrame(found).drop_nulls().group_by(ERROR, maintain_order=True).len()
-                yield from ((node.name, cause, count) for cause, count in counted.iter_rows())
+        for node in (n for n in plan.pipeline.measured() if n.measures):
+            errors = pl.DataFrame(read_signals(tolerant, node, partition, [ERROR], own=True)).drop_nulls()
+            counted = errors.group_by(ERROR, maintain_order=True).len()
+            yield from ((node.name, cause, count) for cause, count in counted.iter_rows())
 
 
 def audits(plan: Plan, groups: Mapping[str, Mapping[str, Accounts]]) -> dict[str, Any]:

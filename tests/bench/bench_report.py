@@ -9,6 +9,7 @@ them drop some documents. Its selection and accounting are the machine's own. De
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,11 +27,12 @@ from winnow.pipelines.engine.ingest import RECORD_SCHEMA
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan, make_plan
 from winnow.pipelines.engine.progress import Progress
-from winnow.pipelines.engine.signals import ERROR, MEASURED, flags_of
+from winnow.pipelines.engine.signals import ERROR, MEASURED, flags_of, signals_schema
 from winnow.pipelines.engine.store import BATCH_ROWS, Store
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.selection.verdict import DROPPED, KEPT
 from winnow.stages.base import DOCUMENT_SCHEMA
+from winnow.tokenize.writer import write_manifest
 
 RECIPE = Path(__file__).resolve().parents[2] / "pipelines" / "ko.yaml"
 ROWS = 4_000  # documents of a partition
@@ -59,7 +61,13 @@ def write_run(folder: Path, documents: int) -> None:
         store.write_json(str(task.done), {"partitions": len(plan.partitions)})
     for task in plan.every(Kind.REDUCE):
         store.write_json(plan.marker(task.kind, task.stage), {"documents": documents, "report": {}})
-    store.write_json(f"{plan.shards}/manifest.json", {"digest": "0" * 64, "shards": []})
+    terminal = plan.pipeline.terminal()
+    assert terminal is not None
+    made = plan.opened(terminal.name).manifest([])  # of no shards
+    tokenizer = Path(store.path(f"{plan.shards}/{made['tokenizer']['file']}"))
+    tokenizer.parent.mkdir(parents=True)
+    shutil.copy(terminal.stage.artifacts()[0].path, tokenizer)
+    write_manifest(store.url(plan.shards), made)
     run(RECIPE, [paths], folder=store.root, local=True, progress=Progress(quiet=True))
 
 
@@ -94,6 +102,7 @@ def write_partition(plan: Plan, partition: Partition, rows: int, texts: list[str
     ]
     accounts = {
         "crawl": {"in": total, "kept": total, "failed": 0, "dropped": {}},
+        "urls": {"in": total, "kept": total, "failed": 0, "dropped": {}},
         "screen": {"in": total, "kept": rows, "failed": 0, "dropped": {"screen.script": SCREENED}},
         "extract": {"in": rows, "kept": rows, "failed": 0, "dropped": {}},
     }
@@ -118,8 +127,10 @@ def write_partition(plan: Plan, partition: Partition, rows: int, texts: list[str
         found = {name: signal(node, name, kind, rows, dice) for name, kind in node.stage.signals().items()}
         nulls = {name: pa.array(values, node.stage.signals()[name], mask=~seen) for name, values in found.items()}
         marks = {MEASURED: pa.array(seen), ERROR: pa.nulls(rows, pa.string())}
-        for part, columns in plan.signals(node, partition):
-            table = pa.table(marks | {name: nulls[name] for name in columns if name in nulls})
+        filed = dict(plan.signals(node, partition)) | dict(plan.signals(node, partition, own=True))
+        for part, columns in filed.items():
+            own = {name: nulls.get(name, pa.nulls(rows, kind)) for name, kind in columns.items()}
+            table = pa.table(marks | own, signals_schema(columns))
             plan.store.write(part, table, flags=xxhash.xxh3_64_hexdigest(flags_of(table)))
 
 
@@ -163,7 +174,7 @@ def main() -> None:
         )
         command = [sys.executable, "-c", code, str(folder / "run"), str(out)]
         for _ in range(2):
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             total, cpu, memory = json.loads(done.stdout)
             print(
                 f"report: {total:.1f} s from start to end, {cpu:.1f} s of processor time, "
