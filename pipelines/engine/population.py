@@ -14,7 +14,7 @@ import polars as pl
 from winnow.pipelines.engine.frame import PartitionFrame
 from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.signals import ERROR, MEASURED
-from winnow.pipelines.selection.population import Population
+from winnow.pipelines.selection.statistics import Population
 
 REMEMBERED_BYTES = 2**28
 
