@@ -34,9 +34,9 @@ def read_signals(plan: Plan, node: Node, partition: Partition, columns: Sequence
     unmeasured."""
     parts = dict(plan.signals(node, partition, own))
     look = plan.store.record if plan.allow_unmeasured else lambda part: plan.store.read_json(f"{part}.json")
-    records = {part: look(part) for part in parts}
-    mine = {part: [column for column in columns if column in types] for part, types in parts.items()}
     flags = [column for column in (MEASURED, ERROR) if column in columns]
+    mine = {part: [column for column in columns if column in types] for part, types in parts.items()}
+    records = {part: look(part) for part in parts if flags or mine[part]}
     telling: dict[str, str] = {}  # what all flags of a part come to -> the part that they are read from, once
     for part in parts if flags else ():
         same = (records[part] or {}).get("flags", part)
