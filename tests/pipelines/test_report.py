@@ -277,6 +277,8 @@ def test_selections_are_compared_on_one_page(ran: Path) -> None:
         for (name, _), ids in zip(chosen, kept, strict=True):
             assert numbers(both, name) == [len(ids & others) for others in kept]
         assert "mean_word_length >= 2.9" in captioned(page, "Clauses that are not the same").text_content()
+        lost = captioned(page, f"kept by {chosen[0][0]}, not by {chosen[1][0]}")  # of two runs by id
+        assert sum(int(cell.text.replace(",", "")) for cell in lost.xpath(".//tbody//td")) == len(kept[0] - kept[1])
     with pytest.raises(RunError, match="1 selection to compare"):
         write_compare(sides[:1])
 

@@ -53,13 +53,13 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Several selections. `shared[i, j]`: documents that both keep. `lost[j]`, `gained[j]`: documents that the first one
-    keeps and j does not, and the reverse, by the reason of the one that does not; None where rows cannot be matched."""
+    keeps and j does not, and the reverse, by the reason of the one that does not. `by_row`: of one run, not matched by id."""
 
     sides: tuple[Compared, ...]
     shared: npt.NDArray[np.int64]
     by_row: bool
-    lost: tuple[dict[str, int], ...] | None
-    gained: tuple[dict[str, int], ...] | None
+    lost: tuple[dict[str, int], ...]
+    gained: tuple[dict[str, int], ...]
 
 
 def write_compare(runs: Sequence[tuple[str, Run]], out: Path | str | None = None) -> str:
@@ -88,7 +88,6 @@ def compare(runs: Sequence[tuple[str, Run]]) -> Comparison:
     if len(runs) < 2:
         raise RunError(f"{len(runs)} selection to compare; expected two or more, such as runs/ko runs/ko@looser")
     sides = [run.tolerant() for _, run in runs]
-    by_row = all(side.same_rows(sides[0]) for side in sides)
     moves, amounts = (
         Sums(["side", "kind", "reason"], ["rows"]),
         Sums(["side"], ["rows", "bytes", "tokens", "uncounted"]),
@@ -119,7 +118,7 @@ def compare(runs: Sequence[tuple[str, Run]]) -> Comparison:
         counts = {name: dict(sums.ranked().rows()) for name, sums in labels[n].items()}
         few = {name: values for name, values in counts.items() if not labels[n][name].error}
         found.append(Compared(label, side, counted.get(n, Amount()), few))
-    return Comparison(tuple(found), shared, by_row, lost if by_row else None, gained if by_row else None)
+    return Comparison(tuple(found), shared, all(side.same_rows(sides[0]) for side in sides), lost, gained)
 
 
 def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
