@@ -199,6 +199,23 @@ def test_caps_and_hangul(bench: Path) -> None:
     assert max(found["arms"]["random"]["domain"].values()) <= 0.4 + 1e-6
 
 
+def test_the_document_of_the_experiment_has_every_verdict(bench: Path) -> None:
+    """docs/selection-quality.md, as `make experiment` writes it of an experiment."""
+    from ..bench.selection_quality.document import document
+
+    (bench / "six.yaml").write_text(
+        (bench / "targets.yaml").read_text("utf-8") + "caps: {by: domain, share: 0.6}\n", "utf-8"
+    )
+    found = prove(bench, "six", "random", "ours=good.jsonl", "fineweb2=junk50.jsonl", "oracle", targets="six.yaml")
+    protocol = json.loads((bench / "six" / "protocol.json").read_text("utf-8"))["protocol"]
+    page = document(found, protocol, 60.0)
+    assert found["protocol"][:16] in page and page.count("| ours against fineweb2 |") == 3
+    for measure in found["measures"].values():
+        for pair in measure["pairs"]:
+            if pair["b"] in ("random", "ours", "fineweb2"):
+                assert f"{pair['macro']['verdict']} {pair['macro']['value']:+.3f} [" in page
+
+
 def test_shards_and_runs_are_arms(bench: Path) -> None:
     """A run's selection, another of the same run, and the shards that it wrote."""
     (bench / "small.yaml").write_text(
