@@ -10,6 +10,7 @@ import yaml
 from pydantic_core import ErrorDetails
 
 from winnow.filters.bounded_yaml import OutOfBounds, compose, read_text
+from winnow.nearest import expected
 
 Key = tuple[str, ...]
 
@@ -196,6 +197,11 @@ def _merge(into: dict[str, Any], tree: Mapping[str, Any], key: Key, marked: Sour
         if isinstance(value, dict) and isinstance(old, dict) and not replaces:
             _merge(old, value, here, marked, child)
         elif value is None and len(key) > 0:
+            if name not in into and (key in (("stages",), ("sources",)) or key[-1] == "keep"):
+                near = expected(name, into) + (
+                    "; true takes a clause of the kind's own away" if key[-1] == "keep" else ""
+                )
+                raise child.wrong(here, f"null takes away what is written before, and nothing of that name is; {near}")
             into.pop(name, None)
         else:
             marked.adopt(here, child)

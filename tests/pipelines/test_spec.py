@@ -210,6 +210,8 @@ def test_a_stage_added_at_the_end_still_comes_before_the_mixture_and_the_shards(
             "stages:\n  rules: {keep: {too_lng: 'True'}}\n",
             ["keep.too_lng: true", "nearest: 'too_long'"],
         ),
+        ("stages:\n  dedpu: null\n", ["p.yaml:5: stages.dedpu: null takes away", "nearest: 'dedup'"]),
+        ("sources:\n  crwal: null\n", ["sources.crwal: null takes away", "nearest: 'crawl'"]),
         ("stages:\n  late: {use: prescreen, over: rules}\n", ["stages.late.over", "sees raw pages", "documents"]),
         ("stages:\n  rules: {packs: [gophr], keep: 'word_count > 5'}\n", ["gophr", "gopher"]),
         ("seed: 2024-13-01\n", ["p.yaml:4", "2024-13-01"]),
@@ -229,6 +231,11 @@ def test_a_clause_of_ones_own_is_taken_away_by_whoever_builds_on_it(tmp_path: Pa
     for path, sets in ((again, []), (parent, ["stages.rules.keep.mine=true"])):
         clauses = [clause.name for clause in load_pipeline(path, sets).nodes["rules"].clauses]
         assert "rules.mine" not in clauses and "rules.too_short" in clauses
+    with pytest.raises(SpecError, match=r"keep\.mien: null takes away what is written .*nearest: 'mine'.*; true takes"):
+        load_pipeline(parent, ["stages.rules.keep.mien=null"])
+    assert "rules.mine" not in [
+        c.name for c in load_pipeline(parent, ["stages.rules.keep.mine=null"]).nodes["rules"].clauses
+    ]
     with pytest.raises(SpecError, match=r"keep\.mien: true takes a clause away, .*nearest: 'mine'"):
         load_pipeline(parent, ["stages.rules.keep.mien=true"])
 
