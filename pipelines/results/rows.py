@@ -300,11 +300,22 @@ class Rows(PartitionFrame):
         wanted = dict.fromkeys([*(node.stage.signals() if columns is None else columns), MEASURED, ERROR])
         missing = [name for name in wanted if have is None or name not in have.schema.names]
         if missing:
-            found = _joined(read_signals(self.plan, node, p, missing) for p in self.filled)
-            if have is not None:
-                found = pa.table({name: table.column(name) for table in (have, found) for name in table.column_names})
-            self.loaded[stage] = found
+            types, there = node.stage.signals(), self._recorded(node)
+            stored = [name for name in missing if name not in types or name in there]
+            tables = [] if have is None else [have]
+            if stored:
+                tables.append(_joined(read_signals(self.plan, node, p, stored) for p in self.filled))
+            tables.append(pa.table({n: pa.nulls(self.rows, types[n]) for n in missing if n not in stored}))
+            self.loaded[stage] = pa.table({name: t.column(name) for t in tables for name in t.column_names})
         return self.loaded[stage]
+
+    def _recorded(self, node: Node) -> set[str]:
+        """The columns that the run has of a stage: one made by an earlier version lacks what is measured since, which is null."""
+        store, names = self.plan.store, set[str]()
+        for part, columns in self.plan.signals(node, self.filled[0]):
+            record = store.record(part)
+            names |= set(columns if record is None else record.get("columns") or store.reader(part).schema.names)
+        return names
 
     def ids(self) -> pa.Array:
         """The documents' ids, from the records: those lie in larger batches."""

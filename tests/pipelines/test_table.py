@@ -21,7 +21,9 @@ import winnow
 from winnow.pipelines.engine.errors import RunError
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.engine.reselect import reselect
+from winnow.pipelines.results.report.collect import collect
 from winnow.pipelines.results.table import Run, open_last, open_run
+from winnow.pipelines.results.why import explain
 
 QUIET = Progress(quiet=True)
 
@@ -144,6 +146,18 @@ def test_only_what_is_asked_for_is_read(done: Run, tmp_path: Path) -> None:
         run.records().filter(pl.col("clause") == "rules.too_short").head(2).select("rules.word_count").collect().height
         == 2
     )
+
+
+def test_a_signal_that_came_after_the_run_is_null(done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = type(done.pipeline.nodes["rules"].stage)
+    before = rules.signals
+    monkeypatch.setattr(rules, "signals", lambda self: before(self) | {"later": pa.float32()})
+    run = open_run(done.folder)
+    found = run.records().select("id", "rules.word_count", "rules.later").collect()
+    assert found["rules.later"].null_count() == len(found) > found["rules.word_count"].null_count()
+    told = explain(run, run.documents().select("id").collect()["id"][0])[0]
+    assert next(stage for stage in told.stages if stage.stage == "rules").signals["later"] is None
+    assert "rules.later" in [signal.name for signal in collect(run).signals]
 
 
 def test_partitions_change_neither_rows_nor_values(recipe: Path) -> None:
