@@ -208,8 +208,9 @@ def test_the_document_of_the_experiment_has_every_verdict(bench: Path) -> None:
     )
     found = prove(bench, "six", "random", "ours=good.jsonl", "fineweb2=junk50.jsonl", "oracle", targets="six.yaml")
     protocol = json.loads((bench / "six" / "protocol.json").read_text("utf-8"))["protocol"]
-    page = document(found, protocol, 60.0)
+    page = document(found, protocol, "Made here.")
     assert found["protocol"][:16] in page and page.count("| ours against fineweb2 |") == 3
+    assert "over all targets: win" in page and "worse than fineweb2: none" in page
     for measure in found["measures"].values():
         for pair in measure["pairs"]:
             if pair["b"] in ("random", "ours", "fineweb2"):

@@ -26,21 +26,47 @@ not page by page, and the pool is not the web.
 """
 
 
-def document(found: Tree, protocol: Tree, seconds: float) -> str:
-    """Markdown."""
-    return (
-        "\n".join([INTRODUCTION, *_setting(found, protocol, seconds), *_measures(found, protocol), *_arms(found)])
-        + "\n"
-    )
+def document(found: Tree, protocol: Tree, said: str) -> str:
+    """Markdown. `said`: how this run of the experiment was made."""
+    parts = [*_summary(found), *_setting(found, protocol, said), *_measures(found, protocol), *_arms(found)]
+    return "\n".join([INTRODUCTION, *parts]) + "\n"
 
 
-def _setting(found: Tree, protocol: Tree, seconds: float) -> Iterator[str]:
+def _summary(found: Tree) -> Iterator[str]:
+    """The verdicts on `ours`, the bad ones by name."""
+    yield "## What it says\n"
+    for name, measure in found["measures"].items():
+        if "ours" not in measure["arms"]:
+            continue
+        if "fineweb2" in measure["arms"]:
+            both = pair(measure, "ours", "fineweb2")
+            each = both["targets"]
+            panels = "".join(
+                f"; over the targets {panel}: {_said(measure, 'ours', 'fineweb2', panel)}" for panel in both["panels"]
+            )
+            largest = max(each, key=lambda target: abs(each[target]["value"]))
+            part = each[largest]["value"] / len(each) / (both["macro"]["value"] or 1.0)
+            yield (
+                f"- {name}: ours against fineweb2 over all targets: {_said(measure, 'ours', 'fineweb2')}{panels}. Of the "
+                f"difference over all targets, {largest} alone makes {part:.0%}."
+            )
+        for other in ("random", "fineweb2"):
+            if other in measure["arms"]:
+                against = pair(measure, "ours", other)["targets"]
+                lost = [f"{target} {e['value']:+.3f}" for target, e in against.items() if e["verdict"] == "loss"]
+                yield f"- {name}: targets on which ours is worse than {other}: {', '.join(lost) or 'none'}."
+    if all(measure["unit"] == "character" for measure in found["measures"].values()):
+        yield "- Tier 1 was not run: nothing here is of a trained neural model."
+    yield ""
+
+
+def _setting(found: Tree, protocol: Tree, said: str) -> Iterator[str]:
     targets = protocol["targets"]
     yield "## Setting\n"
     yield (
         f"{found['amount']:,} {found['unit']} of each arm, {len(protocol['seeds'])} seeds, no domain above "
         f"{protocol['given']['caps']['share']:.0%} of an arm. Protocol `{found['protocol'][:16]}`, registered before the first "
-        f"model was trained. This run of the experiment took {seconds / 60:.0f} minutes; what was done before is not in it.\n"
+        f"model was trained. {said}\n"
     )
     yield "| target | documents | characters |\n|---|---|---|"
     for target in targets:

@@ -88,7 +88,10 @@ def main() -> None:
     winnow("prove", *arms, *words, "--out", name, cwd=out)
     found = json.loads((out / name / "results.json").read_text("utf-8"))
     protocol = json.loads((out / name / "protocol.json").read_text("utf-8"))["protocol"]
-    options.document.write_text(document(found, protocol, time.monotonic() - began), "utf-8")
+    took = f"This run took {(time.monotonic() - began) / 60:.0f} minutes; what was done before is not in it."
+    named = [f"--{name.replace('_', '-')}" for name, default in (("also", []), ("fineweb2", None), ("seeds", None)) if getattr(options, name) != default]  # fmt: skip
+    took += f" It was given {', '.join(named)}." if named else ""
+    options.document.write_text(document(found, protocol, took), "utf-8")
     print(options.document)
 
 
