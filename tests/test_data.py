@@ -15,7 +15,7 @@ NAMES_IT = re.compile(r"""parents?(\[\d\])? / ["']shared|shared["']? ?/ ?["']?(d
 
 def test_no_other_file_names_the_folder_of_the_data() -> None:
     mine = {Path(__file__), TESTS / "conftest.py"}
-    others = [path for path in TESTS.rglob("*.py") if path not in mine and path.parent != TESTS / "bench"]
+    others = [path for path in TESTS.rglob("*.py") if path not in mine and TESTS / "bench" not in path.parents]
     assert len(others) > 100
     naming = [str(path.relative_to(TESTS)) for path in others if NAMES_IT.search(path.read_text("utf-8"))]
     assert not naming, f"use the fixtures `data` or `optional_data` of tests/conftest.py instead: {naming}"
