@@ -33,7 +33,12 @@ def prove(
     ] = None,
     *,
     targets: Annotated[Path, typer.Option(help="YAML: the pool and the held-out texts by name; see docs/prove.md.")],
-    out: Annotated[Path, typer.Option(help="The experiment's folder: protocol, scores, results.json, report.html.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The experiment's folder: protocol, scores, results.json, report.html. Default: runs/prove-TARGETS."
+        ),
+    ] = None,
     tokens: Annotated[str, typer.Option(help="How much of each arm a model is trained on, such as 900k or 3M.")] = "3M",
     unit: Annotated[
         str | None,
@@ -65,6 +70,7 @@ def prove(
     from winnow.pipelines.results.table import RunError
 
     given = read_targets(targets)
+    out = out or Path("runs", f"prove-{targets.stem}")
     proxy = _proxy(given, tier)
     if proxy is not None:  # with every default, for the protocol
         given = given.model_copy(update={"proxy": proxy.model_dump(mode="json")})

@@ -99,6 +99,14 @@ def found(bench: Path) -> dict[str, Any]:
     return prove(bench, "all", "random", "oracle", "a=junk10.jsonl", "b=junk50.jsonl", "good.jsonl", "random")
 
 
+def test_an_experiment_has_a_folder_of_its_own_where_none_is_named(bench: Path) -> None:
+    words = ["prove", "good.jsonl", "junk50.jsonl", "--targets", "targets.yaml", "--tokens", "9k", "--seeds", "2"]
+    done = command(*words, "--budget", "45m", cwd=bench)
+    assert done.returncode == 0, done.stderr
+    folder = bench / "runs" / "prove-targets"
+    assert (folder / "results.json").is_file() and "prove-targets/report.html" in done.stderr + done.stdout
+
+
 def test_less_junk_wins(found: dict[str, Any]) -> None:
     for measure in ("witten-bell", "kneser-ney"):
         for better, worse in (("oracle", "random"), ("a", "b"), ("good.jsonl", "a"), ("good.jsonl", "b")):
