@@ -23,6 +23,11 @@ not page by page, and the pool is not the web.
 - `fineweb2`: language by lid.176 (at least 0.842), then FineWeb2's filters for Korean by datatrove, on Kiwi's morphemes.
 - `ours`: what `pipelines/ko.yaml` keeps. `ours without ...`: the same, one stage left out.
 - `oracle`: the documents of good sources.
+
+The revision of the recipe: `quality` keeps what its model does not call junk, is mostly Hangul and is varied (it kept what the
+model scored as good); `toxicity` drops less. Documentation loses by it: manuals repeat their terms, which the bound on variety
+takes for templates, and hold much code, which the bound on Hangul drops. `--set 'stages.quality.keep=score >= 0.2'` keeps them,
+and gives up what `ours without quality` gives up.
 """
 
 
