@@ -26,8 +26,8 @@ not page by page, and the pool is not the web.
 
 The revision of the recipe: `quality` keeps what its model does not call junk, is mostly Hangul and is varied (it kept what the
 model scored as good); `toxicity` drops less. Documentation loses by it: manuals repeat their terms, which the bound on variety
-takes for templates, and hold much code, which the bound on Hangul drops. `--set 'stages.quality.keep=score >= 0.2'` keeps them,
-and gives up what `ours without quality` gives up.
+takes for templates, and hold much code, which the bound on Hangul drops. `--set 'stages.quality.keep=score >= 0.2'` keeps them;
+`ours without quality` shows about what that costs.
 """
 
 
