@@ -102,9 +102,10 @@ def members(archive: Path, count: int) -> bytes:
     return cut
 
 
-OTHERS = {ROOT / "docs" / name for name in ("extending.md", "kinds.md", "prove.md", "selection-quality.md")}
-"""Pages with tests of their own: `tests/test_extending.py` runs the first, `test_prove.py` the third; the others are written
-from code."""
+WRITTEN = ("kinds.md", "selection-quality.md", "selection-quality-trained.md")
+OTHERS = {ROOT / "docs" / name for name in ("extending.md", "prove.md", *WRITTEN)}
+"""Pages with tests of their own: `tests/test_extending.py` runs the first, `test_prove.py` the second; the others are
+written by code."""
 
 
 def test_every_block_does_what_it_says(shell: Shell) -> None:
