@@ -80,12 +80,13 @@ def test_a_pause_is_one_for_all_threads_and_can_be_left() -> None:
 
 
 def test_the_first_requests_of_a_run_keep_the_rate_too(server: CrawlServer, ray_here: Any) -> None:
-    """While the process that keeps the slots starts, they do not grow stale."""
-    with open_fetcher(server.url, Politeness(requests_per_second=20)) as fetcher:
-        for _ in range(6):
+    """While the process that keeps the slots starts, they do not grow stale. Where they do, half a second's come at once;
+    a busy machine that notes the first request late by less than that is no fault."""
+    with open_fetcher(server.url, Politeness(requests_per_second=10)) as fetcher:
+        for _ in range(12):
             fetcher.read("file")
     times = [answer.request.at for answer in server.log]
-    assert times[-1] - times[0] > 0.2
+    assert times[-1] - times[0] > 0.75
 
 
 def test_all_workers_of_a_run_share_the_rate(server: CrawlServer, ray_here: Any) -> None:
