@@ -8,14 +8,16 @@ takes the ending for the fault. Only sentence ends change; rare verbs keep the p
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
+
+from fsspec.implementations.local import LocalFileSystem
+from zstandard import ZstdError
 
 from winnow.classifiers.recipe import RecipeError, SourceSpec
 
@@ -60,7 +62,7 @@ def read(spec: SourceSpec, data: Path) -> Iterator[Text]:
     columns = spec.text or ("text",)
     for path in files:
         group = f"{spec.folder}/{path.relative_to(data / spec.folder).as_posix()}"
-        for fields in _READERS[spec.reader](path, spec):
+        for fields in _fields(path, spec):
             if any(str(fields.get(key)) != value for key, value in spec.where.items()):
                 continue
             if not all(re.search(pattern, str(fields.get(key))) for key, pattern in spec.match.items()):
@@ -76,6 +78,16 @@ def read(spec: SourceSpec, data: Path) -> Iterator[Text]:
             for text in _texts([str(fields[column] or "").strip() for column in columns], spec):
                 if len(text) >= spec.least_chars and hangul_share(text) >= spec.hangul:
                     yield Text(text, label, group)
+
+
+def _fields(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    try:
+        yield from _READERS[spec.reader](path, spec)
+    except (EOFError, OSError, ValueError, csv.Error, zlib.error, ZstdError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        said = f"it is no {spec.encoding} text" if isinstance(error, UnicodeError) else " ".join(str(error).split())
+        raise RecipeError(f"source '{spec.name}': {path.name} cannot be read: {said}") from error
 
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -108,13 +120,8 @@ def hangul_share(text: str) -> float:
 
 
 def _open(path: Path, encoding: str) -> TextIO:
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path), encoding=encoding, newline="")
-    if path.suffix == ".zst":
-        import zstandard
-
-        return io.TextIOWrapper(zstandard.open(path, "rb"), encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
+    options = {"encoding": encoding, "newline": "", "compression": "infer"}
+    return cast(TextIO, LocalFileSystem().open(str(path.absolute()), "rt", **options))
 
 
 def _table(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:

@@ -125,9 +125,13 @@ def _frames(reference: str, given: Targets, held: Held) -> Iterable[pl.DataFrame
         return [held.pool.filter(matching(held.pool, where, "oracle"))]
     if path.is_dir() and (path / MANIFEST).exists():
         return of_shards(path)
-    if "@" in reference or (path.is_dir() and (path / "run.json").exists()) or "://" in reference:
+    if (
+        "@" in reference
+        or (path.is_dir() and (path / "run.json").exists())
+        or ("://" in reference and not reference.endswith(SUFFIXES))
+    ):
         return of_run(open_run(reference))
-    if path.is_dir() and not any(p.name.endswith(SUFFIXES) for p in path.iterdir()):
+    if path.is_dir() and not any(p.name.endswith(SUFFIXES) for p in path.rglob("*")):
         raise RunError(
             f"arm '{reference}': the folder holds neither a finished run (run.json), nor token shards ({MANIFEST}), nor "
             f"files of {', '.join(SUFFIXES)}"

@@ -5,24 +5,29 @@ Every reader yields frames with the columns of SCHEMA, some thousand documents a
 
 from __future__ import annotations
 
-import gzip
 import io
+import itertools
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
+from fsspec.implementations.local import LocalFileSystem
 
 from winnow.filters.hash_random import hashes
 from winnow.nearest import hint
 from winnow.pipelines.results.table import Run, RunError
 from winnow.stages.reading.batches import identity
+from winnow.stages.reading.files import basename, filesystem, public, reason_of, server_errors
+from winnow.stages.reading.paths import below, matches
 from winnow.tokenize.shard import TOKENIZER
 
 SCHEMA = pl.Schema(
@@ -30,6 +35,7 @@ SCHEMA = pl.Schema(
     | {"copies": pl.UInt16}
 )
 KNOWN = ("domain", "source", "noise", "kind", "group", "copy_of")
+FORMATS = (".jsonl", ".ndjson", ".parquet", ".pq")
 SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst", ".parquet", ".pq")
 ROWS = 2000
 
@@ -41,89 +47,82 @@ def canonical_id(value: str) -> str:
     return value if _HEX.fullmatch(value) else identity(value)
 
 
-def files_of(patterns: Iterable[str], base: Path, option: str) -> list[Path]:
-    """The files of patterns and folders, sorted. Raises RunError where a pattern has none, or one of another kind."""
-    out: list[Path] = []
+def files_of(patterns: Iterable[str], base: Path, option: str) -> list[str]:
+    """The files of patterns and folders as paths or fsspec URLs, found as those of a source are; local ones start from `base`.
+    Raises RunError where a pattern has none, or one of another kind."""
+    out: list[str] = []
+    foreseen: tuple[type[Exception], ...] = (OSError, ValueError, ImportError, *server_errors())
     for pattern in patterns:
-        path = Path(pattern).expanduser()
-        path = path if path.is_absolute() else base / path
-        if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIXES))
-        elif path.exists():
-            found = [path]
-        else:
-            found = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
+        try:
+            fs, path = filesystem(pattern if "://" in pattern else str(base / Path(pattern).expanduser()))
+            found = matches(fs, path)
+            if len(found) == 1 and fs.isdir(found[0]):
+                found, _ = below(fs, found[0], FORMATS)
+        except foreseen as error:
+            raise RunError(f"{option}: '{public(pattern)}' cannot be opened: {reason_of(error)}") from error
         if not found:
-            near = hint(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else ""
-            raise RunError(f"{option}: '{pattern}' matches no file{near}")
+            local = Path(path).parent
+            near = hint(Path(path).name, sorted(p.name for p in local.iterdir())) if local.is_dir() else ""
+            raise RunError(f"{option}: '{public(pattern)}' matches no file{near}")
         for file in found:
-            if not file.name.endswith(SUFFIXES):
+            if not file.endswith(SUFFIXES):
                 raise RunError(f"{option}: {file} is none of {', '.join(SUFFIXES)}")
-        out += found
+        out += found if isinstance(fs, LocalFileSystem) else map(fs.unstrip_protocol, found)
     return out
 
 
-def of_files(files: Iterable[Path]) -> Iterator[pl.DataFrame]:
-    """Documents of JSON Lines and Parquet files: `text`, and what they have of `id` and KNOWN. Raises RunError with file and
-    line for what cannot be read."""
-    for path in files:
-        stem = path.name.removesuffix(next(suffix for suffix in SUFFIXES if path.name.endswith(suffix)))
-        rows = _parquet(path) if path.name.endswith((".parquet", ".pq")) else _jsonl(path)
-        batch: list[dict[str, Any]] = []
-        for number, row in rows:
-            text = row.get("text")
-            if not isinstance(text, str):
-                has = ", ".join(sorted(row)[:12]) or "nothing"
-                raise RunError(f"{path}:{number}: expected a string 'text'; it has {has}")
-            given = row.get("id")
-            kept = {name: None if row.get(name) in (None, "") else str(row[name]) for name in KNOWN}
-            name = canonical_id(str(given)) if given not in (None, "") else identity(f"{path.name}:{number}")
-            batch.append({"id": name, "text": text, "file": stem, "copies": 1, **kept})
-            if len(batch) == ROWS:
-                yield pl.DataFrame(batch, SCHEMA)
-                batch = []
-        if batch:
-            yield pl.DataFrame(batch, SCHEMA)
+def of_files(files: Iterable[str]) -> Iterator[pl.DataFrame]:
+    """Documents of JSON Lines and Parquet files: `text`, and what they have of `id` and KNOWN. A first frame is empty. Raises
+    RunError with file and line for what cannot be read."""
+    yield pl.DataFrame(schema=SCHEMA)
+    for url in files:
+        name = basename(url)
+        stem = name.removesuffix(next(suffix for suffix in SUFFIXES if name.endswith(suffix)))
+        rows = _parquet(url) if name.endswith((".parquet", ".pq")) else _jsonl(url)
+        while batch := [*itertools.islice(rows, ROWS)]:
+            yield pl.DataFrame([_document(url, number, row, stem) for number, row in batch], SCHEMA)
 
 
-def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _document(url: str, number: int, row: Mapping[str, Any], stem: str) -> dict[str, Any]:
+    text, given = row.get("text"), row.get("id")
+    if not isinstance(text, str):
+        has = ", ".join(sorted(row)[:12]) or "nothing"
+        raise RunError(f"{public(url)}:{number}: expected a string 'text'; it has {has}")
+    known = {name: None if row.get(name) in (None, "") else str(row[name]) for name in KNOWN}
+    name = canonical_id(str(given)) if given not in (None, "") else identity(f"{basename(url)}:{number}")
+    return {"id": name, "text": text, "file": stem, "copies": 1, **known}
+
+
+def _jsonl(url: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    with _opened(url) as stream:
+        for number, line in enumerate(io.BufferedReader(stream), 1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise RunError(f"{public(url)}:{number}: not JSON: {error}") from None
+            if not isinstance(row, dict):
+                raise RunError(f"{public(url)}:{number}: expected an object with a 'text', got {type(row).__name__}")
+            yield number, row
+
+
+def _parquet(url: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    with _opened(url) as stream, pq.ParquetFile(stream) as file:
+        names = [name for name in ("id", "text", *KNOWN) if name in file.schema_arrow.names]
+        batches = file.iter_batches(ROWS, columns=names)
+        yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Any]:
+    """A file, decompressed. Raises RunError for what cannot be read of it."""
     try:
-        with _opened(path) as stream:
-            for number, line in enumerate(stream, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = orjson.loads(line)
-                except orjson.JSONDecodeError as error:
-                    raise RunError(f"{path}:{number}: not JSON: {error}") from None
-                if not isinstance(row, dict):
-                    raise RunError(f"{path}:{number}: expected an object with a 'text', got {type(row).__name__}")
-                yield number, row
-    except (EOFError, zlib.error, OSError) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from error
-
-
-def _opened(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path))
-    if path.suffix == ".zst":
-        import zstandard
-
-        return io.BufferedReader(zstandard.open(path, "rb"))
-    return path.open("rb")
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [name for name in ("id", "text", *KNOWN) if name in file.schema_arrow.names]
-            number = 0
-            for batch in file.iter_batches(ROWS, columns=names):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (pa.ArrowException, OSError) as error:
-        raise RunError(f"{path}: not a readable Parquet file: {str(error).splitlines()[0]}") from error
+        fs, path = filesystem(url)
+        with fs.open(path, "rb", compression="infer") as stream:
+            yield stream
+    except (EOFError, zlib.error, zstandard.ZstdError, OSError, pa.ArrowException, *server_errors()) as error:
+        raise RunError(f"{public(url)}: cannot be read: {reason_of(error)}") from error
 
 
 def of_run(run: Run) -> Iterator[pl.DataFrame]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
+
+from winnow.pipelines.results.report.page import environment
 
 HERE = Path(__file__).parent
 STYLE = HERE.parent / "results" / "report" / "report.css"
@@ -21,24 +22,21 @@ MOST = 12
 
 def page(found: Mapping[str, Any], protocol: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
     """The same tree gives the same bytes."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     measures = [_measure(name, m, found["baseline"]) for name, m in found["measures"].items()]
     measures.sort(key=lambda m: m["name"] != found["primary"])
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-    return environment.get_template("prove.html.jinja").render(
-        f=found,
-        p=protocol,
-        cost=cost,
-        measures=measures,
-        style=Markup(STYLE.read_text("utf-8")),
-        policy=policy,
-        most=MOST,
+    return (
+        environment(HERE)
+        .get_template("prove.html.jinja")
+        .render(
+            f=found,
+            p=protocol,
+            cost=cost,
+            measures=measures,
+            style=Markup(STYLE.read_text("utf-8")),
+            policy=policy,
+            most=MOST,
+        )
     )
 
 

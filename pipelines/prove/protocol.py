@@ -22,9 +22,9 @@ import os
 import re
 import threading
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from winnow.filters.bounded_yaml import OutOfBounds, Texts, load, read_text
 from winnow.nearest import expected
@@ -36,6 +36,10 @@ _MULTIPLES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
+Paths = Annotated[tuple[str, ...], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
+"""One needs no list."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,7 +47,7 @@ class _Part(BaseModel):
 class Pool(_Part):
     """Files of documents, JSON Lines or Parquet."""
 
-    paths: tuple[str, ...] = Field(min_length=1)
+    paths: Paths = Field(min_length=1)
     where: str | None = None
 
 
@@ -51,7 +55,7 @@ class Target(_Part):
     """Held-out texts: of the pool those for which `where` holds, or of files. `share` of their groups is held out, by hash;
     of these, documents up to `characters` in all are the target."""
 
-    paths: tuple[str, ...] = ()
+    paths: Paths = ()
     where: str | None = None
     share: float = Field(default=1.0, gt=0, le=1)
     characters: int = Field(default=200_000, ge=1000)
@@ -60,7 +64,7 @@ class Target(_Part):
     @classmethod
     def _short(cls, given: Any) -> Any:
         """A path, or a list of them, stands for `paths`."""
-        return {"paths": [given] if isinstance(given, str) else given} if isinstance(given, str | list) else given
+        return {"paths": given} if isinstance(given, str | list) else given
 
     @model_validator(mode="after")
     def _found(self) -> Target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 import subprocess
@@ -120,6 +121,25 @@ def test_a_line_that_is_not_json_is_named(own: Path, tmp_path: Path) -> None:
     with (tmp_path / "mine.jsonl").open("a", encoding="utf-8") as stream:
         stream.write("{broken\n")
     with pytest.raises(RecipeError, match=r"mine\.jsonl, line 201: not JSON"):
+        fit_classifier(own, tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("cut.jsonl.gz", "ended before"), ("no.jsonl.zst", "zstd"), ("old.jsonl", "it is no utf-8 text")],
+)
+def test_a_damaged_file_is_named(own: Path, tmp_path: Path, name: str, said: str) -> None:
+    line = '{"text": "가을 하늘이 높다"}\n'
+    data = {
+        "cut.jsonl.gz": gzip.compress(line.encode())[:-12],
+        "no.jsonl.zst": b"not packed",
+        "old.jsonl": line.encode("cp949"),
+    }
+    (tmp_path / name).write_bytes(data[name])
+    recipe = yaml.safe_load(own.read_text("utf-8"))
+    recipe["sources"][0]["files"] = name
+    own.write_text(yaml.safe_dump(recipe), "utf-8")
+    with pytest.raises(RecipeError, match=rf"{name} cannot be read: .*{said}"):
         fit_classifier(own, tmp_path, tmp_path / "out")
 
 

@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
+
+from winnow.pipelines.prove.documents import files_of, of_files
 
 from .in_process import command
 
@@ -298,6 +302,44 @@ def test_what_is_wrong_is_said(bench: Path) -> None:
     assert "bad.jsonl:2: expected a string 'text'; it has txt" in refused(bench, "random", "bad.jsonl", *rest)
     (bench / "broken.jsonl").write_text('{"text": "가"}\n{"text"\n', "utf-8")
     assert "broken.jsonl:2: not JSON" in refused(bench, "random", "broken.jsonl", *rest)
+    assert "matches no file; nearest: 'good.jsonl'" in refused(bench, "random", "goood.jsonl", *rest)
+    assert "'nowhere://a/b.jsonl' cannot be opened" in refused(bench, "random", "nowhere://a/b.jsonl", *rest)
+
+
+@pytest.mark.parametrize("name", ["damaged.jsonl.gz", "damaged.jsonl.zst", "damaged.parquet"])
+def test_a_damaged_file_is_named(bench: Path, name: str) -> None:
+    (bench / name).write_bytes(
+        (bench / "pool.jsonl.gz").read_bytes()[:300] if ".gz" in name else b"PAR1 and nothing else"
+    )
+    said = refused(bench, "random", name, "--out", "no", "--targets", "targets.yaml")
+    assert f"{name}: cannot be read: " in said
+
+
+def test_a_pool_of_an_empty_file_has_nothing_to_draw(bench: Path) -> None:
+    (bench / "empty.jsonl").touch()
+    (bench / "empty.yaml").write_text("pool: {paths: empty.jsonl}\ntargets: {a: held.jsonl}\n", "utf-8")
+    said = refused(bench, "random", "good.jsonl", "--out", "no", "--targets", "empty.yaml")
+    assert "random has no document to train on" in said
+
+
+def test_files_are_found_as_those_of_a_source_are(bench: Path, s3: None) -> None:
+    import fsspec
+
+    rows = (bench / "good.jsonl").read_bytes()
+    packed = bench / "in" / "[deep]" / "good.jsonl.zst"
+    packed.parent.mkdir(parents=True)
+    packed.write_bytes(zstandard.compress(rows))
+    fsspec.filesystem("s3").makedir("bucket")
+    with fsspec.open("s3://bucket/good.jsonl", "wb") as file:
+        file.write(rows)
+    there = [
+        texts_of(files_of([name], bench, "x")) for name in ("good.jsonl", "in", "in/[deep]/*", "s3://bucket/*.jsonl")
+    ]
+    assert there == there[:1] * 4
+
+
+def texts_of(files: list[str]) -> list[str]:
+    return pl.concat(of_files(files)).get_column("text").to_list()
 
 
 @pytest.mark.parametrize(

@@ -84,10 +84,10 @@ def render(template: str, **context: Any) -> str:
 
 
 @cache
-def environment() -> jinja2.Environment:
-    """Templates of this folder; everything escaped, a name that does not exist is an error."""
+def environment(folder: Path = HERE) -> jinja2.Environment:
+    """Templates of a folder; everything escaped, a name that does not exist is an error."""
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
