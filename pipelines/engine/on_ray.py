@@ -20,13 +20,11 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.resources import ORDINARY, Machine, Resources, offered, refusal
 from winnow.pipelines.engine.same_code import difference
 from winnow.pipelines.engine.tasklog import Entry, Metrics, described, first_line, log_to_stderr, perform
+from winnow.pipelines.own_ray_options import QUIET, STARTS, own_ray_options
 from winnow.stages.kernels import ensure_compiled
 
 RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
-
-STARTS = 4
-"""How often a Ray of our own is started, where it was not ready in time on a busy machine."""
 
 SLOW = "timed out during startup"
 """What Ray says where a raylet that is still there has not started within 30 s."""
@@ -220,18 +218,10 @@ class OnRay:
             return ray
         if not ray.is_initialized():
             self.mine = True
-            options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
             if self.address is None:
-                # Ray 2.60 asks for a token by default; a cluster of one process tree on this machine has none.
-                os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-                # By its pipe, an agent would print the raylet's log here at once where that was killed: before we notice.
-                os.environ.setdefault("RAY_enable_pipe_based_agent_to_parent_health_check", "0")
-                # By default its workers are the last to get a CPU: beside two busy programs a run would nearly stand still.
-                os.environ.setdefault("RAY_worker_niceness", "0")
-                options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
-                options |= {"object_store_memory": 256 * 2**20}
+                options = own_ray_options(self.workers)
             else:  # workers there do not inherit this environment
-                options["runtime_env"] = {"env_vars": dict.fromkeys(unset, "1")}
+                options = {**QUIET, "runtime_env": {"env_vars": dict.fromkeys(unset, "1")}}
             self._init(ray, options)
         self._check(ray)
         self.reference = ray.put(self.plan.table)

@@ -88,7 +88,10 @@ def test_ctrl_c_says_that_the_run_goes_on_and_status_says_stopped(small: Path) -
     rows = [json.dumps({"text": f"A text, number {n}. " + "word " * 300}) for n in range(60_000)]
     (small / "a.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
     words = [*COMMAND, "run", "a.yaml", "--local", "--folder", "run"]
+    # Where the tests were started in the background the key is ignored, which children inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     child = subprocess.Popen(words, cwd=small, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 300
     while not list(small.glob("run/documents/*/*.tmp-*")):
         assert child.poll() is None and time.monotonic() < deadline

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from winnow.pipelines.own_ray_options import QUIET, STARTS, own_ray_options
 from winnow.pipelines.prove.proxy.prepare import Prepared
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.tier import ProxyTier
@@ -19,15 +20,9 @@ from winnow.pipelines.results.table import RunError
 RETRIES = 2
 """How often a run is started again whose process died."""
 
-ENVIRONMENT = {
-    # As the engine's.
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_worker_niceness": "0",
-    # glibc would give each step's memory back and take it again page by page: a tenth of the time of a step.
-    "MALLOC_TRIM_THRESHOLD_": "2000000000",
-    "MALLOC_MMAP_THRESHOLD_": "2000000000",
-}
-"""Of Ray's processes on this machine."""
+MEMORY = {"MALLOC_TRIM_THRESHOLD_": "2000000000", "MALLOC_MMAP_THRESHOLD_": "2000000000"}
+"""Of Ray's processes on this machine: else glibc gives each step's memory back and takes it again page by page, a tenth of
+the time of a step."""
 
 Files = dict[str, bytes]
 
@@ -116,12 +111,11 @@ def on_ray(settings: ProxySettings) -> Iterator[Cluster]:
 def _start(address: str | None, where: str) -> None:
     import ray
 
-    options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
-        for name, value in ENVIRONMENT.items():
+        for name, value in MEMORY.items():
             os.environ.setdefault(name, value)
-        options |= {"address": "local", "include_dashboard": False, "object_store_memory": 256 * 2**20}
-    for left in (1, 0):
+    options = own_ray_options() if address is None else QUIET
+    for left in reversed(range(STARTS)):
         try:
             ray.init(**options)
             return
