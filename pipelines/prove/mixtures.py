@@ -123,7 +123,7 @@ def table(groups: Groups, urns: Sequence[MixtureUrn], once: Outcome, again: Outc
     measures = {}
     for measure in once.measures:
         rates, noisy = measure.measured.rates(), repeats[measure.name].rates()
-        runs = {**{name: rate[:, 0] for name, rate in rates.items()}}
+        runs = {name: rate[:, 0] for name, rate in rates.items()}
         repeated = dict(noisy)
         if len(runs) > 1:
             runs["all"] = np.mean([*runs.values()], axis=0)

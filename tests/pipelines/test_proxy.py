@@ -183,10 +183,12 @@ def test_settings_that_cannot_be_are_refused(changes: dict[str, object], sentenc
         settings_of(changes, 1)
 
 
-def test_a_small_pool_gets_a_smaller_vocabulary(tmp_path: Path) -> None:
+def test_a_small_pool_gets_a_smaller_vocabulary_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scratch = SMALL.model_copy(update={"warm_tokens": 0, "vocabulary": 4096})
     tier = tiers(pool, scratch, 0, tmp_path)[0]
     assert load(find(str(tier.prepared.folder / "tokenizer"))).vocab_size == 320
+    said = capsys.readouterr()
+    assert "too small for 4,096 tokens; the proxies' vocabulary has 320" in " ".join((said.out + said.err).split())
 
 
 def test_what_cannot_be_prepared_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from winnow.pipelines.console import say
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.shards import write_texts
 from winnow.pipelines.results.table import RunError
@@ -81,11 +82,16 @@ def _make(pool: Callable[[], Iterator[str]], settings: ProxySettings, seed: int,
             if vocabulary <= LEAST_VOCABULARY:
                 raise
             vocabulary = max(vocabulary // 2, LEAST_VOCABULARY)
+    if vocabulary < settings.vocabulary:
+        say(
+            f"note: the pool is too small for {settings.vocabulary:,} tokens; the proxies' vocabulary has {vocabulary:,}"
+        )
     loss = _warm(pool, settings, seed, folder) if settings.warm_tokens else None
     digest = sha256((folder / "tokenizer" / "tokenizer.json").read_bytes())
     for part in sorted((folder / "model").glob("*.safetensors")):
         digest.update(part.read_bytes())
-    done = {"version": VERSION, "digest": digest.hexdigest(), "loss": loss, "settings": settings.model_dump()}
+    done = {"version": VERSION, "digest": digest.hexdigest(), "loss": loss}
+    done |= {"vocabulary": vocabulary, "settings": settings.model_dump()}
     (folder / DONE).write_text(json.dumps(done, indent=1), encoding="utf-8")
 
 
