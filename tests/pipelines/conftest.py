@@ -272,9 +272,9 @@ def s3_environment(address: str) -> dict[str, str]:
 def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty S3 server, for everything that opens s3:// while the test runs."""
     import fsspec
-    from moto.core.model_instances import reset_model_data
+    from moto.moto_api._internal.models import moto_api_backend
 
-    reset_model_data()  # what another test gave it
+    moto_api_backend.reset()  # type: ignore[no-untyped-call]  # buckets that another test made
     for name, value in s3_environment(s3_server).items():
         monkeypatch.setenv(name, value)
     fsspec.get_filesystem_class("s3").clear_instance_cache()  # one that was made for another address
