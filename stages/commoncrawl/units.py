@@ -235,20 +235,21 @@ def coalesce(
     fresh = np.ones(len(file), bool)
     fresh[1:] = (rank[1:] != rank[:-1]) | (offset[1:] - reach[:-1] > gap)
     first = np.flatnonzero(fresh)
-    first = _cut(first, offset, end, most, records or len(file))
+    first = _cut(first, offset, end, gap, most, records or len(file))
     return Spans(first, offset[first], np.maximum.reduceat(end, first))
 
 
-def _cut(first: Numbers, offset: Numbers, end: Numbers, most: int, records: int) -> Numbers:
-    """Cuts those runs that are too long."""
+def _cut(first: Numbers, offset: Numbers, end: Numbers, gap: int, most: int, records: int) -> Numbers:
+    """Cuts those runs that are too long. Where records overlap, a cut can leave two more than `gap` apart: cut there, too."""
     behind = np.append(first[1:], len(offset))
     long = (np.maximum.reduceat(end, first) - offset[first] > most) | (behind - first > records)
     more = []
     for start, stop in zip(first[long].tolist(), behind[long].tolist(), strict=True):
         begun, reach = start, 0
         for row in range(start, stop):
+            far = offset[row] - reach > gap
             reach = max(reach, int(end[row]))
-            if row > begun and (reach - offset[begun] > most or row - begun >= records):
+            if row > begun and (far or reach - offset[begun] > most or row - begun >= records):
                 more.append(row)
                 begun, reach = row, int(end[row])
     return np.sort(np.concatenate([first, np.array(more, np.int64)]))

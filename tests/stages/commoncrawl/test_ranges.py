@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from winnow.stages.commoncrawl.units import coalesce, pack
@@ -28,6 +28,7 @@ def places(records: list[tuple[int, int, int]], lapped: bool) -> tuple[np.ndarra
 
 
 @given(RECORDS, st.integers(0, 300), st.integers(1, 900), st.integers(1, 9), st.booleans())
+@example([(0, 0, 4), (0, 59, 1), (0, 57, 1)], 0, 3, 2, True)
 def test_ranges_cover_every_record_once(
     records: list[tuple[int, int, int]], gap: int, most: int, count: int, lapped: bool
 ) -> None:
