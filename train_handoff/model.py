@@ -20,10 +20,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, Pretrain
 
 from winnow.train_handoff.config import TrainConfig, TrainError
 from winnow.train_handoff.data import IGNORED
+from winnow.train_handoff.misfit import HEAD
 from winnow.train_handoff.plan import Plan
 from winnow.train_handoff.pretrained import checkpoint_file, checkpoint_folder
-
-HEAD = "lm_head.weight"
 
 
 class LossHead(nn.Linear):

@@ -1,4 +1,5 @@
-"""Everything that can be refused before a training process starts. Torch-free, so that it takes a second.
+"""Everything that can be refused before a training process starts. Torch-free, so that it takes a second; torch is
+imported only where the weights of a checkpoint are there to be held against its config.json.
 
 `winnow train` and `launch` ask here first; under a plain torchrun the first process of every machine does.
 """
@@ -17,8 +18,9 @@ from winnow.tokenize.shard import ShardError
 from winnow.tokenize.tokenizer import TokenizerError
 from winnow.tokenize.verify import verify
 from winnow.train_handoff.config import ModelConfig, TrainConfig, TrainError
+from winnow.train_handoff.misfit import misfit
 from winnow.train_handoff.plan import Plan, make_plan
-from winnow.train_handoff.pretrained import checked_folder, checkpoint_file, read_json
+from winnow.train_handoff.pretrained import checkpoint_file, read_json, stored_weights
 from winnow.train_handoff.resume import check_resume, newest_checkpoint
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
@@ -78,12 +80,21 @@ def _check_checkpoint(model: ModelConfig, plan: Plan) -> None:
             f"{where}: holds no tokenizer.json, so nothing tells that its ids are those of the shards' tokenizer "
             f"'{identity.name}'; save its tokenizer there, or, if you know, set model.trust_tokenizer: true"
         )
-    folder = checked_folder(model)
-    if theirs is None:
-        return
+    folder, stored = stored_weights(model)
+    if theirs is not None:
+        _check_tokenizer(model, plan, folder, declared)
+    found = misfit(folder, stored)
+    if found is not None:
+        raise TrainError(
+            f"{where}: its weights do not fit its config.json: {found}; take both from one save of the model"
+        )
+
+
+def _check_tokenizer(model: ModelConfig, plan: Plan, folder: Path, declared: dict[str, Any]) -> None:
+    where, identity = f"model.checkpoint {model.checkpoint}", plan.shards[0].manifest.tokenizer
     try:
         encoded = (stretch for shards in plan.shards for stretch in _stretches(shards))
-        found = difference(plan.shards[0].folder / identity.file, theirs, encoded)
+        found = difference(plan.shards[0].folder / identity.file, folder / "tokenizer.json", encoded)
     except TokenizerError as error:
         raise TrainError(f"{where}: {error}") from error
     if found is not None:

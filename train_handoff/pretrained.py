@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -84,23 +85,43 @@ def checkpoint_folder(model: ModelConfig) -> Path:
     return folder
 
 
-def checked_folder(model: ModelConfig) -> Path:
-    """As `checkpoint_folder`, with all weights there and none cut off. Raises TrainError."""
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A tensor as the header of its safetensors file describes it. `dtype` in safetensors' words, such as BF16."""
+
+    file: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def stored_weights(model: ModelConfig) -> tuple[Path, dict[str, Stored]]:
+    """As `checkpoint_folder`, with the tensors that lie there by name, of which only the headers are read. Raises
+    TrainError where a file is missing or cut off, and where two hold one tensor: which of them is loaded is chance."""
     from safetensors import SafetensorError, safe_open
 
     folder = checkpoint_folder(model)
+    where = f"model.checkpoint {model.checkpoint}"
     index = folder / INDEX
-    listed = set(read_json(index).get("weight_map", {}).values()) if index.is_file() else set()
-    for name in sorted(listed):
+    listed = read_json(index).get("weight_map", {}) if index.is_file() else {}
+    if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
+        raise TrainError(f"{index}: its weight_map is not a mapping of tensors to files; fetch it again")
+    for name in sorted(set(listed.values())):
         if not (folder / name).is_file():
-            raise TrainError(f"model.checkpoint {model.checkpoint}: holds no {name}, which its {INDEX} names")
+            raise TrainError(f"{where}: holds no {name}, which its {INDEX} names")
+    stored: dict[str, Stored] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
-            with safe_open(path, framework="numpy"):
-                pass
+            with safe_open(path, framework="numpy") as opened:
+                for name in opened.keys():  # noqa: SIM118 - no mapping
+                    if name in stored:
+                        raise TrainError(
+                            f"{where}: {name} lies both in {stored[name].file} and in {path.name}; leave one"
+                        )
+                    header = opened.get_slice(name)
+                    stored[name] = Stored(path.name, tuple(header.get_shape()), header.get_dtype())
         except (SafetensorError, OSError) as error:
             raise TrainError(f"{path}: not a whole safetensors file ({error}); fetch it again") from error
-    return folder
+    return folder, stored
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -20,15 +20,20 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import save_torch_state_dict
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PretrainedConfig, Qwen3Config
 
 from winnow.pipelines.cli import main
 from winnow.tokenize.reader import ShardSet
-from winnow.train_handoff.config import parse_config
+from winnow.train_handoff.config import ModelConfig, parse_config
 from winnow.train_handoff.data import IGNORED, sample
+from winnow.train_handoff.misfit import misfit
 from winnow.train_handoff.plan import make_plan
+from winnow.train_handoff.preflight import FAMILIES
+from winnow.train_handoff.pretrained import stored_weights
 from winnow.train_handoff.stopping import lock
 
 from .conftest import documents
@@ -84,6 +89,7 @@ def winnow(capsys: pytest.CaptureFixture[str]) -> Command:
     """The command in this process: its exit code, and what it said."""
 
     def run(*arguments: object) -> Said:
+        capsys.readouterr()  # of what made its input
         code = command(*arguments)
         said = capsys.readouterr()
         return code, said.out + said.err
@@ -260,6 +266,19 @@ def test_what_a_checkpoint_lacks_is_refused_before_the_launch(folder: Path, tmp_
     assert "holds no .safetensors file" in case("no-weights", lambda c: (c / weights).rename(c / "pytorch_model.bin"))
     assert "not a whole safetensors file" in case("cut", lambda c: os.truncate(c / weights, 20_000))
     assert "holds no part-2.safetensors" in case("part", edited(index, weight_map={"a": "part-2.safetensors"}))
+    saved = load_file(folder / "llama" / weights)
+    head = {"lm_head.weight": saved["model.embed_tokens.weight"].clone()}
+    assert "lm_head.weight is missing, expected [320, 32], with tie_word_embeddings false; true if" in case(
+        "untied", edited("config.json", tie_word_embeddings=False)
+    )
+    assert "lm_head.weight in model.safetensors is [319, 32], expected [320, 32]" in case(
+        "head", lambda c: save_file(saved | {"lm_head.weight": head["lm_head.weight"][:319].clone()}, c / weights)
+    )
+    assert "lies both in head.safetensors and in model.safetensors" in case(
+        "twice", lambda c: (save_file(head, c / "head.safetensors"), save_file(saved | head, c / weights))
+    )
+    assert "config.json describes no model (" in case("heads", edited("config.json", num_attention_heads=0))
+    assert "config.json describes no model (" in case("words", edited("config.json", hidden_size="wide"))
     assert "config.json: not JSON" in case("broken", lambda c: (c / "config.json").write_text("{"))
     assert "longer than the 128 positions" in case("long", lambda c: None, "sequence_length=129")
     assert "holds no tokenizer.json" in case("bare", lambda c: (c / "tokenizer.json").unlink())
@@ -289,6 +308,49 @@ def test_what_a_checkpoint_lacks_is_refused_before_the_launch(folder: Path, tmp_
             end(checkpoint)
 
         assert "its EOS is '</s>', and documents have '<eos>' (id 0)" in case(name, both)
+
+
+def saved_again(checkpoint: Path, change: Callable[[dict[str, torch.Tensor]], object], parts: int = 1) -> None:
+    """Changes the tensors of a model and saves them, in several files with an index where `parts` is more than one."""
+    tensors = load_file(checkpoint / "model.safetensors")
+    change(tensors)
+    (checkpoint / "model.safetensors").unlink()
+    size = max(sum(t.nbytes for t in tensors.values()) // parts, *(t.nbytes for t in tensors.values()))
+    save_torch_state_dict(tensors, checkpoint, max_shard_size=size if parts > 1 else "1GB")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_that_do_not_fit_their_configuration_are_refused_before_the_launch(
+    family: str, folder: Path, tokenizer: Tokenizer, tmp_path: Path, winnow: Command
+) -> None:
+    shape = SHAPE | {"tie_word_embeddings": family in ("llama", "qwen2"), "eos_token_id": 0}
+    whole = model(tmp_path / "whole", tokenizer, AutoConfig.for_model(family, **shape))
+    parts = shutil.copytree(whole, tmp_path / "parts")
+    saved_again(parts, lambda tensors: None, parts=3)
+    assert len(list(parts.glob("*.safetensors"))) > 1
+    for intact in (whole, parts):
+        assert misfit(*stored_weights(ModelConfig(checkpoint=str(intact)))) is None
+
+    up, down = "model.layers.1.mlp.up_proj.weight", "model.layers.0.mlp.down_proj.weight"
+    changes: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
+        "shape": (lambda t: t.update({up: t[up][:48].clone()}), f"{up} in FILE is [48, 32], expected [64, 32]"),
+        "missing": (lambda t: t.pop(down), f"{down} is missing, expected [32, 64]"),
+        "named": (lambda t: t.update({down[6:]: t.pop(down)}), f"expected [32, 64]; nearest: {down[6:]} (and 1 more"),
+        "more": (lambda t: t.update({up.replace("1", "7"): t[up].clone()}), "is [64, 32], expected no such tensor"),
+        "kind": (lambda t: t.update({up: t[up].to(torch.int8)}), f"{up} in FILE is of dtype I8, expected one of F32"),
+        "old": (lambda t: t.update({"model.layers.0.self_attn.rotary_emb.inv_freq": torch.ones(8)}), ""),
+        "half": (lambda t: t.update({up: t[up].bfloat16()}), ""),
+    }
+    for name, (change, sentence) in changes.items():
+        for count in (1, 3) if name == "shape" else (1,):
+            checkpoint = shutil.copytree(whole, tmp_path / f"{name}-{count}")
+            saved_again(checkpoint, change, count)
+            if not sentence:
+                assert misfit(*stored_weights(ModelConfig(checkpoint=str(checkpoint)))) is None
+                continue
+            said = refused(winnow, folder, tmp_path / "out", f"model.checkpoint={checkpoint}")
+            assert f"{checkpoint}: its weights do not fit its config.json: " in said
+            assert sentence in re.sub(r"model[\w-]*\.safetensors", "FILE", said), said
 
 
 def test_whoever_trains_there_is_not_disturbed(
