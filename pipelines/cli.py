@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -233,6 +234,7 @@ app.add_typer(fit_app, name="fit")
 
 def main() -> None:
     """Entry point."""
+    gc.set_threshold(50_000)  # of the many objects of a large plan none is garbage
     in_utf8()
     sys.argv[1:] = [_at_home(argument) for argument in sys.argv[1:]]
     guarded(app)

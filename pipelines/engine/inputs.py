@@ -128,7 +128,8 @@ def _piece(segment: Segment) -> tuple[str | int, ...]:
     file = segment.file
     if file.identity and (segment.start, segment.end) == (0, file.size):
         return (file.identity,)  # its size is how it is fetched, not what is read
-    what = (file.identity,) if file.identity else (ACCOUNT.sub("", file.url), file.key, file.size, file.modified)
+    url = ACCOUNT.sub("", file.url) if "://" in file.url else file.url
+    what = (file.identity,) if file.identity else (url, file.key, file.size, file.modified)
     return (*what, segment.start, segment.end)
 
 

@@ -279,6 +279,6 @@ def pending_of(plan: Plan, task: Task) -> int:
         return 0
     if task.kind in (Kind.INGEST, Kind.MEASURE):
         there = plan.store.names(task.folder)
-        missing = sum(f"{p.key}.json" not in there for p in plan.partitions)
+        missing = sum(f"{p.key}.json" not in there for p in plan.partitions) if there else total
         return missing or (0 if task.kind is Kind.INGEST else total)
     return 1 if task.kind is Kind.WRITE else total

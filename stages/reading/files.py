@@ -32,6 +32,8 @@ def public(text: str) -> str:
 
 def filed(url: str) -> str:
     """An address under which something is kept: addresses that differ in their queries stay apart."""
+    if "://" not in url:
+        return url
     shown = public(url)
     bare = ACCOUNT.sub("", url)
     return shown if shown == bare else f"{shown} ({xxhash.xxh64_hexdigest(bare)})"

@@ -176,6 +176,12 @@ def _matches(fs: Any, path: str) -> list[str]:
             break
         literal = number
     root, rest = "/".join(parts[:literal]), "/".join(parts[literal:])
+    plain = "/" not in rest and "**" not in rest
+    if plain and isinstance(fs, LocalFileSystem) and os.path.isdir(f"{root}/"):  # noqa: PTH112
+        match = re.compile(
+            glob_translate(rest)
+        ).match  # fsspec would look at each of the files, of which there may be many
+        return sorted(f"{root}/{name}" for name in os.listdir(f"{root}/") if match(name))  # noqa: PTH208
     if not MAGIC & set(root):
         return sorted(fs.glob(path))
     pattern = re.compile(glob_translate(rest))

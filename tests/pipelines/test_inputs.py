@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fsspec.implementations.local import LocalFileSystem
 
 from winnow.pipelines.engine.declaration import load_pipeline, resolve_pipeline
 from winnow.pipelines.engine.inputs import partitions
@@ -17,7 +18,7 @@ from winnow.pipelines.engine.plan import make_plan
 from winnow.pipelines.engine.store import Store
 from winnow.pipelines.engine.tasks import Kind
 from winnow.pipelines.engine.yaml_source import SpecError
-from winnow.stages.reading.paths import NoInput
+from winnow.stages.reading.paths import NoInput, matches
 
 from .in_process import command
 
@@ -109,6 +110,18 @@ def test_hangul_is_found_however_it_is_composed(tmp_path: Path, there: str, aske
         assert files(tmp_path, unicodedata.normalize(asked, wanted)) == [str(file)], wanted
     mixed = "/".join([unicodedata.normalize("NFC", "자료"), unicodedata.normalize("NFD", "뉴스 모음.jsonl")])
     assert files(tmp_path, mixed) == [str(file)]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "*.gz", "?.gz", "[ab].gz", "[!a].gz", ".*", "z/*", "*/*", "**", "none/*", "x[1]/*"]
+)
+def test_a_pattern_on_a_disk_means_what_fsspec_means_by_it(tmp_path: Path, pattern: str) -> None:
+    for name in ("a.gz", "b.gz", "c.txt", ".hidden.gz", "z/a.gz", "z/y/a.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "link.gz").symlink_to(tmp_path / "a.gz")
+    fs, path = LocalFileSystem(), f"{tmp_path}/{pattern}"
+    assert [name.rstrip("/") for name in matches(fs, path)] == sorted(name.rstrip("/") for name in fs.glob(path))
 
 
 def test_one_path_needs_no_list(tmp_path: Path) -> None:
