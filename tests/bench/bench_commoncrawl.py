@@ -85,7 +85,7 @@ def extracted_of(chunk: Sequence[Page]) -> int:
     """Screens and extracts; how many were extracted."""
     left = screened(chunk) if chunk else []
     if left:
-        TRAFILATURA.extract(left)
+        TRAFILATURA.measure(left)
     return len(left)
 
 
@@ -119,10 +119,10 @@ def prescreen_cost(bodies: Sequence[bytes], rounds: int = 3, sample: int = 300) 
     drawn = random.Random(0).sample(list(bodies), min(sample, len(bodies)))
     batch = [Page(str(at), None, None, body) for at, body in enumerate(drawn)]
     screened(batch[:8])
-    TRAFILATURA.extract(batch[:8])
+    TRAFILATURA.measure(batch[:8])
     best = {"screen": float("inf"), "extract": float("inf")}
     for _ in range(rounds):
-        for name, work in (("screen", lambda: screened(batch)), ("extract", lambda: TRAFILATURA.extract(batch))):
+        for name, work in (("screen", lambda: screened(batch)), ("extract", lambda: TRAFILATURA.measure(batch))):
             began = time.perf_counter()  # extraction has processes of its own
             work()
             best[name] = min(best[name], time.perf_counter() - began)
@@ -142,7 +142,7 @@ def main() -> None:
     sys.path.insert(0, str(CRAWL_TESTS))
     import mimic
 
-    pages = mimic.real_pages() or []
+    pages = mimic.real_pages(DATA.parent)
     others = [page for page in pages if not page.korean]
     mine = [page for page in pages if page.korean][:: max(1, 516 // korean)][:korean]
     with tempfile.TemporaryDirectory() as folder:

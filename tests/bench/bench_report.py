@@ -9,6 +9,7 @@ them drop some documents. Its selection and accounting are the machine's own. De
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def write_partition(plan: Plan, partition: Partition, rows: int, texts: list[str
     for node in [*(n for n in plan.pipeline.nodes.values() if n not in late), *late]:  # a mixture reads token counts
         raw = node in plan.pipeline.raw()
         seen = np.ones(rows, bool) if raw else PartitionFrame(plan, partition, 0, rows).seen(node)
-        found = {name: signal(node, name, kind, rows, dice) for name, kind in node.stage.signals().items()}
+        found = {name: signal(plan, node, name, kind, rows, dice) for name, kind in node.stage.signals().items()}
         nulls = {name: pa.array(values, node.stage.signals()[name], mask=~seen) for name, values in found.items()}
         marks = {MEASURED: pa.array(seen), ERROR: pa.nulls(rows, pa.string())}
         filed = dict(plan.signals(node, partition)) | dict(plan.signals(node, partition, own=True))
@@ -134,8 +135,8 @@ def write_partition(plan: Plan, partition: Partition, rows: int, texts: list[str
             plan.store.write(part, table, flags=xxhash.xxh3_64_hexdigest(flags_of(table)))
 
 
-def signal(node: Node, name: str, kind: pa.DataType, rows: int, dice: np.random.Generator) -> np.ndarray:
-    """Invented values of a signal; a small share of them fails each clause on it."""
+def signal(plan: Plan, node: Node, name: str, kind: pa.DataType, rows: int, dice: np.random.Generator) -> np.ndarray:
+    """Invented values of a signal; a small share of them fails the first clause, of any stage, that compares it."""
     if kind == pa.bool_():
         return dice.random(rows) < 0.8
     if name == "label" or kind == pa.string():
@@ -146,10 +147,11 @@ def signal(node: Node, name: str, kind: pa.DataType, rows: int, dice: np.random.
         return dice.geometric(0.6, rows)
     if name == "multiplicity":
         return dice.choice([0.7, 1.0, 2.5], rows)
-    clause = next((c for c in node.clauses if c.signal == f"{node.name}.{name}" and c.number is not None), None)
+    written = " and ".join(clause.sql for other in plan.pipeline.nodes.values() for clause in other.clauses)
+    compared = re.search(rf'"{node.name}\.{name}" *([<>])=? *([0-9.]+)', written)
     values = dice.lognormal(5.5, 0.8, rows) if pa.types.is_integer(kind) else dice.beta(2, 6, rows)
-    if clause is not None:
-        number, high = float(clause.number or 0), str(clause.operator)[0] == ">"
+    if compared:
+        number, high = float(compared[2]), compared[1] == ">"
         edge = np.quantile(values, FAILS if high else 1 - FAILS)
         values = values + number - edge if high else values * number / edge
     return np.rint(values).astype(np.int64) if pa.types.is_integer(kind) else values
