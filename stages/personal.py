@@ -83,7 +83,7 @@ class Personal(DocumentStage):
     __slots__ = ()
     kind = "personal"
     outputs = Outputs(edits=True, titles=True, masks=True)
-    version = 2
+    version = 3
     Settings = PersonalSettings
 
     def signals(self) -> dict[str, pa.DataType]:
