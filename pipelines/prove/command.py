@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from winnow.pipelines.prove.draw import Urn
     from winnow.pipelines.prove.held_out import Held
-    from winnow.pipelines.prove.protocol import Targets
+    from winnow.pipelines.prove.protocol import Protocol, Targets
     from winnow.pipelines.prove.proxy.settings import ProxySettings
     from winnow.pipelines.prove.scores import Tier
 
@@ -53,7 +54,7 @@ def prove(
         ),
     ] = 0,
     seeds: Annotated[int | None, typer.Option(help="Draws of each arm.", min=2, max=100)] = None,
-    budget: Annotated[str | None, typer.Option(help="Time after which no further seed is begun: 45m, 2h.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Begin no seed that would end after this time: 45m, 2h.")] = None,
     leave_out: Annotated[
         str | None, typer.Option("--leave-out", help="Stages, with commas: an arm for the whole, one without each.")
     ] = None,
@@ -69,6 +70,7 @@ def prove(
     from winnow.pipelines.prove.protocol import amount_of, read_targets, seconds_of
     from winnow.pipelines.results.table import RunError
 
+    began = time.monotonic()
     given = read_targets(targets)
     out = out or Path("runs", f"prove-{targets.stem}")
     proxy = _proxy(given, tier)
@@ -77,7 +79,7 @@ def prove(
     changed: dict[str, Any] = {"unit": unit, "seeds": seeds, "trained_seeds": seeds}
     given = _checked(given, {name: value for name, value in changed.items() if value is not None})
     asked = amount_of(tokens, "--tokens")
-    limit = None if budget is None else seconds_of(budget, "--budget")
+    deadline = None if budget is None else began + seconds_of(budget, "--budget")
     if mixtures is not None:
         if arms or leave_out or budget:
             raise RunError(
@@ -106,8 +108,7 @@ def prove(
         read.append(arm)
     urns = [Urn(arm, sizes, given.caps) for arm in paired(read, held)]
     amount = common_amount(urns, asked, given.unit)
-    with _trained(proxy, held, urns, out) as (trained, workers):
-        _compare(given, held, urns, (asked, amount), trained, workers, limit, out)
+    _compare(given, held, urns, (asked, amount), proxy, deadline, out)
 
 
 def _checked(given: Targets, changed: dict[str, Any]) -> Targets:
@@ -132,37 +133,25 @@ def _compare(
     held: Held,
     urns: Sequence[Urn],
     amounts: tuple[int, int],
-    trained: Sequence[Tier],
-    workers: int,
-    budget: float | None,
+    proxy: ProxySettings | None,
+    deadline: float | None,
     out: Path,
 ) -> None:
     from winnow.pipelines.prove.experiment import carry_out
     from winnow.pipelines.prove.findings import findings
     from winnow.pipelines.prove.page import page
     from winnow.pipelines.prove.probe import WITTEN_BELL, HashedWords, Ngrams, closed
-    from winnow.pipelines.prove.protocol import Protocol, register, write
+    from winnow.pipelines.prove.protocol import write
 
     texts = (text for urn in urns for text in urn.arm.frame.get_column("text"))
     known = closed(chain(texts, (text for target in held.targets for text in target.texts)))
     quick: list[Tier] = [Ngrams(given.order, known), HashedWords()]
-    protocol = Protocol(
-        given=given,
-        arms=tuple(urn.arm.record for urn in urns),
-        targets=tuple(target.record for target in held.targets),
-        asked=amounts[0],
-        amount=amounts[1],
-        unit=given.unit,
-        seeds=tuple(range(max(given.seeds, given.trained_seeds if trained else 0))),
-        tiers={tier.name: tier.identity for tier in (*quick, *trained)},
-        primary=trained[0].name if trained else WITTEN_BELL,
-    )
-    register(protocol, out)
-    say(f"protocol {protocol.digest[:16]} registered in {out / 'protocol.json'}")
-    outcome = carry_out(urns, held.targets, quick, protocol.amount, protocol.seeds, out, budget, say)
-    if trained:
-        few = protocol.seeds[: given.trained_seeds]
-        outcome |= carry_out(urns, held.targets, trained, protocol.amount, few, out, budget, say, workers)
+    seeds = tuple(range(given.seeds if proxy is None else max(given.seeds, given.trained_seeds)))
+    with _registered(given, held, urns, amounts, seeds, quick, WITTEN_BELL, proxy, out) as (protocol, trained, workers):
+        outcome = carry_out(urns, held.targets, quick, protocol.amount, seeds, out, deadline, say)
+        if trained:
+            few = seeds[: given.trained_seeds]
+            outcome |= carry_out(urns, held.targets, trained, protocol.amount, few, out, deadline, say, workers)
     found = findings(protocol, [urn.arm for urn in urns], outcome)
     write(out / "results.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     cost = {arm: {name: round(took, 2) for name, took in times.items()} for arm, times in outcome.seconds.items()}
@@ -179,6 +168,44 @@ def _proxy(given: Targets, tier: int) -> ProxySettings | None:
 
     need_torch()
     return settings_of(given.proxy, tier)
+
+
+@contextmanager
+def _registered(
+    given: Targets,
+    held: Held,
+    urns: Sequence[Urn],
+    amounts: tuple[int, int],
+    seeds: tuple[int, ...],
+    quick: Sequence[Tier],
+    primary: str,
+    proxy: ProxySettings | None,
+    out: Path,
+) -> Iterator[tuple[Protocol, Sequence[Tier], int]]:
+    """The protocol, the trained tiers and how many of their runs fit side by side. Another protocol in OUT is refused before a
+    proxy is warmed; this one is written after, for it names the warmed model. `primary` is of tier 0."""
+    from winnow.pipelines.prove.protocol import Protocol, refuse_another, register
+    from winnow.pipelines.prove.proxy.settings import tier_name
+
+    names = [] if proxy is None else [tier_name(rate) for rate in proxy.rates]
+    protocol = Protocol(
+        given=given,
+        arms=tuple(urn.arm.record for urn in urns),
+        targets=tuple(target.record for target in held.targets),
+        asked=amounts[0],
+        amount=amounts[1],
+        unit=given.unit,
+        seeds=seeds,
+        tiers={tier.name: tier.identity for tier in quick} | dict.fromkeys(names, ""),
+        primary=names[0] if names else primary,
+    )
+    refuse_another(protocol, out)
+    with _trained(proxy, held, urns, out) as (trained, workers):
+        tiers = protocol.tiers | {tier.name: tier.identity for tier in trained}
+        protocol = protocol.model_copy(update={"tiers": tiers})
+        register(protocol, out)
+        say(f"protocol {protocol.digest[:16]} registered in {out / 'protocol.json'}")
+        yield protocol, trained, workers
 
 
 @contextmanager
@@ -214,28 +241,18 @@ def _mixtures(given: Targets, held: Held, proxy: ProxySettings | None, number: i
     from winnow.pipelines.prove.draw import sizes_in
     from winnow.pipelines.prove.experiment import carry_out
     from winnow.pipelines.prove.mixtures import REPEATED, SEEDS, MixtureUrn, dumped, groups_of, table
-    from winnow.pipelines.prove.probe import Ngrams, closed
-    from winnow.pipelines.prove.protocol import Protocol, register, write
+    from winnow.pipelines.prove.probe import WITTEN_BELL, Ngrams, closed
+    from winnow.pipelines.prove.protocol import write
 
     (pool,) = paired([read_arm("pool", RANDOM, 0, given, held, 5 * amount)], held)
     groups = groups_of(pool, sizes_in(given.unit, given.tokenizer), amount, number)
     say(f"{number} mixtures of {len(groups.names)} groups: {', '.join(groups.names)}")
     urns = [MixtureUrn(groups, shares, f"mixture-{n:03d}") for n, shares in enumerate(groups.sampled(number, 0), 1)]
     texts = [*pool.frame.get_column("text"), *(text for target in held.targets for text in target.texts)]
-    with _trained(proxy, held, [], out) as (trained, workers):
-        tiers: Sequence[Tier] = trained or [Ngrams(given.order, closed(texts))]
-        protocol = Protocol(
-            given=given,
-            arms=tuple(urn.arm.record for urn in urns),
-            targets=tuple(target.record for target in held.targets),
-            asked=amount,
-            amount=amount,
-            unit=given.unit,
-            seeds=SEEDS,
-            tiers={tier.name: tier.identity for tier in tiers},
-            primary=tiers[0].name,
-        )
-        register(protocol, out)
+    quick: list[Tier] = [] if proxy else [Ngrams(given.order, closed(texts))]
+    amounts = (amount, amount)
+    with _registered(given, held, urns, amounts, SEEDS, quick, WITTEN_BELL, proxy, out) as (protocol, trained, workers):
+        tiers = [*quick, *trained]
         once = carry_out(urns, held.targets, tiers, amount, SEEDS[:1], out, None, say, workers)
         again = carry_out(urns[:REPEATED], held.targets, tiers, amount, SEEDS, out, None, say, workers)
     found = table(groups, urns, once, again, protocol.digest)

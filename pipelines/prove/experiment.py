@@ -37,6 +37,8 @@ class Measure:
     tier: str
     unit: Unit
     seeds: int
+    planned: int
+    """Seeds that the protocol asks for."""
     measured: Measured
     curves: Mapping[str, list[tuple[float, float]]]
 
@@ -72,12 +74,13 @@ def carry_out(
     amount: int,
     seeds: Sequence[int],
     out: Path,
-    budget: float | None,
+    deadline: float | None,
     say: Say,
     workers: int = 2,
 ) -> Outcome:
-    """Raises RunError where the budget is spent before three seeds are measured."""
-    began = time.monotonic()
+    """Measures all arms seed by seed. No seed is begun that would not be done by `deadline` (of time.monotonic()) if it took as
+    long as the longest so far, except the first that is not kept from before: each call goes on by one at least. Raises
+    RunError where three seeds are not there then."""
     texts = {target.name: target.texts for target in targets}
     digest = digest_of([text for target in targets for text in (target.name, *target.texts)])
     (out / "scores").mkdir(parents=True, exist_ok=True)
@@ -85,10 +88,12 @@ def carry_out(
     found: dict[str, list[dict[str, Scores]]] = {urn.arm.name: [] for urn in urns}
     seconds: dict[str, dict[str, float]] = {urn.arm.name: {} for urn in urns}
 
+    def key_of(job: Job) -> str:
+        said = [job.tier.name, job.tier.identity, job.seed, digest, digest_of(job.texts)]
+        return hashlib.sha256(canonical(said).encode()).hexdigest()
+
     def scored(job: Job) -> tuple[Job, dict[str, Scores], float]:
-        key = hashlib.sha256(
-            canonical([job.tier.name, job.tier.identity, job.seed, digest, digest_of(job.texts)]).encode()
-        ).hexdigest()
+        key = key_of(job)
         path = out / "scores" / f"{key[:32]}.json"
         kept = _read(path)
         if kept is not None:
@@ -99,31 +104,35 @@ def carry_out(
         _keep(path, job, scores, took)
         return job, scores, took
 
-    done: list[int] = []
+    done = 0
+    longest: float | None = None
     tier_of: dict[str, Tier] = {}
-    for number, seed in enumerate(seeds):
-        if budget is not None and done and (time.monotonic() - began) * (1 + 1 / len(done)) > budget:
+    for seed in seeds:
+        began = time.monotonic()
+        drawn = {urn.arm.name: urn.draw(amount, seed) for urn in urns}
+        jobs = [Job(tier, arm, seed, draw.texts) for arm, draw in drawn.items() for tier in tiers]
+        fresh = not all((out / "scores" / f"{key_of(job)[:32]}.json").exists() for job in jobs)
+        if fresh and longest is not None and deadline is not None and began + longest > deadline:
             break
-        jobs = []
-        for urn in urns:
-            drawn = urn.draw(amount, seed)
-            draws[urn.arm.name].append(drawn)
-            found[urn.arm.name].append({})
-            jobs += [Job(tier, urn.arm.name, seed, drawn.texts) for tier in tiers]
+        for arm, draw in drawn.items():
+            draws[arm].append(draw)
+            found[arm].append({})
         with ThreadPoolExecutor(workers) as pool:
             for job, scores, took in pool.map(scored, jobs):
                 found[job.arm][-1] |= scores
                 tier_of |= dict.fromkeys(scores, job.tier)
                 seconds[job.arm][job.tier.name] = seconds[job.arm].get(job.tier.name, 0.0) + took
-        done.append(seed)
-        say(f"seed {number + 1} of {len(seeds)}: {len(urns)} arms measured")
-    if len(done) < min(LEAST_SEEDS, len(seeds)):
+        if fresh:
+            longest = max(longest or 0.0, time.monotonic() - began)
+        done += 1
+        say(f"seed {done} of {len(seeds)}: {len(urns)} arms measured")
+    if done < min(LEAST_SEEDS, len(seeds)):
         raise RunError(
-            f"{out}: the budget is spent after {len(done)} of {len(seeds)} seeds, too few for an interval: run again to go "
-            "on where it stopped, or give it a larger --budget"
+            f"{out}: the budget ended after {done} of {len(seeds)} seeds of {', '.join(tier.name for tier in tiers)}; an "
+            f"interval needs {LEAST_SEEDS}. What is measured is kept: the same command goes on from there"
         )
     overlaps = {urn.arm.name: overlap(urn, draws[urn.arm.name], amount) for urn in urns}
-    measures = tuple(_measures(found, targets, tier_of, overlaps, sharing(urns), len(done)))
+    measures = tuple(_measures(found, targets, tier_of, overlaps, sharing(urns), len(seeds)))
     return Outcome(measures, draws, overlaps, seconds)
 
 
@@ -133,7 +142,7 @@ def _measures(
     tier_of: Mapping[str, Tier],
     overlaps: Mapping[str, float],
     shared: npt.NDArray[np.float64],
-    seeds: int,
+    planned: int,
 ) -> Iterator[Measure]:
     arms = tuple(found)
     for name, tier in tier_of.items():
@@ -148,7 +157,7 @@ def _measures(
             shared,
         )
         curves = {arm: _curve([s.curve for s in every[arm]]) for arm in arms}
-        yield Measure(name, tier.name, tier.unit, seeds, measured, curves)
+        yield Measure(name, tier.name, tier.unit, len(every[arms[0]]), planned, measured, curves)
 
 
 def _curve(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:

@@ -44,6 +44,12 @@ def findings(protocol: Protocol, arms: Sequence[Arm], outcome: Outcome) -> dict[
         notes.append(
             f"Tier 0 does not judge {', '.join(copied)}: more than {DUPLICATION:.0%} of the draw are exact copies."
         )
+    short = {m.tier: f"{m.tier} {m.seeds} of {m.planned}" for m in outcome.measures if m.seeds < m.planned}
+    if short:
+        notes.append(
+            f"The budget ended before all seeds were measured ({', '.join(short.values())}): every figure is of whole seeds, "
+            "over all arms; the same command without --budget measures the rest."
+        )
     return {
         "protocol": protocol.digest,
         "baseline": baseline,
@@ -84,6 +90,7 @@ def measure(found: Measure, names: Sequence[str], baseline: str, given: Targets)
         "tier": found.tier,
         "unit": found.unit,
         "seeds": found.seeds,
+        "planned_seeds": found.planned,
         "arms": arms,
         "pairs": pairs,
         "gap_closed": gap,

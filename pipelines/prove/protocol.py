@@ -158,19 +158,29 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def refuse_another(protocol: Protocol, out: Path) -> bool:
+    """Whether OUT has this protocol. Raises RunError where it has another. A tier whose identity is still "" is any."""
+    path = out / "protocol.json"
+    if not path.exists():
+        return False
+    try:
+        there = json.loads(path.read_text("utf-8"))["protocol"]
+        known = {name: identity or there["tiers"].get(name, "") for name, identity in protocol.tiers.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{path}: not a protocol of winnow prove: choose another folder for --out") from error
+    here = protocol.model_copy(update={"tiers": known}).canonical()
+    if canonical(there) != here:
+        raise RunError(
+            f"{path}: another experiment was registered there: {_difference(there, json.loads(here))}; a changed protocol is a "
+            "new experiment: choose another folder for --out"
+        )
+    return True
+
+
 def register(protocol: Protocol, out: Path) -> None:
     """Writes OUT/protocol.json, once. Raises RunError where another protocol is there."""
     path = out / "protocol.json"
-    if path.exists():
-        try:
-            there = json.loads(path.read_text("utf-8"))["protocol"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path}: not a protocol of winnow prove: choose another folder for --out") from error
-        if canonical(there) != protocol.canonical():
-            raise RunError(
-                f"{path}: another experiment was registered there: {_difference(there, json.loads(protocol.canonical()))}; "
-                "a changed protocol is a new experiment: choose another folder for --out"
-            )
+    if refuse_another(protocol, out):
         return
     out.mkdir(parents=True, exist_ok=True)
     document = {"digest": protocol.digest, "protocol": json.loads(protocol.canonical())}

@@ -182,6 +182,28 @@ def test_a_changed_protocol_is_refused_where_another_is_registered(bench: Path, 
     assert (bench / "all" / "results.json").read_bytes() == before
 
 
+def test_a_budget_that_ends_leaves_whole_seeds(bench: Path) -> None:
+    """Each run measures one seed more at least; the same command without a limit ends as if there had been none."""
+    words = ["prove", "random", "oracle", "--targets", "targets.yaml", "--tokens", "9k", "--out", "limited"]
+    limited = bench / "limited"
+    for seeds in (1, 2):
+        done = command(*words, "--budget", "0.001s", cwd=bench)
+        said = " ".join(done.stderr.split())
+        assert done.returncode == 1 and f"the budget ended after {seeds} of 5 seeds of ngrams" in said, said
+        assert "the same command goes on from there" in said and not (limited / "results.json").exists()
+    done = command(*words, "--budget", "0.001s", cwd=bench)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((limited / "results.json").read_text("utf-8"))
+    for measure in found["measures"].values():
+        assert (measure["seeds"], measure["planned_seeds"]) == (3, 5) and len(measure["pairs"]) == 2
+    assert any("ngrams 3 of 5" in note and "without --budget" in note for note in found["notes"])
+    assert "3 of 5 seeds" in (limited / "report.html").read_text("utf-8")
+    for out in ("limited", "unlimited"):
+        assert command(*words[:-1], out, cwd=bench).returncode == 0
+    assert (limited / "results.json").read_bytes() == (bench / "unlimited" / "results.json").read_bytes()
+    assert json.loads((limited / "results.json").read_text("utf-8"))["measures"]["dsir"]["seeds"] == 5
+
+
 def test_the_protocol_is_there_before_the_first_score(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from winnow.pipelines.prove.probe import Ngrams
 

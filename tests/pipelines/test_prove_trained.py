@@ -77,6 +77,30 @@ def test_the_oracle_wins_at_both_rates_and_a_resumed_experiment_finds_the_same(f
     assert prove(folder, "out") == found and (folder / "out" / "results.json").read_bytes() == page
 
 
+def test_another_protocol_is_refused_before_a_proxy_is_warmed(folder: Path) -> None:
+    (folder / "there").mkdir()
+    words = (
+        "prove",
+        "random",
+        "oracle",
+        "--targets",
+        "targets.yaml",
+        "--tokens",
+        "8k",
+        "--seeds",
+        "3",
+        "--out",
+        "there",
+    )
+    assert command(*words, cwd=folder).returncode == 0
+    for more in (("--tier", "1"), ("--tier", "1", "--mixtures", "16")):
+        changed = [word for word in words if "--mixtures" not in more or word not in ("random", "oracle")]
+        done = command(*changed, *more, cwd=folder)
+        said = " ".join((done.stderr + done.stdout).split())
+        assert done.returncode == 1 and "another experiment was registered there" in said, said
+        assert "warming" not in said and not (folder / "there" / "proxy").exists()
+
+
 def test_what_cannot_be_trained_is_refused_before_anything_is_read(folder: Path) -> None:
     for tier, changed, sentence in (
         ("1", "proxy: {layrs: 2}", "proxy.layrs: unknown; nearest: 'layers'"),

@@ -9,6 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[int, Field(ge=1)]
 
 
+def tier_name(rate: float) -> str:
+    """Of the runs at one learning rate."""
+    return f"proxy-lr-{rate:g}"
+
+
 class ProxySettings(BaseModel):
     """A proxy model, by default of a million parameters for one thread.
 

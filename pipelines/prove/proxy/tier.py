@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from winnow.pipelines.prove.proxy.prepare import VERSION, Prepared, need_torch, prepare
-from winnow.pipelines.prove.proxy.settings import ProxySettings
+from winnow.pipelines.prove.proxy.settings import ProxySettings, tier_name
 from winnow.pipelines.prove.proxy.shards import write_texts
 from winnow.pipelines.prove.scores import Scores, Unit, sizes
 from winnow.pipelines.results.table import RunError
@@ -35,7 +35,7 @@ class ProxyTier:
     @property
     def name(self) -> str:
         """Names the rate."""
-        return f"proxy-lr-{self.rate:g}"
+        return tier_name(self.rate)
 
     @property
     def identity(self) -> str:
