@@ -266,7 +266,8 @@ class Driver:
         reconcile(stages)
         check_damage(total, self.strict)
         if not any(stages[name]["in"] for name in self.plan.pipeline.sources if name in stages):
-            raise RunError(f"{', '.join(self.plan.pipeline.sources)}: the input holds no records")
+            first = next((f": {d['file']} at byte {d['offset']}: {d['cause']}" for d in damage), "")
+            raise RunError(f"{', '.join(self.plan.pipeline.sources)}: the input holds no records{first}")
         check_guards(self.plan, stages, by_source, parts)
         check_failures(self.plan, stages, sum(account["failed"] for account in stages.values()))
         return total

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import partial
 
-from winnow.stages.reading.files import BLOCK, Window
+from winnow.stages.reading.files import BLOCK, Window, page_instead
 from winnow.stages.reading.members import (
     DICTIONARY_MAGIC,
     GZIP_MAGIC,
@@ -61,8 +61,15 @@ def _codec(window: Window, name: str) -> Codec | None:
         return gzip_codec()
     if head.startswith(ZSTD_MAGIC) or head[1:4] == DICTIONARY_MAGIC[1:]:
         return zstd_codec(window)
-    if parse_head(window.bytes_at(0, HEAD_LIMIT), 0) is not None:
+    if parse_head(text := window.bytes_at(0, HEAD_LIMIT), 0) is not None:
         return None
+    page = page_instead(text, "WARC or ARC")
+    if (
+        page is not None
+        and window.size <= HEAD_LIMIT
+        and not any(m in text for m in (GZIP_MAGIC, ZSTD_MAGIC, b"WARC/"))
+    ):
+        raise Broken(0, page)
     if name.endswith(".gz") or find_anchor(window, gzip_codec(), 0, min(window.size, _SEARCH)) is not None:
         return gzip_codec()
     if (

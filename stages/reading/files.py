@@ -188,11 +188,9 @@ class Window:
             missing = min(at + count, self.size) - self.base - len(self.data)
             if missing <= 0:
                 return index
-            self._handle.seek(self.base + len(self.data))
-            self.data = self.data[index:] + self._read(max(missing, self._block))
+            self.data = self.data[index:] + self._read(self.base + len(self.data), max(missing, self._block))
         else:
-            self._handle.seek(at)
-            self.data = self._read(max(min(count, self.size - at), self._block))
+            self.data = self._read(at, max(min(count, self.size - at), self._block))
         self.base = at
         return 0
 
@@ -212,14 +210,17 @@ class Window:
         index = at - self.base
         if index >= 0 and min(at + count, self.size) <= self.base + len(self.data):
             return self.data[index : index + count]
-        self._handle.seek(at)
-        return self._read(min(count, max(self.size - at, 0)))
+        return self._read(at, min(count, max(self.size - at, 0)))
 
-    def _read(self, count: int) -> bytes:
+    def _read(self, at: int, count: int) -> bytes:
+        self._handle.seek(at)
         parts = []
         while count > 0 and (part := self._handle.read(count)):
             parts.append(part)
             count -= len(part)
+            at += len(part)
+        if count > 0 and at < self.size:
+            raise OSError(f"it ends after {at:,} of the {self.size:,} bytes that it is said to have")
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -233,6 +234,14 @@ def opened(file: InputFile, block: int = BLOCK) -> Iterator[Window]:
             raise StageError(f"cannot open {file.url}: {failure}") from failure
         with handle:
             yield Window(handle, file.size, block)
+
+
+def page_instead(head: bytes, expected: str) -> str | None:
+    """What to say of a file that begins as a web page does, None of another."""
+    shown = head.lstrip()[:40].decode("utf-8", "replace")
+    if not shown.startswith("<"):
+        return None
+    return f"HTML or XML (it begins with {shown!r}): expected {expected}; is it the error page of a download?"
 
 
 def basename(url: str) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from winnow.stages.reading.files import BLOCK, Window
+from winnow.stages.reading.files import BLOCK, Window, page_instead
 from winnow.stages.reading.members import Broken, Codec, Member, following
 
 _BOM = b"\xef\xbb\xbf"
@@ -201,9 +201,9 @@ def _no_lines(head: bytes, whole: bool) -> str | None:
         return None
     if any(line.startswith(b"{") for line in (second, *lines)):
         return None
+    if (page := page_instead(first, "JSON Lines")) is not None:
+        return page
     shown = first[:40].decode("utf-8", "replace")
-    if first.startswith(b"<"):
-        return f"HTML or XML (it begins with {shown!r}): expected JSON Lines; is it the error page of a download?"
     for mark, name in ((b"\t", "TSV"), (b",", "CSV")):
         if first.count(mark) and (not second or second.count(mark) >= first.count(mark)):
             return f"no JSON but perhaps {name} (it begins with {shown!r}): expected one JSON object a line"

@@ -43,7 +43,7 @@ def input_files(
         matched = matches(fs, path)
         if not matched:
             raise NoInput(f"{where}: no file matches '{public(pattern)}'{_cause(fs, path)}")
-        if len(matched) == 1 and fs.isdir(matched[0]):
+        if len(matched) == 1 and _is_folder(fs, matched[0]):
             matched = _in_folder(source, fs, matched[0], say)
         local = isinstance(fs, LocalFileSystem)
         infos = {match: _local_info(fs, match) if local else fs.info(match) for match in matched}
@@ -62,6 +62,8 @@ def input_files(
                     f"{where}: the server of '{public(url)}' does not say how long it is; copy it to this machine and name "
                     "the copy"
                 )
+            if not local and (longer := _longer(fs, match, int(info["size"]))) is not None:
+                raise NoInput(f"{where}: '{public(url)}': {longer}")
             modified = _modified(info) if hashed is None else _content(fs, match, hashed.get(filed(url)))
             found[url] = int(info["size"]), modified, info["stamp"] if local else stamp_of(info)
     names = {url: filed(url) for url in sorted(found)}  # ids and causes of failures are made from them
@@ -86,9 +88,38 @@ def _cause(fs: Any, path: str) -> str:
     foreseen: tuple[type[Exception], ...] = (OSError, *server_errors())
     try:
         fs.info(path)
+        fs.cat_file(path, start=0, end=1)
     except foreseen as failure:
         return f": {reason_of(failure)}"
     return ""
+
+
+def _is_folder(fs: Any, path: str) -> bool:
+    """Of what is on the web fsspec downloads all of it to see, looking for links: one that ends as a folder does may be one."""
+    return (path.endswith("/") or not _of_the_web(fs)) and bool(fs.isdir(path))
+
+
+def _of_the_web(fs: Any) -> bool:
+    return "http" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+
+
+def _longer(fs: Any, path: str, size: int) -> str | None:
+    """What to say where a file of the web goes on behind its end, as a server describes it that is wrong about its length:
+    the rest would be lost without a word."""
+    if not size or not _of_the_web(fs):
+        return None
+    foreseen: tuple[type[Exception], ...] = (OSError, ValueError, *server_errors())
+    try:
+        with fs.open(path, "rb", size=size + 1, cache_type="none") as handle:
+            handle.seek(size)
+            more = handle.read(1)
+    except foreseen:  # one that gives no ranges, or nothing: reading says so, if that needs any
+        return None
+    return (
+        f"its server says that it has {size:,} bytes, and gives more; copy it to this machine and name the copy"
+        if more
+        else None
+    )
 
 
 def _in_folder(source: Source, fs: Any, folder: str, say: Callable[[str], None]) -> list[str]:

@@ -16,7 +16,7 @@ from winnow.nearest import hint
 from winnow.stages.base import Settings as BaseSettings
 from winnow.stages.base import StageError
 from winnow.stages.reading.batches import ROWS, Batch, identity, placed
-from winnow.stages.reading.files import as_planned, basename
+from winnow.stages.reading.files import as_planned, basename, page_instead
 from winnow.stages.source import Damage, InputFile, Paths, Segment, Source
 
 _GROUP_BYTES = 64 << 20
@@ -147,8 +147,9 @@ def _opened(file: InputFile) -> Iterator[tuple[pq.ParquetFile, IO[bytes]]]:
             try:
                 parquet = pq.ParquetFile(handle, pre_buffer=False)
             except (pa.ArrowException, OSError) as failure:
-                why = ": it is encrypted" if "encrypted" in str(failure) else f": {_line(failure)}"
-                raise StageError(f"{file.url} is not a readable Parquet file{why}") from failure
+                handle.seek(0)
+                why = "it is encrypted" if "encrypted" in str(failure) else page_instead(handle.read(512), "Parquet")
+                raise StageError(f"{file.url} is not a readable Parquet file: {why or _line(failure)}") from failure
             yield parquet, handle
 
 
