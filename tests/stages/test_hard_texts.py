@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,10 @@ from winnow.stages.registry import find, names
 
 SETTINGS = {
     "fasttext": [{"model": "ko-quality"}],
+    "kenlm": [
+        {"model": str(Path(__file__).with_name("tiny.arpa")), "unit": unit, "normalize": normalize}
+        for unit, normalize in (("word", "none"), ("character", "ccnet"), ("syllable", "fold"))
+    ],
     "tokenize": [{"tokenizer": "ko-bpe"}],
     "mixture": [],
     "datatrove": [],
