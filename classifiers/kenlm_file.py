@@ -35,8 +35,8 @@ MIN_ORDER, MAX_ORDER = 2, 6
 _KINDS = 6
 _PROBED = 200_000
 """Words of a binary that are scored in a process of its own."""
-PATIENCE = 900
-"""Seconds until a model that does not answer counts as damaged."""
+PATIENCE, SPEED = 120, 10_000_000
+"""Seconds until a model that does not answer counts as damaged, and bytes a second that it may take longer to read."""
 
 _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\s*$")
 _SECTION = re.compile(rb"(?m)^\\([^\n]*?)[ \t\r]*$")
@@ -210,11 +210,12 @@ def _check_binary(path: Path, probe: bool) -> None:
             raise ModelError(f"{path} is cut off: its words do not end where the file does")
     if not probe:
         return
+    patience = PATIENCE + size / SPEED
     command = [sys.executable, "-c", _PROBE, str(path), str(start), str(_PROBED)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=PATIENCE)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=patience)
     except subprocess.TimeoutExpired as error:
-        raise ModelError(f"{path} is damaged: KenLM did not score its words within {PATIENCE} s") from error
+        raise ModelError(f"{path} is damaged: KenLM did not score its words within {patience:.0f} s") from error
     if done.returncode < 0:
         raise ModelError(f"{path} is damaged: KenLM ended by signal {-done.returncode} when it scored the file's words")
     if done.returncode:

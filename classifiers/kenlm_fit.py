@@ -186,13 +186,7 @@ def _fit_pieces(texts: list[str], fit: KenlmFit, path: Path | None) -> Any:
     from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
     plain = Splitter(Units(unit="word", normalize=fit.normalize))
-    lines = (
-        line.decode("utf-8")
-        for text in _batches(texts)
-        for one in plain.split(text)
-        for line in one.split(b"\n")
-        if line.strip()
-    )
+    lines = (line.decode() for line in _sentences(plain, texts) if line.strip())
     model = io.BytesIO()
     try:
         SentencePieceTrainer.train(
@@ -218,7 +212,7 @@ def _batches(texts: list[str]) -> Iterator[list[str]]:
 
 def _sentences(splitter: Splitter, texts: list[str]) -> Iterator[bytes]:
     for batch in _batches(texts):
-        for text in splitter.split(batch):
+        for text in splitter.split([text.encode("utf-8", "replace") for text in batch]):
             yield from text.split(b"\n")
 
 
@@ -305,7 +299,7 @@ def _percentiles(model: Path, units: Units, held: list[str]) -> dict[str, tuple[
         return {}
     files = model_files(model, units.unit, units.normalize)
     scorer = load_kenlm(model, files.digest, units.unit, units.normalize)
-    scores = scorer.score([text.strip() for text in held])
+    scores = scorer.score([text.strip().encode("utf-8", "replace") for text in held])
     some = scores.units > 0
     lengths = np.array([len(text.strip()) for text in held])[some]
     values = {"perplexity": scores.perplexity()[some], "bits_per_char": scores.bits()[some] / lengths}

@@ -78,13 +78,13 @@ class KenlmScorer:
     splitter: Splitter
     order: int
 
-    def score(self, texts: Sequence[str]) -> Scores:
-        """See `Scores`. Lines without a unit are left out; CCNet's normalisation makes a text one line."""
+    def score(self, texts: Sequence[bytes]) -> Scores:
+        """See `Scores`; texts are UTF-8. Lines without a unit are left out; CCNet's normalisation makes a text one line."""
         sentences = self.splitter.split(texts)
         counts = unit_counts(sentences)
         log10 = np.zeros(len(texts))
         for row in np.flatnonzero(counts):
-            found = [self.score_line(line) for line in sentences[row].split(b"\n") if line.strip()]
+            found = list(map(self.score_line, filter(bytes.strip, sentences[row].split(b"\n"))))
             log10[row] = sum(found)
             counts[row] += len(found)
         return Scores(log10, counts)

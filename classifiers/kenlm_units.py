@@ -26,12 +26,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from winnow.filters.ngram.spread import ALONE, BREAK, DIGIT, LETTER, ROOM, SPACE, count_words, spread
+
 Unit = Literal["word", "sentencepiece", "character", "syllable"]
 Normalization = Literal["none", "fold", "ccnet"]
 
-MARK = "▁"
-
-_ALONE, _SPACE, _BREAK, _LETTER, _DIGIT = range(5)
 _TOP = 0xFFFF  # a noncharacter: every code point above the first plane is looked up as it
 _LAST_ALPHABET = 0x0600  # Latin, Greek, Cyrillic, Armenian, Hebrew
 
@@ -59,33 +58,33 @@ class Splitter:
     units: Units
     pieces: Any = None
 
-    def split(self, texts: Sequence[str]) -> list[bytes]:
-        """Each text as UTF-8: units parted by white space, a sentence on each line (lines may be blank)."""
-        if self.units.normalize == "ccnet":
-            texts = [_ccnet(text) for text in texts]
-        elif self.units.normalize == "fold":
-            texts = [text.lower().translate(_digits()) for text in texts]
-        if self.units.unit in ("character", "syllable"):
-            made = _spread(texts, self.units.unit == "syllable")
-        elif self.units.unit == "sentencepiece":
-            made = self._in_pieces(texts)
+    def split(self, texts: Sequence[bytes]) -> list[bytes]:
+        """Each text, UTF-8, with its units parted by white space, a sentence on each line (lines may be blank)."""
+        unit, normalize = self.units.unit, self.units.normalize
+        fold = normalize == "fold"
+        if normalize == "ccnet":
+            texts = [_ccnet(text.decode()).encode() for text in texts]
+        if unit in ("character", "syllable"):
+            texts = _spread(texts, unit == "syllable", _folded() if fold else _same())
         else:
-            made = [text.encode("utf-8", "replace") for text in texts]
-        return [_safe(text) for text in made]
+            if fold:
+                texts = [_fold(text.decode()).encode() for text in texts]
+            if unit == "sentencepiece":
+                texts = self._in_pieces(texts)
+        return [_safe(text) if b"<" in text or b"\0" in text else text for text in texts]
 
-    def _in_pieces(self, texts: Sequence[str]) -> list[bytes]:
-        lines = [line for text in texts for line in text.split("\n")]
+    def _in_pieces(self, texts: Sequence[bytes]) -> list[bytes]:
+        lines = [line for text in texts for line in text.decode().split("\n")]
         found = iter(self.pieces.encode(lines, out_type=str, num_threads=1) if lines else [])
-        return ["\n".join(" ".join(next(found)) for _ in text.split("\n")).encode("utf-8", "replace") for text in texts]
+        return ["\n".join(" ".join(next(found)) for _ in range(text.count(b"\n") + 1)).encode() for text in texts]
 
 
 def unit_counts(sentences: Sequence[bytes]) -> npt.NDArray[np.int64]:
     """How many units each text of `Splitter.split` has, int64, as KenLM parts them: at ASCII white space."""
-    sizes = np.fromiter((len(text) + 1 for text in sentences), np.int64, len(sentences))
-    octets = np.frombuffer(b"\n" + b"\n".join(sentences) + b"\n", np.uint8)
-    blank = (octets == 32) | ((octets - np.uint8(9)) < 5)
-    firsts = np.flatnonzero(blank[:-1] & ~blank[1:])
-    return np.diff(np.searchsorted(firsts, np.concatenate([[0], np.cumsum(sizes)])))
+    ends = np.cumsum(np.fromiter(map(len, sentences), np.int64, len(sentences)))
+    counts = np.zeros(len(sentences), np.int64)
+    count_words(np.frombuffer(b"".join(sentences), np.uint8), ends, counts)
+    return counts
 
 
 def _safe(text: bytes) -> bytes:
@@ -98,14 +97,10 @@ def _ccnet(text: str) -> str:
 
 
 @cache
-def _digits() -> dict[int, str]:
-    return {code: "0" for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Nd"}
-
-
-@cache
 def _ccnet_table() -> dict[int, str | None]:
-    table: dict[int, str | None] = dict(_digits())
-    table |= {code: None for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Mn"}
+    every = range(sys.maxunicode + 1)
+    table: dict[int, str | None] = {code: "0" for code in every if unicodedata.category(chr(code)) == "Nd"}
+    table |= {code: None for code in every if unicodedata.category(chr(code)) == "Mn"}
     table |= {ord(sign): ascii for sign, ascii in _PUNCTUATION.items()}
     return table | dict.fromkeys([*range(32), *range(127, 160)])
 
@@ -113,44 +108,47 @@ def _ccnet_table() -> dict[int, str | None]:
 @cache
 def _classes() -> npt.NDArray[np.uint8]:
     """What to do with each code point of the first plane."""
-    classes = np.zeros(_TOP + 1, np.uint8)
+    classes = np.full(_TOP + 1, ALONE, np.uint8)
     for code in range(_TOP):
         char = chr(code)
         if char.isspace() or unicodedata.category(char) == "Cc":
-            classes[code] = _SPACE
+            classes[code] = SPACE
         elif char.isdigit():
-            classes[code] = _DIGIT
+            classes[code] = DIGIT
         elif code < _LAST_ALPHABET and char.isalpha():
-            classes[code] = _LETTER
-    classes[[0, 10]] = _BREAK
+            classes[code] = LETTER
+    classes[[0, 10]] = BREAK
     return classes
 
 
-def _spread(texts: Sequence[str], syllables: bool) -> list[bytes]:
-    """`character` and `syllable` units, on code points as an array: a regular expression costs more than KenLM does."""
+@cache
+def _same() -> npt.NDArray[np.int32]:
+    return np.arange(_TOP + 1, dtype=np.int32)
+
+
+@cache
+def _folded() -> npt.NDArray[np.int32]:
+    """What each code point of the first plane becomes: a small letter of one character, or 0."""
+    folded = _same().copy()
+    for code in range(_TOP):
+        char = chr(code)
+        small = char.lower()
+        folded[code] = ord("0") if unicodedata.category(char) == "Nd" else ord(small) if len(small) == 1 else code
+    return folded
+
+
+def _fold(text: str) -> str:
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    low = codes < _TOP
+    codes = np.where(low, _folded()[np.where(low, codes, 0)], codes.astype(np.int32))
+    return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _spread(texts: Sequence[bytes], syllables: bool, folded: npt.NDArray[np.int32]) -> list[bytes]:
+    """`character` and `syllable` units."""
     if not texts:
         return []
-    joined = "\0".join(text.replace("\0", " ") for text in texts)
-    codes = np.frombuffer(joined.encode("utf-32-le", "replace"), "<u4")
-    kinds = _classes()[np.minimum(codes, _TOP)]
-    shown = (kinds != _SPACE) & (kinds != _BREAK)
-    before = np.concatenate([[_BREAK], kinds[:-1]]).astype(np.uint8)
-    word_start = shown & ((before == _SPACE) | (before == _BREAK))
-    widths = np.where(shown, 2, 0)
-    widths[kinds == _BREAK] = 1
-    if syllables:
-        widths[(kinds == before) & ((kinds == _LETTER) | (kinds == _DIGIT))] = 1
-        widths[word_start] = 3
-        marked, back = word_start, 2
-    else:
-        at = np.arange(len(codes))
-        last_break = np.maximum.accumulate(np.where(kinds == _BREAK, at, -1))
-        last_shown = np.concatenate([[-1], np.maximum.accumulate(np.where(shown, at, -1))[:-1]])
-        marked, back = word_start & (last_shown > last_break), 3
-        widths[marked] = 4
-    ends = np.cumsum(widths)
-    out = np.full(int(ends[-1]) if len(ends) else 0, ord(" "), "<u4")
-    kept = widths > 0
-    out[ends[kept] - 1] = codes[kept]
-    out[ends[marked] - back] = ord(MARK)
-    return out.tobytes().decode("utf-32-le").encode("utf-8").split(b"\0")
+    octets = b"\0".join(text.replace(b"\0", b" ") for text in texts)
+    out = np.empty(ROOM * len(octets) + 8, np.uint8)
+    used = spread(np.frombuffer(octets, np.uint8), _classes(), folded, syllables, out)
+    return out[:used].tobytes().split(b"\0")

@@ -134,14 +134,14 @@ class Likelihood:
         if self.stage.settings.chars:
             texts = pc.utf8_slice_codeunits(texts, 0, self.stage.settings.chars)
         length = np.maximum(pc.utf8_length(texts).to_numpy(zero_copy_only=False), 1)
-        strings = cast(list[str], texts.to_pylist())
-        scores = self.scorer.score(strings)
+        octets = cast(list[bytes], texts.cast(pa.large_binary()).to_pylist())
+        scores = self.scorer.score(octets)
         found = {"log10": scores.log10, "units": scores.units, "perplexity": scores.perplexity()}
         found["bits_per_char"] = scores.bits() / length
         none = scores.units == 0
         broken = ~np.isfinite(scores.log10)
         if self.against:
-            other = self.against.score(strings)
+            other = self.against.score(octets)
             found["difference"] = other.bits() / length - found["bits_per_char"]
             broken |= ~np.isfinite(other.log10)
         columns = {
@@ -174,9 +174,10 @@ class Likelihood:
             raise StageError(f"{self.stage.name}: no signal '{signal}': expected one of {', '.join(names)}")
         spans = passages(text, self.stage.settings.chars or max(1, len(text)))
         lines = [text.strip(), *(text[start:end] for start, end in spans)]
-        bits = self.scorer.score(lines).bits()
+        octets = [line.encode() for line in lines]
+        bits = self.scorer.score(octets).bits()
         if self.against and signal == "difference":
-            bits = bits - self.against.score(lines).bits()
+            bits = bits - self.against.score(octets).bits()
         lengths = np.array([max(1, len(line)) for line in lines])
         excess = bits[1:] - lengths[1:] * (bits[0] / lengths[0])
         return strongest({span: float(push) for span, push in zip(spans, excess, strict=True) if push > 0})

@@ -47,6 +47,7 @@ KERNELS = (
     "winnow.filters.dedup.clusters",
     "winnow.filters.ngram.model",
     "winnow.filters.ngram.features",
+    "winnow.filters.ngram.spread",
     "winnow.filters.ngram.overlap",
 )
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two

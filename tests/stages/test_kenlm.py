@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from winnow.classifiers.artifacts import ModelError
+from winnow.classifiers.kenlm_file import check_model
 from winnow.classifiers.kenlm_fit import GroupedText, KenlmFit, fit_kenlm
 from winnow.classifiers.kenlm_units import Splitter, Units
 from winnow.filters.languages import language_pack
@@ -246,3 +248,44 @@ def test_a_text_without_a_finite_probability_is_named(monkeypatch: pytest.Monkey
     assert batch.column("error").to_pylist() == [f"{TINY} gives it no finite probability", None]
     assert batch.column("log10").to_pylist() == [None, 0.0]
     assert batch.schema.field("units").type == pa.int64()
+
+
+@pytest.mark.parametrize("kind", ["probing", "trie"])
+def test_a_binary_that_is_cut_or_contradicts_itself_never_reaches_kenlm(kind: str, tmp_path: Path) -> None:
+    """Both were made of tiny.arpa by KenLM's `build_binary`; the trie is quantized."""
+    whole = TINY.with_name(f"tiny.{kind}.bin").read_bytes()
+    path = tmp_path / "a.bin"
+    path.write_bytes(whole)
+    (row,) = measured(stage(path), "나는 학교에 간다")
+    assert row["log10"] == pytest.approx(-1.0, abs=1e-2)
+    for size in (60, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(StageError, match="is cut off: "):
+            stage(path).artifacts()
+    for at, value, said in [
+        (88, b"\7", "is of order 7: expected 2 to 6"),
+        (96, b"\x63", "is damaged: its head says type 99"),
+        (115, b"\xff", "is cut off: its head says"),
+        (49, b"4", "is a KenLM binary of another format"),
+        (0, b"mmap lm http://kheafield.com/code incomplete\n\0", "was never finished"),
+    ]:
+        path.write_bytes(whole[:at] + value + whole[at + len(value) :])
+        with pytest.raises(StageError, match=said):
+            stage(path).artifacts()
+
+
+def test_a_binary_that_ends_its_process_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(TINY.with_name("tiny.probing.bin").read_bytes())
+    for ending, said in [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "KenLM ended by signal 11"),
+        (
+            "import sys; sys.exit('lm/x.cc:1 in f() threw FormatLoadException because `a < b\\'. Too small Byte: 7')",
+            "Too small",
+        ),
+        ("import time; time.sleep(60)", "KenLM did not score its words within 0 s"),
+    ]:
+        monkeypatch.setattr("winnow.classifiers.kenlm_file._PROBE", ending)
+        monkeypatch.setattr("winnow.classifiers.kenlm_file.PATIENCE", 0.1 if "sleep" in ending else 120)
+        with pytest.raises(ModelError, match=said):
+            check_model(path)
