@@ -19,7 +19,7 @@ from pathlib import Path
 from winnow.nearest import hint
 
 MODELS = Path(__file__).parent / "models"
-SUFFIXES = (".ftz", ".bin", ".json", ".onnx", ".kenlm", ".klm")
+SUFFIXES = (".linear", ".ftz", ".bin", ".onnx", ".kenlm", ".klm")
 
 
 class ModelError(ValueError):

@@ -19,6 +19,7 @@ from winnow.classifiers.artifacts import ModelError
 
 MAGIC, FORMAT = 793712314, 12
 SUPERVISED = 3  # model_name::sup
+CHUNK = 1 << 24  # bytes looked at together
 CENTROIDS = 256  # ProductQuantizer::ksub_
 
 
@@ -45,6 +46,14 @@ class _Reader:
             raise _Unsound(f"{size:,} bytes wanted at offset {self.at:,} of {len(self.content):,}")
         self.at += size
 
+    def floats(self, count: int) -> None:
+        """So many float32 values, all finite: one that is not makes every score of fastText's nan."""
+        start = self.at
+        self.skip(count * 4)
+        for first in range(start, self.at, CHUNK):
+            if not np.isfinite(np.frombuffer(self.content, "<f4", min(CHUNK, self.at - first) // 4, first)).all():
+                raise _Unsound("a matrix has values that are no numbers (nan)")
+
     def words(self, words: int, labels: int) -> None:
         """The entries of the dictionary: all words, then all labels."""
         for number in range(words + labels):
@@ -69,7 +78,7 @@ class _Reader:
         dim, subs, width, last = self.read("4i")
         if dim != columns or width < 1 or subs != -(-dim // width) or last != (dim % width or width):
             raise _Unsound(f"its quantizer is for {dim:,} dimensions, expected {columns:,}")
-        self.skip(dim * CENTROIDS * 4)
+        self.floats(dim * CENTROIDS)
         return subs * rows
 
     def matrix(self, quantized: bool, expected: tuple[int, int]) -> None:
@@ -80,7 +89,7 @@ class _Reader:
                 f"a matrix has {shape[0]:,} rows and {shape[1]:,} columns, expected {expected[0]:,} and {expected[1]:,}"
             )
         if not quantized:
-            return self.skip(shape[0] * shape[1] * 4)
+            return self.floats(shape[0] * shape[1])
         (codes,) = self.read("i")
         self.skip(codes)
         if self.quantizer(shape[1], shape[0]) != codes:

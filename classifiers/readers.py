@@ -16,10 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 from zstandard import ZstdError
 
+from winnow.classifiers.linear_model import address
 from winnow.classifiers.recipe import RecipeError, SourceSpec
+from winnow.nearest import hint
 
 _FINAL_SS = "".join(chr(0xAC00 + (lead * 21 + vowel) * 28 + 20) for lead in range(19) for vowel in range(21))
 _RULES = (
@@ -47,43 +51,104 @@ def polite(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text with its label, empty where the lexicon is to give it. `group` is what must not be split between fit and test (a file)."""
+    """One text with its label, empty where the lexicon is to give it. `group` is what must not be split between sides (a
+    file, a host)."""
 
     text: str
     label: str
     group: str
+    also: str = ""
 
 
-def read(spec: SourceSpec, data: Path) -> Iterator[Text]:
-    """Every usable text of a source, in the order of its sorted files. Raises RecipeError where none is found."""
-    files = sorted((data / spec.folder).glob(spec.files))
-    if not files:
-        raise RecipeError(f"source '{spec.name}': no file '{spec.files}' in folder '{spec.folder}' of {data}")
+OfRun = Callable[[str], Iterator[dict[str, Any]]]
+"""The documents of the run that a reference names, as rows with `id`, `url`, `host`, `source`, `title`, `text`."""
+
+
+def read(spec: SourceSpec, data: Path, of_run: OfRun | None = None, also: str | None = None) -> Iterator[Text]:
+    """Every usable text of a source, in the order of its sorted files, with the value of the column `also`. Raises RecipeError
+    where none is found."""
     columns = spec.text or ("text",)
-    for path in files:
-        group = f"{spec.folder}/{path.relative_to(data / spec.folder).as_posix()}"
-        for fields in _fields(path, spec):
+    for where, file, rows in _tables(spec, data, of_run):
+        for fields in rows:
             if any(str(fields.get(key)) != value for key, value in spec.where.items()):
                 continue
             if not all(re.search(pattern, str(fields.get(key))) for key, pattern in spec.match.items()):
                 continue
-            label = _label(fields, spec, path)
+            label = _label(fields, spec, where)
             if label is None:
                 continue
             for column in columns:
                 if column not in fields:
-                    raise RecipeError(
-                        f"source '{spec.name}': no column '{column}' in {path.name}: it has {', '.join(map(str, fields))}"
-                    )
-            for text in _texts([str(fields[column] or "").strip() for column in columns], spec):
-                if len(text) >= spec.least_chars and hangul_share(text) >= spec.hangul:
-                    yield Text(text, label, group)
+                    raise _lacking("column", column, fields, spec, where)
+            group = _group(fields, spec, where) if spec.group else file
+            if also is not None and also not in fields:
+                raise _lacking("column", also, fields, spec, where)
+            more = "" if also is None else str(fields[also])
+            for text in _texts([_whole(fields[column]) for column in columns], spec):
+                if len(text) >= spec.least_chars and (not spec.hangul or hangul_share(text) >= spec.hangul):
+                    yield Text(text, label, group, more)
+
+
+def _whole(value: Any) -> str:
+    """A text that can be stored: JSON may escape half a surrogate pair."""
+    return ("" if value is None else str(value)).strip().encode("utf-8", "replace").decode()
+
+
+def _tables(spec: SourceSpec, data: Path, of_run: OfRun | None) -> Iterator[tuple[str, str, Iterator[dict[str, Any]]]]:
+    """Name, group and rows of each file or run."""
+    if spec.reader == "run":
+        if of_run is None:
+            raise RecipeError(f"source '{spec.name}': reader: run needs the command `winnow fit`, which opens runs")
+        for reference in spec.files:
+            yield reference, reference, of_run(reference)
+        return
+    folder = data / spec.folder
+    for pattern in spec.files:
+        files = _matching(folder, pattern)
+        if not files:
+            raise RecipeError(f"source '{spec.name}': no file '{pattern}' in folder '{spec.folder}' of {data}")
+        for path in files:
+            below = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()
+            yield path.name, f"{spec.folder}/{below}", _fields(path, spec)
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """Files of a pattern, of a path, or below a folder, sorted."""
+    whole = Path(pattern).expanduser()
+    if whole.is_absolute():
+        folder, pattern = Path(whole.anchor), str(whole.relative_to(whole.anchor))
+    path = folder / pattern
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file() and _stem(p).suffix in _BY_ENDING)
+    return [path] if path.is_file() else sorted(p for p in folder.glob(pattern) if p.is_file())
+
+
+def _group(fields: dict[str, Any], spec: SourceSpec, where: str) -> str:
+    if spec.group == "host" and "host" not in fields and "url" in fields:
+        return address(str(fields["url"] or ""), "host")
+    if spec.group not in fields:
+        raise _lacking("column", str(spec.group), fields, spec, where)
+    return str(fields[spec.group])
+
+
+def _lacking(what: str, name: str, fields: dict[str, Any], spec: SourceSpec, where: str) -> RecipeError:
+    has = ", ".join(map(str, fields))
+    return RecipeError(
+        f"source '{spec.name}': no {what} '{name}' in {where}: it has {has}{hint(name, map(str, fields))}"
+    )
+
+
+def _stem(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix in _PACKED else path
 
 
 def _fields(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    reader = _BY_ENDING.get(_stem(path).suffix, "") if spec.reader == "auto" else spec.reader
+    if not reader:
+        raise RecipeError(f"source '{spec.name}': {path.name}: expected one of {', '.join(_BY_ENDING)}, or `reader`")
     try:
-        yield from _READERS[spec.reader](path, spec)
-    except (EOFError, OSError, ValueError, csv.Error, zlib.error, ZstdError) as error:
+        yield from _READERS[reader](path, spec)
+    except (EOFError, OSError, ValueError, csv.Error, zlib.error, ZstdError, pa.ArrowException) as error:
         if isinstance(error, RecipeError):
             raise
         said = f"it is no {spec.encoding} text" if isinstance(error, UnicodeError) else " ".join(str(error).split())
@@ -101,14 +166,11 @@ def _texts(texts: list[str], spec: SourceSpec) -> list[str]:
     return [part for text in texts for part in _SENTENCE.split(text)] if spec.sentences else texts
 
 
-def _label(fields: dict[str, Any], spec: SourceSpec, path: Path) -> str | None:
+def _label(fields: dict[str, Any], spec: SourceSpec, where: str) -> str | None:
     if spec.label is not None or spec.weak:
         return spec.label or ""
     if spec.label_column not in fields:
-        raise RecipeError(
-            f"source '{spec.name}': no label column '{spec.label_column}' in {path.name}: "
-            f"it has {', '.join(map(str, fields))}"
-        )
+        raise _lacking("label column", str(spec.label_column), fields, spec, where)
     value = str(fields[spec.label_column])
     return spec.labels.get(value) if spec.labels else value
 
@@ -126,10 +188,11 @@ def _open(path: Path, encoding: str) -> TextIO:
 
 def _table(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
     # Only comma-separated files quote their fields; in the others a quotation mark is part of the text.
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if spec.delimiter == "," else csv.QUOTE_NONE
+    delimiter = spec.delimiter or ("," if _stem(path).suffix == ".csv" else "\t")
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
     with _open(path, spec.encoding) as stream:
         names = list(spec.columns) or None
-        yield from csv.DictReader(stream, fieldnames=names, delimiter=spec.delimiter, quoting=quoting)
+        yield from csv.DictReader(stream, fieldnames=names, delimiter=delimiter, quoting=quoting)
 
 
 def _jsonl(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
@@ -147,6 +210,17 @@ def _jsonl(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
 
 def _json(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
     yield from json.loads(path.read_text(spec.encoding))
+
+
+def _parquet(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    with pq.ParquetFile(path) as table:
+        for batch in table.iter_batches(1000):
+            yield from batch.to_pylist()
+
+
+def _document(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    with _open(path, spec.encoding) as stream:
+        yield {"text": stream.read()}
 
 
 def _conllu(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
@@ -190,8 +264,23 @@ _READERS: dict[str, Callable[[Path, SourceSpec], Iterator[dict[str, Any]]]] = {
     "table": _table,
     "jsonl": _jsonl,
     "json": _json,
+    "parquet": _parquet,
+    "document": _document,
     "conllu": _conllu,
     "lines": _lines,
     "paragraphs": _paragraphs,
     "markdown": _markdown,
+}
+
+_PACKED = (".gz", ".zst", ".bz2", ".xz")
+_BY_ENDING = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".tsv": "table",
+    ".csv": "table",
+    ".conllu": "conllu",
+    ".md": "document",
+    ".txt": "document",
 }

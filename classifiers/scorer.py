@@ -1,4 +1,6 @@
-"""A fitted fastText classifier: loaded once per process, checked before fastText sees it, scored in batches."""
+"""Fitted classifiers, loaded once per process, checked before use, scored in batches: fastText's here, linear ones in
+`linear_model.py`; `load` takes either, by the file's first bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,93 +10,95 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from winnow.classifiers import linear_model
 from winnow.classifiers.artifacts import ModelError, digest
 from winnow.classifiers.fasttext_file import check_model
 from winnow.classifiers.features import PLAIN, Features, top_count, windows
+from winnow.classifiers.meaning import Meaning, Predictions, predictions
 
 PREFIX = "__label__"
 LINES = 4096
 
 
-class Sidecar(BaseModel):
+class Scorer(Protocol):
+    """A loaded classifier of any kind."""
+
+    @property
+    def meaning(self) -> Meaning: ...
+
+    def predict(self, texts: Sequence[str], every: bool = False) -> Predictions:
+        """Of each text, whatever texts are scored with it; with `every`, the probabilities of all labels."""
+        ...
+
+
+class Sidecar(Meaning):
     """`<model>.json` beside `<model>.ftz`: what a score means and how text is prepared."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    name: str
-    positive: str | None = None
-    labels: tuple[str, ...]
     features: Features
-    licence: str
     model_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
-class Scorer:
-    """A loaded model. `positive` is None for a multi-class model."""
+class FasttextScorer:
+    """A loaded fastText model."""
 
     model: Any
-    labels: tuple[str, ...]
-    positive: str | None
+    meaning: Meaning
     features: Features
 
-    def score(self, texts: Sequence[str]) -> tuple[list[str | None], npt.NDArray[np.float32]]:
-        """Per text: the likeliest label, and the probability of `positive` (of that label when multi-class).
-        A text without a word has no label and scores 0."""
+    def predict(self, texts: Sequence[str], every: bool = False) -> Predictions:
+        """See `Scorer`."""
         lines: list[str] = []
         counts: list[int] = []
         for text in texts:
             cut = windows(text, self.features)
             counts.append(len(cut))
             lines += cut
-        labels: list[str | None] = [None] * len(texts)
-        scores = np.zeros(len(texts), np.float32)
-        if self.positive is None:
-            self._likeliest(lines, counts, labels, scores)
-        else:
-            self._positive(lines, counts, labels, scores)
-        return labels, scores
+        seen = np.array(counts, np.int64) > 0
+        if self.meaning.positive is not None:
+            return predictions(self.meaning, self._positive(lines, counts), seen)
+        every = every or self.features.window > 0 or self.meaning.calibration is not None
+        found = predictions(self.meaning, self._every(lines, counts, -1 if every else 1), seen)
+        return found if every else Predictions(found.names, found.labels, found.scores, None)
 
-    def _positive(
-        self, lines: list[str], counts: list[int], labels: list[str | None], scores: npt.NDArray[np.float32]
-    ) -> None:
-        negative = next(label for label in self.labels if label != self.positive)
+    def score(self, texts: Sequence[str]) -> tuple[list[str | None], npt.NDArray[np.float32]]:
+        """Labels by name, and scores."""
+        found = self.predict(texts)
+        return found.said(), found.scores
+
+    def _positive(self, lines: list[str], counts: list[int]) -> npt.NDArray[np.float64]:
         found = np.empty(len(lines))
         for index, (names, values) in enumerate(self._predict(lines, 1)):
             value = min(float(values[0]), 1.0) if len(values) else 0.0
-            found[index] = value if names and names[0] == PREFIX + str(self.positive) else 1.0 - value
+            found[index] = value if names and names[0] == PREFIX + str(self.meaning.positive) else 1.0 - value
+        scores = np.zeros(len(counts))
         start = 0
         for row, count in enumerate(counts):
             if count:
                 part = np.sort(found[start : start + count])[::-1]
                 scores[row] = part[: top_count(count, self.features.top)].mean()
-                labels[row] = self.positive if scores[row] >= 0.5 else negative
             start += count
+        return scores
 
-    def _likeliest(
-        self, lines: list[str], counts: list[int], labels: list[str | None], scores: npt.NDArray[np.float32]
-    ) -> None:
-        order = {PREFIX + label: column for column, label in enumerate(self.labels)}
-        rows: list[list[float]] = []
-        for names, values in self._predict(lines, -1 if self.features.window else 1):
-            shares = [0.0] * len(self.labels)
+    def _every(self, lines: list[str], counts: list[int], k: int) -> npt.NDArray[np.float64]:
+        order = {PREFIX + label: column for column, label in enumerate(self.meaning.labels)}
+        found = np.zeros((len(lines), len(order)))
+        for row, (names, values) in enumerate(self._predict(lines, k)):
             for name, value in zip(names, values.tolist(), strict=True):
-                shares[order[name]] = min(value, 1.0)
-            rows.append(shares)
-        found = np.array(rows).reshape(len(lines), len(self.labels))
+                found[row, order[name]] = min(value, 1.0)
+        shares = np.zeros((len(counts), len(order)))
         start = 0
         for row, count in enumerate(counts):
             if count:
-                mean = found[start : start + count].mean(axis=0)
-                best = int(mean.argmax())
-                labels[row], scores[row] = self.labels[best], mean[best]
+                shares[row] = found[start : start + count].mean(axis=0)
             start += count
+        return shares
 
     def _predict(self, lines: list[str], k: int) -> Any:
         for start in range(0, len(lines), LINES):
@@ -115,7 +119,8 @@ def read_sidecar(model: Path) -> Sidecar | None:
     try:
         sidecar = Sidecar.model_validate(json.loads(path.read_text("utf-8")))
     except (ValidationError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path} is not the sidecar of a model: {str(error).splitlines()[0]}") from error
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise ModelError(f"{path} is not the sidecar of a model: {said}") from error
     seen = digest(model)
     if seen != sidecar.model_sha256:
         raise ModelError(
@@ -132,8 +137,8 @@ def content_digest(model: Path) -> str:
 
 
 @cache
-def load_scorer(path: Path, digest: str, positive: str | None = None, chars: int | None = None) -> Scorer:
-    """The scorer of a model file, once per process for the same content (`digest`) and settings. Raises ModelError."""
+def load_scorer(path: Path, digest: str, positive: str | None = None, chars: int | None = None) -> FasttextScorer:
+    """The scorer of a fastText file, once per process for the same content (`digest`) and settings. Raises ModelError."""
     import fasttext
 
     check_model(path)
@@ -143,14 +148,47 @@ def load_scorer(path: Path, digest: str, positive: str | None = None, chars: int
     except (ValueError, RuntimeError, MemoryError) as error:
         raise ModelError(f"fastText cannot load {path}: {error}") from error
     labels = tuple(sorted(str(label).removeprefix(PREFIX) for label in model.get_labels()))
-    positive = positive or (sidecar.positive if sidecar else None)
-    if positive is not None and positive not in labels:
-        raise ModelError(f"{path.name} has no label '{positive}': expected one of {', '.join(labels)}")
-    if positive is None and len(labels) == 2:
+    if sidecar is not None and sidecar.labels != labels:
+        raise ModelError(
+            f"{sidecar_path(path)} has the labels {', '.join(sidecar.labels)}, expected those of {path.name}: {', '.join(labels)}"
+        )
+    said = positive or (sidecar.positive if sidecar else None)
+    if said is not None and said not in labels:
+        raise ModelError(f"{path.name} has no label '{said}': expected one of {', '.join(labels)}")
+    if said is None and len(labels) == 2:
         raise ModelError(f"{path.name} has two labels and no sidecar: set `positive` to one of {', '.join(labels)}")
-    if positive is not None and len(labels) != 2:
+    if said is not None and len(labels) != 2:
         raise ModelError(f"{path.name} has {len(labels)} labels: `positive` is for models with two")
+    meaning: Meaning = sidecar or Meaning(name=path.stem, positive=said, labels=labels)
+    if said != meaning.positive:
+        meaning = meaning.model_copy(update={"positive": said, "calibration": None, "thresholds": {}})
     features = sidecar.features if sidecar else PLAIN
     if chars is not None:
         features = features.model_copy(update={"chars": chars})
-    return Scorer(model, labels, positive, features)
+    return FasttextScorer(model, meaning, features)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model of any kind. `digest`: sha256 (hex) of its content, as a stage identifies it; `size`: bytes of the file."""
+
+    scorer: Scorer
+    kind: str
+    digest: str
+    size: int
+
+
+def load(path: Path, positive: str | None = None, name: str | None = None) -> Loaded:
+    """The scorer of a file, by its first bytes. `name`: what a model that does not say its name is called. Raises ModelError."""
+    with path.open("rb") as file:
+        linear = file.read(len(linear_model.MAGIC)) == linear_model.MAGIC
+    size = path.stat().st_size
+    if linear:
+        found = digest(path)
+        return Loaded(linear_model.load_linear(path, found), "linear", found, size)
+    found = content_digest(path)
+    scorer = load_scorer(path, found, positive)
+    if name is not None and not sidecar_path(path).is_file():
+        meaning = scorer.meaning.model_copy(update={"name": name})
+        scorer = FasttextScorer(scorer.model, meaning, scorer.features)
+    return Loaded(scorer, "fasttext", found, size)

@@ -59,15 +59,16 @@ def _run(corpus: str, model: str, settings: Train) -> None:
         thread=1,
         verbose=0,
     )
-    trained.quantize(
-        input=corpus if settings.retrain else None,
-        cutoff=settings.cutoff,
-        retrain=settings.retrain,
-        qnorm=settings.qnorm,
-        dsub=settings.dsub,
-        thread=1,
-        verbose=0,
-    )
+    if settings.quantize:
+        trained.quantize(
+            input=corpus if settings.retrain else None,
+            cutoff=settings.cutoff,
+            retrain=settings.retrain,
+            qnorm=settings.qnorm,
+            dsub=settings.dsub,
+            thread=1,
+            verbose=0,
+        )
     trained.save_model(model)
 
 

@@ -18,6 +18,7 @@ import typer
 from winnow.pipelines.cluster.commands import register_jobs
 from winnow.pipelines.commands import Reference, register
 from winnow.pipelines.console import console, say
+from winnow.pipelines.evaluation.command import register_evaluate
 from winnow.pipelines.fit_commands import fit_app
 from winnow.pipelines.process import guarded, in_utf8
 from winnow.pipelines.prove.command import register_prove
@@ -228,6 +229,7 @@ def remember(
 register(app)
 register_jobs(app)
 register_prove(app)
+register_evaluate(app)
 app.command()(status)
 app.add_typer(fit_app, name="fit")
 

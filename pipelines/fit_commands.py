@@ -1,9 +1,7 @@
-"""The commands of `winnow fit`: language, classifier, tokenizer."""
+"""The commands of `winnow fit`: language, tokenizer, and those of classifiers (`fit_classifier.py`)."""
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +10,7 @@ import typer
 
 from winnow.pipelines.commands import Reference
 from winnow.pipelines.console import console, say
+from winnow.pipelines.fit_classifier import register_classifiers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 
 fit_app = typer.Typer(pretty_exceptions_enable=False, help="Fit the artifacts that stages use.", no_args_is_help=True)
+register_classifiers(fit_app)
 
 
 @fit_app.command("language")
@@ -134,30 +134,6 @@ def show(fitted: LanguageFit, console: Console) -> None:
     say(f"all clauses of {packs} together drop {dropped}", console)
 
 
-@fit_app.command("classifier")
-def fit_classifier_command(
-    recipe: Annotated[
-        str, typer.Argument(help="A shipped recipe (ko-quality, ko-toxicity, ko-domain) or a YAML path.")
-    ],
-    data: Annotated[Path, typer.Option(help="Folder that the recipe's sources are in.")],
-    out: Annotated[Path, typer.Option(help="Folder for the model, its sidecar and its card.")],
-) -> None:
-    """Fit a fastText classifier from a recipe."""
-    from winnow.classifiers.fit import fit_classifier
-
-    fitted = fit_classifier(recipe, data, out)
-    figures = fitted.figures
-    auc = f", AUC {figures.auc:.3f}" if figures.auc is not None else ""
-    stage = f"{{use: fasttext, model: {fitted.model.resolve()}}}"
-    for line in (
-        f"{fitted.model}: {fitted.size:,} bytes, fitted on {fitted.fitted_on:,} examples",
-        f"held out {figures.examples:,}: accuracy {figures.accuracy:.3f}, F1 {figures.f1:.3f}{auc}; by source: {fitted.card}",
-        f"what a score means: {fitted.sidecar}",
-        f"measure with it: winnow run DECLARATION --set {shlex.quote(f'stages.{_stage_name(fitted.name)}={stage}')}",
-    ):
-        say(line)
-
-
 @fit_app.command("tokenizer")
 def fit_tokenizer_command(
     run: Reference,
@@ -171,11 +147,6 @@ def fit_tokenizer_command(
     fitted = fit_tokenizer(_texts(open_run(run)), vocabulary, out, out.name)
     tokens = f"{fitted.vocab_size:,} tokens from {fitted.texts:,} texts, {fitted.bytes_per_token:.2f} bytes a token"
     say(f"{fitted.path}: {tokens}")
-
-
-def _stage_name(name: str) -> str:
-    """A name that a stage may have."""
-    return re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9_]", "_", name.lower())) or "model"
 
 
 def _texts(done: Run) -> Iterator[str]:

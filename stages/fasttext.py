@@ -1,37 +1,33 @@
 """`use: fasttext`: scores documents with a fastText classifier: quality, toxicity, domain, or one of your own.
 
 A model with two labels gives the probability of its positive label, a model with more the likeliest label and its
-probability. Which of the two, and how text is prepared, comes from the sidecar beside the model.
+probability. Which of the two, how text is prepared, and how far a probability is to be believed comes from the sidecar beside
+the model, which `winnow fit fasttext` writes; any supervised `.bin` or `.ftz` works without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Annotated, cast
+from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
-from winnow.classifiers.artifacts import ModelError, resolve, shipped
+from winnow.classifiers.artifacts import ModelFile
 from winnow.classifiers.fasttext_file import check_once
-from winnow.classifiers.scorer import Scorer, content_digest, load_scorer, read_sidecar
-from winnow.filters.passages import passages, push, strongest
-from winnow.identity import Located
-from winnow.stages.base import Artifact, DocumentStage, Settings, StageError
+from winnow.classifiers.meaning import Meaning
+from winnow.classifiers.scorer import FasttextScorer, Scorer, content_digest, load_scorer, read_sidecar
+from winnow.stages.base import Artifact
+from winnow.stages.classifier import ClassifierSettings, ClassifierStage
 
 
-class FasttextSettings(Settings):
-    model: Annotated[str, Located(shipped)]
-    """A shipped name (`ko-quality`), a path or `hub:owner/repo/file`."""
-    chars: int | None = Field(default=None, ge=1)
-    """How many characters of a document are read, from its first that is no white space; the recipe's own number when null."""
+class FasttextSettings(ClassifierSettings):
     positive: str | None = None
     """The label whose probability is the score, for a two-label model without a sidecar."""
 
 
-class Fasttext(DocumentStage):
-    """Signals `label` (string, null for a text without words) and `score` (float32, 0 to 1)."""
+class Fasttext(ClassifierStage):
+    """Signals `label` (string, null for a text without words), `score` (float32, 0 to 1) and those of `probabilities`."""
 
     __slots__ = ()
 
@@ -39,69 +35,21 @@ class Fasttext(DocumentStage):
     version = 2
     Settings = FasttextSettings
 
-    def signals(self) -> dict[str, pa.DataType]:
-        return {"label": pa.string(), "score": pa.float32()}
+    def checked(self, model: ModelFile) -> tuple[Meaning | None, str]:
+        check_once(model.path, model.digest)
+        return read_sidecar(model.path), content_digest(model.path)
 
-    def artifacts(self) -> list[Artifact]:
-        try:
-            found = resolve(self.settings.model)
-            check_once(found.path, found.digest)
-            read_sidecar(found.path)
-            return [Artifact(found.name, found.path, content_digest(found.path))]
-        except ModelError as error:
-            raise StageError(f"{self.name}: {error}") from error
+    def loaded(self, model: Artifact) -> Scorer:
+        return load_scorer(model.path, model.digest, self.settings.positive, self.settings.chars)
 
-    def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Classifier:
-        (model,) = artifacts
-        try:
-            scorer = load_scorer(model.path, model.digest, self.settings.positive, self.settings.chars)
-        except ModelError as error:
-            raise StageError(f"{self.name}: {error}") from error
-        return Classifier(self.name, scorer)
+    def reader(self, scorer: FasttextScorer) -> tuple[Callable[[pa.RecordBatch], Any], int]:
+        chars = scorer.features.chars
 
+        def read(documents: pa.RecordBatch) -> Any:
+            texts = pc.utf8_ltrim_whitespace(documents.column("text"))
+            return pc.utf8_slice_codeunits(texts, 0, chars).to_pylist()
 
-class Classifier:
-    """A loaded model."""
-
-    def __init__(self, name: str, scorer: Scorer) -> None:
-        self.name, self.scorer = name, scorer
-
-    def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
-        """`label` and `score`."""
-        scorer = self.scorer
-        texts = pc.utf8_ltrim_whitespace(documents.column("text"))
-        texts = pc.utf8_slice_codeunits(texts, 0, scorer.features.chars)
-        labels, scores = scorer.score(cast(list[str], texts.to_pylist()))
-        return pa.RecordBatch.from_arrays(
-            [pa.array(labels, pa.string()), pa.array(scores, pa.float32())], names=["label", "score"]
-        )
-
-    def highlight(self, text: str, signal: str) -> list[tuple[int, int]]:
-        """Up to five lines (sentences of a one-line text) that the model, given each alone, labels as it labels the
-        document: low ones where a two-label model scores it below 0.5, high ones where not. Of these, the ones that
-        push the document's score most (`passages.push`), a line counted by its words.
-
-        A score that is the mean of a document's highest windows (`top` below 1) comes from high lines even where it is
-        low, so there it is always the high ones, and words beyond a window's number do not count.
-
-        The same for `label` and `score`; none where no line alone has the document's label. Only the part of the text
-        that is read is looked at. Raises StageError for another signal."""
-        if signal not in ("label", "score"):
-            raise StageError(f"{self.name}: no signal '{signal}': expected one of label, score")
-        scorer = self.scorer
-        features = scorer.features
-        found = passages(text, features.chars)
-        lines = [text[start:end] for start, end in found]
-        (verdict, *labels), (_, *scores) = scorer.score([text.lstrip()[: features.chars], *lines])
-        highest = scorer.positive is not None and features.window > 0 and features.top < 1
-        wanted = scorer.positive if highest else verdict
-        most = features.window if highest else features.chars
-        pushes = {
-            span: push(float(score if scorer.positive in (None, wanted) else 1 - score), min(len(line.split()), most))
-            for span, line, label, score in zip(found, lines, labels, scores, strict=True)
-            if label == verdict or wanted != verdict
-        }
-        return strongest(pushes)
+        return read, chars
 
 
 KIND = Fasttext

@@ -48,6 +48,7 @@ KERNELS = (
     "winnow.filters.ngram.model",
     "winnow.filters.ngram.features",
     "winnow.filters.ngram.spread",
+    "winnow.filters.ngram.grams",
     "winnow.filters.ngram.overlap",
 )
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from winnow.classifiers.fit import fit_classifier
+from winnow.classifiers.card import SUFFIX, Card, reproducible
+from winnow.classifiers.evaluate import evaluate
+from winnow.classifiers.examples import examples
+from winnow.classifiers.fit import FitReport
+from winnow.classifiers.fit import fit_classifier as fit_recipe
 from winnow.classifiers.recipe import RecipeError, load_recipe, recipes
-from winnow.classifiers.scorer import content_digest, load_scorer, read_sidecar
-from winnow.pipelines.engine.declaration import load_pipeline
+from winnow.classifiers.scorer import load
+from winnow.classifiers.search import Kind
+
+KINDS: tuple[Kind, ...] = ("fasttext", "linear")
 
 GOOD = [
     "태양은 {}개의 행성을 거느린 항성이다.",
@@ -23,6 +26,10 @@ GOOD = [
     "이 법은 공포 후 {}일이 지난 날부터 시행한다.",
 ]
 BAD = ["진짜 노잼 ㅋㅋㅋ {}번 봤는데 돈 아까움", "와 대박 개꿀 ㅠㅠ {}점 줌", "알바냐? {}년째 이러네 ㅡㅡ"]
+
+
+def fit_classifier(recipe: Path, data: Path, out: Path, kind: Kind = "fasttext") -> FitReport:
+    return fit_recipe(load_recipe(recipe), kind, data, out, f"winnow fit {kind} mine")
 
 
 @pytest.fixture()
@@ -54,40 +61,35 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-def test_two_fits_are_identical_byte_for_byte(own: Path, tmp_path: Path) -> None:
-    reports = [fit_classifier(own, tmp_path, tmp_path / name) for name in ("first", "second")]
-    for one, other in zip(*[(r.model, r.sidecar, r.card) for r in reports], strict=True):
-        assert one.read_bytes() == other.read_bytes()
-    assert reports[0].figures.accuracy > 0.9
-    assert reports[0].digest == content_digest(reports[0].model)
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_fits_are_identical_byte_for_byte(own: Path, tmp_path: Path, kind: Kind) -> None:
+    reports = [fit_classifier(own, tmp_path, tmp_path / name, kind) for name in ("first", "second")]
+    first, second = (sorted((tmp_path / name).iterdir()) for name in ("first", "second"))
+    assert [path.name for path in first] == [path.name for path in second]
+    assert len(first) == (4 if kind == "fasttext" else 3)
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    accuracy = reports[0].evaluation.figures["accuracy"].value
+    assert accuracy is not None and accuracy > 0.9
 
 
-def test_a_fit_repeats_in_another_process_and_folder_order(own: Path, tmp_path: Path) -> None:
-    here = fit_classifier(own, tmp_path, tmp_path / "here")
-    command = [sys.executable, "-m", "winnow.classifiers.fit", "--recipe", str(own), "--data", str(tmp_path)]
-    done = subprocess.run([*command, "--out", str(tmp_path / "there")], capture_output=True, text=True, check=True)
-    assert "accuracy" in done.stdout
-    assert done.stderr == ""
-    assert (tmp_path / "there" / "mine.ftz").read_bytes() == here.model.read_bytes()
-
-
-def test_the_fitted_model_scores_its_own_kind(own: Path, tmp_path: Path) -> None:
-    report = fit_classifier(own, tmp_path, tmp_path / "out")
-    scorer = load_scorer(report.model, report.digest)
-    labels, scores = scorer.score(["금성은 해에서 둘째로 가까운 항성이다.", "돈 아까움 ㅋㅋㅋ 노잼", "  \n "])
-    assert labels == ["good", "bad", None]
-    assert scores[0] > 0.5 > scores[1]
-    assert scores[2] == 0
-
-
-def test_the_card_names_sources_licence_command_and_digest(own: Path, tmp_path: Path) -> None:
-    report = fit_classifier(own, tmp_path, tmp_path / "out")
-    card = report.card.read_text("utf-8")
-    for part in ("| mine | . | own |", "Licence of the model: own", "--recipe mine", report.digest, "AUC"):
-        assert part in card
-    sidecar = read_sidecar(report.model)
-    assert sidecar is not None
-    assert (sidecar.positive, sidecar.labels) == ("good", ("bad", "good"))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fitted_model_scores_its_own_kind_and_its_card_s_figures_are_what_it_has(
+    own: Path, tmp_path: Path, kind: Kind
+) -> None:
+    report = fit_classifier(own, tmp_path, tmp_path / "out", kind)
+    loaded = load(report.model)
+    found = loaded.scorer.predict(["금성은 해에서 둘째로 가까운 항성이다.", "돈 아까움 ㅋㅋㅋ 노잼", "  \n "])
+    assert found.said() == ["good", "bad", None]
+    assert found.scores[0] > 0.5 > found.scores[1]
+    assert found.scores[2] == 0
+    card = Card.model_validate_json((tmp_path / "out" / f"mine{SUFFIX}").read_text("utf-8"))
+    tests = [one for one in examples(load_recipe(own), tmp_path) if one.test]
+    again = evaluate(loaded.scorer, tests, loaded.kind, loaded.size, loaded.digest)
+    assert card.digest == loaded.digest
+    assert card.evaluation == reproducible(again)
+    page = report.card.read_text("utf-8")
+    for part in ("| mine | own |", "Licence of the model: own", f"`winnow fit {kind} mine`", report.digest, "auc"):
+        assert part in page
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,13 @@ def test_the_card_names_sources_licence_command_and_digest(own: Path, tmp_path: 
         ({"sources": [{"labels": {"good": "good"}}]}, "needs two labels"),
         ({"colour": "red"}, "colour"),
         ({"sources": [{"label": "good"}]}, "exactly one of label and label_column"),
+        ({"sources": [{"group": "film"}]}, "no column 'film'"),
+        ({"positive": None}, "expected `positive`, one of bad, good"),
+        ({"thresholds": {"strict": {"precision": 0.9, "recall": 0.9}}}, "exactly one of precision, recall, share"),
+        ({"thresholds": {"top": {"share": 0.1, "of": "ugly"}}}, "no text of label 'ugly'"),
+        ({"validation": 0, "search": {"tries": 2}}, "need a `validation` side"),
+        ({"search": {"tries": 1, "size": 1000}}, "of at most 1,000 bytes"),
+        ({"name": "../mine"}, "name"),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_one_sentence(
@@ -154,26 +163,6 @@ def test_shipped_recipes_are_valid_and_name_a_licence_for_every_source(name: str
     assert recipe.name == name
     assert all(source.licence for source in recipe.sources)
     assert not any("ND" in source.licence or "korquad" in source.folder for source in recipe.sources)
-
-
-def test_the_command_says_how_good_it_is_and_how_to_use_it(own: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "winnow.pipelines.cli", "fit", "classifier", str(own), "--data", str(tmp_path)]
-    done = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    first, figures, meaning, then = done.stdout.splitlines()
-    assert first.startswith(f"{tmp_path}/out/mine.ftz: ") and "held out" in figures and "AUC" in figures
-    assert figures.endswith("mine.md") and meaning.endswith("mine.json") and len(done.stdout) < 1000
-    assert then.startswith("measure with it: winnow run DECLARATION --set ")
-    (tmp_path / "in.jsonl").write_text('{"text": "a"}\n', "utf-8")
-    declared = tmp_path / "some.yaml"
-    declared.write_text(
-        "name: some\nlanguage: ko\nsources: {t: {use: jsonl, paths: [in.jsonl]}}\nstages: {rules: {use: rules}}\n",
-        "utf-8",
-    )
-    (assignment,) = shlex.split(then.partition("--set ")[2])
-    assert (
-        load_pipeline(declared, [assignment]).nodes["mine"].stage.artifacts()[0].path == tmp_path / "out" / "mine.ftz"
-    )
 
 
 def test_labels_are_read_as_they_are_written(own: Path) -> None:

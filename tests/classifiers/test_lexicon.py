@@ -72,9 +72,16 @@ def test_a_weak_source_is_labelled_and_the_rest_of_it_is_the_background(words: s
     land = [f"언덕 너머 들판에 {n}명이 있었다." for n in range(40)]
     (tmp_path / "texts.txt").write_text("\n".join([*sea, *land, *(f"{n} {BACKGROUND}" for n in range(9))]), "utf-8")
     source = {"name": "s", "folder": ".", "files": "texts.txt", "reader": "lines", "weak": True, "licence": "own"}
-    declared = {"name": "x", "language": "ko", "licence": "own", "lexicon": words, "seeds": {"count": 5}}
+    declared = {
+        "name": "x",
+        "language": "ko",
+        "licence": "own",
+        "positive": "sea",
+        "lexicon": words,
+        "seeds": {"count": 5},
+    }
     found = examples(Recipe.model_validate({**declared, "sources": [{**source, "limit": 10}]}), tmp_path)
-    fitted = [one for one in found if not one.test]
+    fitted = [one for one in found if one.side == "fit"]
     assert {one.label for one in fitted if one.text in sea} == {"sea"}
     assert sum(one.source == "s" and one.label == "land" for one in fitted) == 10
     assert sum(one.source == "made: seeds" for one in found) == 10
