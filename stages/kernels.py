@@ -49,6 +49,7 @@ KERNELS = (
     "winnow.filters.ngram.features",
     "winnow.filters.ngram.spread",
     "winnow.filters.ngram.grams",
+    "winnow.filters.ngram.importance",
     "winnow.filters.ngram.overlap",
 )
 """Every module that has kernels. What takes longest comes first, and what others import before them, so that no two

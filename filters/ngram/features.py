@@ -9,13 +9,13 @@ bucket that an arm lacks would otherwise decide alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from winnow.filters.kernel import Ints, ReadBytes, ReadCodes, ReadInts, inline, kernel
+from winnow.filters.kernel import Bytes, Codes, Ints, ReadBytes, ReadCodes, ReadInts, inline, kernel
 from winnow.filters.ngram.symbols import OTHER, SPACE, WORD, points_of
 
 BUCKETS = 10_000
@@ -63,18 +63,28 @@ def hashed(points: ReadCodes, starts: ReadInts, classes: ReadBytes, buckets: int
 
 def buckets_of(texts: Sequence[str]) -> tuple[Ints, Ints]:
     """Buckets of all n-grams, int64, and where each document's begin, int64 [texts + 1]."""
-    small = [text.lower() for text in texts]
-    points = points_of("".join(small)).astype(np.int32)
-    starts = np.zeros(len(small) + 1, np.int64)
-    np.cumsum([len(text) for text in small], out=starts[1:])
-    classes = np.zeros(int(points.max(initial=0)) + 1, np.uint8)
-    for point in np.unique(points).tolist():
-        character = chr(point)
-        classes[point] = WORD if character.isalnum() or character == "_" else SPACE if character.isspace() else OTHER
-    out, ends = np.empty(2 * len(points), np.int64), np.zeros(len(small), np.int64)
+    points, starts, classes = characters([text.lower() for text in texts])
+    out, ends = np.empty(2 * len(points), np.int64), np.zeros(len(texts), np.int64)
     hashed(points, starts, classes, BUCKETS, out, ends)
     bounds = np.concatenate([np.zeros(1, np.int64), ends])
     return out[: bounds[-1]], bounds
+
+
+def _class(character: str) -> int:
+    return WORD if character.isalnum() or character == "_" else SPACE if character.isspace() else OTHER
+
+
+def characters(texts: Sequence[str], classify: Callable[[str], int] = _class) -> tuple[Codes, Ints, Bytes]:
+    """Code points of all texts, int32; where each text's begin, int64 [texts + 1]; the class of each code point, uint8."""
+    points = points_of("".join(texts)).astype(np.int32)
+    starts = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=starts[1:])
+    classes = np.zeros(int(points.max(initial=0)) + 1, np.uint8)
+    seen = np.zeros(len(classes), np.bool_)
+    seen[points] = True
+    for point in np.flatnonzero(seen).tolist():
+        classes[point] = classify(chr(point))
+    return points, starts, classes
 
 
 def cost(arm: Ints) -> npt.NDArray[np.float64]:
