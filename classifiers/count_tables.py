@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from winnow.classifiers.artifacts import ModelError, ModelFile, resolve
 
@@ -29,6 +31,29 @@ class ImportanceTable(BaseModel):
     kind: Literal["importance"] = "importance"
     target: Corpus
     raw: Corpus
+
+
+class PriorTable(BaseModel):
+    """Of each token of a tokenizer (sha256 of its tokenizer.json) how often it occurs, and in how many texts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["prior"] = "prior"
+    tokenizer: str
+    documents: int
+    occurrences: tuple[Count, ...]
+    within: tuple[Count, ...]
+
+    @model_validator(mode="after")
+    def _sound(self) -> PriorTable:
+        if len(self.occurrences) != len(self.within) or not any(self.within):
+            raise ValueError("expected counts of one vocabulary, not all 0, under occurrences and within")
+        return self
+
+    def log_priors(self) -> npt.NDArray[np.float64]:
+        """ln of occurrences x texts over its sum, [vocabulary]; a token never seen counts as one seen once."""
+        product = np.asarray(self.occurrences, np.float64) * np.asarray(self.within, np.float64)
+        return np.asarray(np.log(np.maximum(product, 1)) - np.log(product.sum()))
 
 
 Table = TypeVar("Table", bound=BaseModel)

@@ -1,4 +1,4 @@
-"""`winnow fit importance`: tables of counts, from files of texts or from runs.
+"""`winnow fit importance|prior`: tables of counts, from files of texts or from runs.
 
 Texts are counted one by one in any order, so the table depends on what they are and on nothing else.
 """
@@ -18,6 +18,7 @@ from winnow.pipelines.console import say
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("importance")(fit_importance_command)
+    app.command("prior")(fit_prior_command)
 
 
 Out = Annotated[Path, typer.Option(help="The table's file, such as dsir.json.")]
@@ -53,6 +54,53 @@ def fit_importance_command(
     )
     say(f"{out}: {said}")
     say(f"measure with it: {{use: importance, model: {out}, keep: top 30% of bytes by log_weight + gumbel()}}")
+
+
+def fit_prior_command(
+    texts: Annotated[list[str], typer.Argument(help="Files, folders, patterns, or the folder of a run.")],
+    out: Out,
+    tokenizer: Annotated[str, typer.Option(help="A shipped name, a path, or hub:owner/repo.")] = "ko-bpe",
+    field: Field = None,
+    force: Force = False,
+) -> None:
+    """Fit the token priors of a prior filter: how often each token occurs, times in how many texts."""
+    import numpy as np
+
+    from winnow.classifiers.count_tables import PriorTable, write
+    from winnow.filters.fitting import FitError
+    from winnow.tokenize.tokenizer import TokenizerError, find, load
+
+    _check(out, force)
+    try:
+        loaded = load(find(tokenizer))
+    except TokenizerError as error:
+        raise FitError(str(error)) from error
+    occurrences, within = np.zeros((2, loaded.vocab_size), np.int64)
+    documents = refused = 0
+    every = _texts(texts, field)
+    while batch := list(islice(every, 500)):
+        encoded = loaded.encode(batch)
+        documents, refused = documents + len(batch), refused + len(encoded.errors)
+        occurrences += np.bincount(encoded.ids, minlength=loaded.vocab_size)
+        for ids in np.split(encoded.ids, np.cumsum(encoded.lengths)[:-1]):
+            within[np.unique(ids)] += 1
+    if not within.any():
+        raise FitError(f"{texts[0]}: no text with a token in it: expected texts")
+    write(
+        PriorTable(
+            tokenizer=loaded.file.digest,
+            documents=documents,
+            occurrences=tuple(occurrences.tolist()),
+            within=tuple(within.tolist()),
+        ),
+        out,
+    )
+    without = f", of which {refused:,} could not be encoded" if refused else ""
+    say(
+        f"{out}: {documents:,} texts{without}, {occurrences.sum():,} tokens, {np.count_nonzero(within):,} of them different"
+    )
+    said = f"use: prior, model: {out}, tokenizer: {tokenizer}"
+    say(f'measure with it: {{{said}, keep: "mean between quantile(0.15) and quantile(0.85)"}}')
 
 
 def _check(out: Path, force: bool) -> None:

@@ -1,4 +1,4 @@
-"""`use: importance` through real runs, beside the packages and formulas that it stands for."""
+"""`use: importance` and `use: prior` through real runs, beside the packages and formulas that it stands for."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from winnow.filters.ngram.features import BUCKETS
 from winnow.filters.ngram.importance import weighed
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
+from winnow.tokenize.tokenizer import find, load
 
 from .conftest import Command, english, prose
 
@@ -66,6 +67,16 @@ stages:
 """,
         "utf-8",
     )
+    return path
+
+
+def prior(folder: Path, model: Path, tokenizer: str = "ko-bpe") -> Path:
+    path = folder / "prior.yaml"
+    stage = (
+        f"{{use: prior, model: {model}, tokenizer: {tokenizer}, keep: mean between quantile(0.25) and quantile(0.75)}}"
+    )
+    sources = f'{{docs: {{use: jsonl, paths: ["{folder}/raw-*.jsonl"]}}}}'
+    path.write_text(f"name: prior\nlanguage: ko\nsources: {sources}\nstages:\n  prior: {stage}\n", "utf-8")
     return path
 
 
@@ -143,3 +154,40 @@ def test_a_bad_table_is_one_sentence(
     assert code != 0 and "Traceback" not in said
     for word in [*words, "bad.json", "dsir:"]:
         assert word in said
+
+
+def test_priors_are_occurrences_times_texts(corpus: Path, command: Command) -> None:
+    model = corpus / "prior.json"
+    code, said = command("fit", "prior", corpus / "raw-0.jsonl", corpus / "raw-1.jsonl", "--out", model)
+    assert code == 0 and "60 texts" in said
+    winnow.run(prior(corpus, model), folder=corpus / "prior", local=True, progress=Progress(quiet=True))
+    columns = ["text", "prior.mean", "prior.std", "prior.std_prior", "multiplicity"]
+    rows = pl.concat(open_run(str(corpus / "prior")).read(columns))
+    tokenizer = load(find("ko-bpe"))
+    ids = [tokenizer.encode([text]).ids for text in rows["text"]]
+    product = np.zeros(tokenizer.vocab_size)
+    for token in np.unique(np.concatenate(ids)):
+        product[token] = sum((row == token).sum() for row in ids) * sum(token in row for row in ids)
+    priors = product / product.sum()
+    for row, mean, std, spread in zip(
+        ids, *(rows[f"prior.{name}"] for name in ("mean", "std", "std_prior")), strict=True
+    ):
+        assert mean == pytest.approx(np.log(priors[row]).mean(), rel=1e-12)
+        assert std == pytest.approx(np.log(priors[row]).std(), rel=1e-12)
+        assert spread == pytest.approx((1000 * priors[row]).std(ddof=1), rel=1e-9)
+    assert 28 <= rows["multiplicity"].sum() <= 32
+
+
+def test_a_table_of_another_tokenizer_is_refused(corpus: Path, tmp_path: Path, command: Command) -> None:
+    model = tmp_path / "prior.json"
+    table = {"tokenizer": "0" * 64, "documents": 1, "occurrences": [1], "within": [1]}
+    model.write_text(json.dumps(table))
+    code, said = command("plan", prior(corpus, model))
+    assert code != 0 and "prior:" in said and "another tokenizer than 'ko-bpe'" in said
+    digest = find("ko-bpe").digest
+    for changed, word in (({"tokenizer": digest, "within": [0]}, "not all 0"), ({"tokenizer": digest}, "has 1 tokens")):
+        model.write_text(json.dumps(table | changed))
+        code, said = command("run", prior(corpus, model), "--folder", tmp_path / "run", "--local")
+        assert code != 0 and word in said and "Traceback" not in said
+    code, said = command("plan", prior(corpus, model, "ko-bpee"))
+    assert code != 0 and "nearest" in said
