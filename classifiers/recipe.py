@@ -259,7 +259,10 @@ def parsed(tree: Any, name: str, changes: Sequence[str] = ()) -> Recipe:
             inside = inside.setdefault(key, {}) if isinstance(inside, dict) else None
         if not isinstance(inside, dict):
             raise RecipeError(f"'{change}': {path} is not inside of a mapping of {name}")
-        inside[keys[-1]] = load(value, Texts)
+        try:
+            inside[keys[-1]] = load(value, Texts)
+        except OutOfBounds as error:
+            raise RecipeError(f"'{path}={value[:60]}': {error}") from error
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:

@@ -68,14 +68,14 @@ def test_a_file_that_is_none_is_not_told(tmp_path: Path, content: bytes) -> None
     for words in (
         ["plan", "secret"],
         ["plan", "a.yaml"],
-        ["fit", "classifier", "secret", "--data", ".", "--out", "o"],
+        ["fit", "fasttext", "secret", "--data", ".", "--out", "o"],
     ):
         assert "correct" not in refused(tmp_path, *words)
 
 
 def test_a_recipe_and_a_set_are_bounded_too(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(bomb(9, 10))
-    said = refused(tmp_path, "fit", "classifier", "recipe.yaml", "--data", ".", "--out", "o")
+    said = refused(tmp_path, "fit", "fasttext", "recipe.yaml", "--data", ".", "--out", "o")
     assert "recipe.yaml:6: stands for more than 50,000 values" in said
     (tmp_path / "a.yaml").write_text(REST)
     assert "is not valid YAML" in refused(tmp_path, "plan", "a.yaml", "--set", "train.x=" + "[" * 5000)
