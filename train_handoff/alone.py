@@ -9,7 +9,7 @@ takes longer than a good part of such a run.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -50,9 +50,15 @@ def alone(config: TrainConfig) -> Iterator[Process]:
 
 
 def train_alone(
-    config: TrainConfig, plan: Plan, process: Process, average: int = 1, every: int = 1
+    config: TrainConfig,
+    plan: Plan,
+    process: Process,
+    average: int = 1,
+    every: int = 1,
+    look: Callable[[int, Trainee], None] | None = None,
 ) -> tuple[Trainee, npt.NDArray[np.float64]]:
-    """Trains as `config` and its `plan` say and returns the model and the loss of each step, in nats per valid token.
+    """Trains as `config` and its `plan` say and returns the model and the loss of each step, in nats per valid token. `look` is
+    called with the steps that were taken and the model, before the first and after each; it must leave the model as it was.
 
     The weights are the mean of those after the last `average` points, `every` steps apart, the end being the last: at a
     constant learning rate the mean lies nearer the bottom than any of them. Raises TrainError where training diverges.
@@ -66,11 +72,15 @@ def train_alone(
     sums: list[Tensor] = []
     losses: list[Tensor] = []
     try:
+        if look is not None:
+            look(0, trainee)
         for step in range(plan.steps):
             batch = loader.step(step)
             lr = rate(plan.curves, step)
             loss, _ = optimize(trainee, optimizer, batch, lr, batch.valid, config.optimizer.clip, process.device)
             losses.append(loss)
+            if look is not None:
+                look(step + 1, trainee)
             if average > 1 and step + 1 >= first and (step + 1 - first) % every == 0:
                 now = _local(trainee)
                 sums = [w.double() for w in now] if not sums else [s.add_(w) for s, w in zip(sums, now, strict=True)]

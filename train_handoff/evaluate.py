@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.functional import cross_entropy
 
 from winnow.train_handoff.data import IGNORED
@@ -65,6 +66,9 @@ def document_bits(
         for batch in _batches(planned, batch_tokens):
             losses = _losses(trainee, [documents[window.document] for window in batch], batch, separator, device)
             np.add.at(bits, [window.document for window in batch], losses / log(2.0))
+    for module in trainee.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()  # a forward pass alone leaves some parameters gathered
     trainee.train(training)
     return bits
 

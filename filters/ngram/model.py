@@ -16,6 +16,7 @@ probabilities of what can follow sum to 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ import numpy.typing as npt
 from winnow.filters.kernel import Codes, Hashes, IntRows, Ints, ReadCodes, ReadInts, inline, kernel
 
 Floats = npt.NDArray[np.float64]
-Discounts = Annotated[npt.NDArray[np.float64], 2]
+Rows = Annotated[npt.NDArray[np.float64], 2]
 
 FALLBACK = (0.5, 1.0, 1.5)
 PIECE = 1 << 18
@@ -138,12 +139,14 @@ def score(
     counts: Ints,
     sums: Ints,
     kinds: IntRows,
-    discounts: Discounts,
-    bits: npt.NDArray[np.float64],
+    adjusted: Ints,
+    adjusted_sums: Ints,
+    adjusted_kinds: IntRows,
+    discounts: Rows,
+    bits: Rows,
 ) -> None:
-    """bits[d] = -log2 of the probability of document d. `discounts` [order + 1, 4]: of an n-gram of that order counted 0, 1,
-    2 and more times; Witten-Bell where discounts[0, 0] is negative."""
-    witten_bell = discounts[0, 0] < 0
+    """bits[:, d] = -log2 of the probability of document d, by Witten-Bell of `counts` and by Kneser-Ney of `adjusted`.
+    `discounts` [order + 1, 4]: of an n-gram of that order counted 0, 1, 2 and more times."""
     contexts = np.full(order, -1, np.int64)
     for document in range(starts.size - 1):
         contexts[0] = 0
@@ -151,10 +154,10 @@ def score(
             contexts[n] = np.int64(nodes[_find(contexts[n - 1], end + 1, keys, nodes)]) if contexts[n - 1] >= 0 else -1
             if contexts[n] == 0:
                 contexts[n] = -1
-        total = 0.0
+        witten_bell = kneser_ney = 0.0
         for at in range(starts[document], starts[document + 1] + 1):
             symbol = np.int64(codes[at]) if at < starts[document + 1] else np.int64(end)
-            p = 1.0 / (end + 1)
+            p = q = 1.0 / (end + 1)
             shorter = np.int64(0)
             for n in range(order):
                 context = contexts[n]
@@ -162,20 +165,20 @@ def score(
                 if context >= 0 and sums[context] > 0:
                     child = np.int64(nodes[_find(context, symbol, keys, nodes)])
                     seen = np.float64(counts[child]) if child > 0 else 0.0
-                    if witten_bell:
-                        p = (seen + kinds[context, 0] * p) / (sums[context] + kinds[context, 0])
-                    else:
-                        kept = seen - discounts[n + 1, min(int(seen), 3)]
-                        freed = 0.0
-                        for k in range(1, 4):
-                            freed += discounts[n + 1, k] * kinds[context, k]
-                        p = (kept + freed * p) / sums[context]
+                    p = (seen + kinds[context, 0] * p) / (sums[context] + kinds[context, 0])
+                    times = adjusted[child] if child > 0 else np.int64(0)
+                    freed = 0.0
+                    for k in range(1, 4):
+                        freed += discounts[n + 1, k] * adjusted_kinds[context, k]
+                    q = (times - discounts[n + 1, min(times, 3)] + freed * q) / adjusted_sums[context]
                     if child == 0:
                         child = np.int64(-1)
                 contexts[n] = shorter
                 shorter = child
-            total -= math.log2(p)
-        bits[document] = total
+            witten_bell -= math.log2(p)
+            kneser_ney -= math.log2(q)
+        bits[0, document] = witten_bell
+        bits[1, document] = kneser_ney
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,35 +194,37 @@ class Trie:
     before: Ints
     orders: Codes
 
-    def witten_bell(self, codes: Codes, starts: Ints) -> Floats:
-        """Bits of each document."""
-        return self._score(codes, starts, self.counts, np.full((self.order + 1, 4), -1.0))
-
-    def kneser_ney(self, codes: Codes, starts: Ints) -> Floats:
-        """Bits of each document."""
-        counts = np.where(self.orders == self.order, self.counts, self.before)
-        counts[self.parents < 0] = 0  # the marks of a beginning, and the empty n-gram
+    def bits(self, codes: Codes, starts: Ints) -> Floats:
+        """Of each document, [2, documents]: by Witten and Bell, by modified Kneser and Ney."""
+        adjusted = np.where(self.orders == self.order, self.counts, self.before)
+        adjusted[self.parents < 0] = 0  # the marks of a beginning, and the empty n-gram
         discounts = np.zeros((self.order + 1, 4))
         for n in range(1, self.order + 1):
-            discounts[n, 1:] = _discounts(np.bincount(np.minimum(counts[self.orders == n], 5), minlength=6))
-        return self._score(codes, starts, counts, discounts)
+            discounts[n, 1:] = _discounts(np.bincount(np.minimum(adjusted[self.orders == n], 5), minlength=6))
+        out = np.empty((2, len(starts) - 1))
+        tables = (self.counts, *self._totals(self.counts), adjusted, *self._totals(adjusted))
+        score(codes, starts, self.end, self.order, self.keys, self.nodes, *tables, discounts, out)
+        return out
 
-    def _score(self, codes: Codes, starts: Ints, counts: Ints, discounts: npt.NDArray[np.float64]) -> Floats:
-        sums = np.zeros(len(counts), np.int64)
-        kinds = np.zeros((len(counts), 4), np.int64)
+    def _totals(self, counts: Ints) -> tuple[Ints, Ints]:
+        sums, kinds = np.zeros(len(counts), np.int64), np.zeros((len(counts), 4), np.int64)
         totals(counts, self.parents, sums, kinds)
-        bits = np.empty(len(starts) - 1)
-        score(codes, starts, self.end, self.order, self.keys, self.nodes, counts, sums, kinds, discounts, bits)
-        return bits
+        return sums, kinds
 
 
 def counted(codes: Codes, starts: Ints, size: int, order: int = 5) -> Trie:
     """The n-grams of documents over a vocabulary of `size` characters, up to `order`. About 60 bytes for each different one."""
+    (trie,) = counted_at(codes, starts, size, [len(starts) - 1], order)
+    return trie
+
+
+def counted_at(codes: Codes, starts: Ints, size: int, ends: Sequence[int], order: int = 5) -> Iterator[Trie]:
+    """The n-grams of the first ends[0] documents, of the first ends[1] and so on, ascending. A trie is good until the next."""
     keys, nodes = np.zeros(1 << 16, np.uint64), np.zeros(1 << 16, np.int32)
     counts, parents = np.zeros(1, np.int64), np.full(1, -1, np.int32)
     before, orders = np.zeros(1, np.int64), np.zeros(1, np.int32)
     used = 1
-    for first, last in _pieces(starts):
+    for first, last in _pieces(starts, ends):
         most = used + order * int(starts[last] - starts[first] + last - first) + order
         counts, before = _room(counts, used, most), _room(before, used, most)
         parents, orders = _room(parents, used, most), _room(orders, used, most)
@@ -230,17 +235,19 @@ def counted(codes: Codes, starts: Ints, size: int, order: int = 5) -> Trie:
             keys, nodes = new_keys, new_nodes
         part = np.ascontiguousarray(starts[first : last + 1])
         used = count(codes, part, size, order, used, keys, nodes, counts, parents, before, orders)
-    return Trie(order, size, keys, nodes, *(_room(values, used, used) for values in (counts, parents, before, orders)))
+        if last in ends:
+            rest = (_room(values, used, used) for values in (counts, parents, before, orders))
+            yield Trie(order, size, keys, nodes, *rest)
 
 
-def _pieces(starts: Ints) -> list[tuple[int, int]]:
-    """Documents [first, last) with about PIECE symbols together."""
-    out, first = [], 0
-    while first < len(starts) - 1:
-        last = max(first + 1, int(np.searchsorted(starts, starts[first] + PIECE, "right")) - 1)
-        out.append((first, last))
-        first = last
-    return out
+def _pieces(starts: Ints, ends: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Documents [first, last) with about PIECE symbols together, none across one of `ends`."""
+    first = 0
+    for end in ends:
+        while first < end:
+            last = max(first + 1, int(np.searchsorted(starts, starts[first] + PIECE, "right")) - 1)
+            yield first, min(last, end)
+            first = min(last, end)
 
 
 def _room(values: Any, used: int, most: int) -> Any:

@@ -87,8 +87,9 @@ def read_arm(name: str, reference: str, draw: int, given: Targets, held: Held, a
 
 def paired(arms: Sequence[Arm], held: Held) -> list[Arm]:
     """The arms with keys that texts share, whatever ids they go by: the id that a text has in the pool or in the first arm
-    that has it. Equal texts then come at equal places of a draw, so that chance does not part what selections share. What
-    an arm has again goes by the number of the copy as well. And which arms have each."""
+    that has it. Equal texts then come at equal places of a draw, so that chance does not part what selections share, and the
+    copies of a text in one arm stay together: drawn one by one, most would come alone. And which arms have each, and each copy
+    of it."""
     first: dict[int, str] = {}
 
     def key_of(ids: pl.Series, texts: pl.Series) -> Iterator[str]:
@@ -98,19 +99,23 @@ def paired(arms: Sequence[Arm], held: Held) -> list[Arm]:
     if held.pool is not None:
         _ = [*key_of(held.pool.get_column("id"), held.pool.get_column("text"))]
     every = []
-    having: Counter[str] = Counter()
+    having: Counter[tuple[str, int]] = Counter()
     for number, arm in enumerate(arms):
-        keys: list[str] = []
+        copies: list[tuple[str, int]] = []
         times: Counter[str] = Counter()
         for key in key_of(arm.frame.get_column("id"), arm.frame.get_column("text")):
-            keys.append(f"{key}#{times[key]}" if times[key] else key)
+            copies.append((key, times[key]))
             times[key] += 1
-        every.append(keys)
-        for key in set(keys):
-            having[key] += 1 << number
+        every.append(copies)
+        for copy in copies:
+            having[copy] += 1 << number
     return [
-        replace(arm, keys=pl.Series(keys, dtype=pl.String), shared=np.array([having[key] for key in keys], np.int64))
-        for arm, keys in zip(arms, every, strict=True)
+        replace(
+            arm,
+            keys=pl.Series([key for key, _ in copies], dtype=pl.String),
+            shared=np.array([having[copy] for copy in copies], np.int64),
+        )
+        for arm, copies in zip(arms, every, strict=True)
     ]
 
 

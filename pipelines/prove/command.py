@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
+from functools import reduce
 from itertools import chain
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +17,10 @@ from winnow.pipelines.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from fractions import Fraction
 
     from winnow.pipelines.prove.draw import Urn
+    from winnow.pipelines.prove.experiment import Outcome
     from winnow.pipelines.prove.held_out import Held
     from winnow.pipelines.prove.protocol import Protocol, Targets
     from winnow.pipelines.prove.proxy.settings import ProxySettings
@@ -62,6 +66,10 @@ def prove(
         int | None,
         typer.Option(help="So many random mixtures of the pool's domains as arms, and how bits depend on shares."),
     ] = None,
+    ratios: Annotated[
+        str | None,
+        typer.Option(help="Shares of the first ARM in the second, as 1/8,1/4,1/3,1/2: how much general texts bear."),
+    ] = None,
 ) -> None:
     """Say which of several selections trains the better model: bits on held-out texts after training on equal amounts."""
     from winnow.pipelines.prove.arms import named, paired, read_arm
@@ -81,9 +89,9 @@ def prove(
     asked = amount_of(tokens, "--tokens")
     deadline = None if budget is None else began + seconds_of(budget, "--budget")
     if mixtures is not None:
-        if arms or leave_out or budget:
+        if arms or leave_out or budget or ratios:
             raise RunError(
-                "--mixtures makes its own arms and runs all of them: expected no ARM, --leave-out or --budget"
+                "--mixtures makes its own arms and runs all of them: expected no ARM, --leave-out, --budget or --ratios"
             )
         _mixtures(given, hold_out(given, targets.parent, str(targets)), proxy, mixtures, asked, out)
         return
@@ -93,6 +101,12 @@ def prove(
 
         arms = arms_without(arms, leave_out)
     named_arms = named(arms)
+    shares: list[Fraction] = []
+    if ratios is not None:
+        from winnow.pipelines.prove.ratios import going_on, mixed, ratios_of
+
+        shares, proxy = ratios_of(ratios), going_on(given, proxy, [name for name, _, _ in named_arms])
+        given = given.model_copy(update={"proxy": proxy.model_dump(mode="json"), "caps": None})
     if len(named_arms) < 2:
         raise RunError(
             "no arm: expected at least two to compare, such as `random` and `oracle`"
@@ -106,7 +120,11 @@ def prove(
         arm = read_arm(name, reference, draw, given, held, asked)
         say(f"{name}: {arm.record.documents:,} documents, {arm.record.characters:,} characters")
         read.append(arm)
-    urns = [Urn(arm, sizes, given.caps) for arm in paired(read, held)]
+    urns = [Urn(arm, sizes, given.caps, len(read)) for arm in paired(read, held)]
+    if shares and proxy is not None:
+        outcome = _compare(given, held, mixed(urns[0], urns[1], shares, asked), (asked, asked), proxy, deadline, out)
+        _show_ratios(outcome, given, shares, proxy.tokens, out)
+        return
     amount = common_amount(urns, asked, given.unit)
     _compare(given, held, urns, (asked, amount), proxy, deadline, out)
 
@@ -136,27 +154,49 @@ def _compare(
     proxy: ProxySettings | None,
     deadline: float | None,
     out: Path,
-) -> None:
+) -> Outcome:
+    """Carries the experiment out and writes its report. Ratios need no tier 0: it begins with no model."""
     from winnow.pipelines.prove.experiment import carry_out
     from winnow.pipelines.prove.findings import findings
+    from winnow.pipelines.prove.mixtures import MixtureUrn
     from winnow.pipelines.prove.page import page
     from winnow.pipelines.prove.probe import WITTEN_BELL, HashedWords, Ngrams, closed
     from winnow.pipelines.prove.protocol import write
 
     texts = (text for urn in urns for text in urn.arm.frame.get_column("text"))
     known = closed(chain(texts, (text for target in held.targets for text in target.texts)))
-    quick: list[Tier] = [Ngrams(given.order, known), HashedWords()]
-    seeds = tuple(range(given.seeds if proxy is None else max(given.seeds, given.trained_seeds)))
+    quick: list[Tier] = [] if isinstance(urns[0], MixtureUrn) else [Ngrams(given.order, known), HashedWords()]
+    few = range(given.trained_seeds)
+    seeds = tuple(few if not quick else range(given.seeds if proxy is None else max(given.seeds, len(few))))
     with _registered(given, held, urns, amounts, seeds, quick, WITTEN_BELL, proxy, out) as (protocol, trained, workers):
-        outcome = carry_out(urns, held.targets, quick, protocol.amount, seeds, out, deadline, say)
+        done = [carry_out(urns, held.targets, quick, amounts[1], seeds, out, deadline, say)] if quick else []
         if trained:
-            few = seeds[: given.trained_seeds]
-            outcome |= carry_out(urns, held.targets, trained, protocol.amount, few, out, deadline, say, workers)
+            done.append(carry_out(urns, held.targets, trained, amounts[1], few, out, deadline, say, workers))
+    outcome = reduce(or_, done)
     found = findings(protocol, [urn.arm for urn in urns], outcome)
     write(out / "results.json", json.dumps(found, ensure_ascii=False, indent=1) + "\n")
     cost = {arm: {name: round(took, 2) for name, took in times.items()} for arm, times in outcome.seconds.items()}
     write(out / "report.html", page(found, protocol.model_dump(mode="json"), cost))
     _show(found, out)
+    return outcome
+
+
+def _show_ratios(outcome: Outcome, given: Targets, shares: Sequence[Fraction], tokens: int, out: Path) -> None:
+    from winnow.pipelines.prove.protocol import write
+    from winnow.pipelines.prove.ratios import dumped, table
+
+    found = {m.name: table(m, given.panels, shares, tokens) for m in outcome.measures}
+    write(out / "ratios.json", dumped(found))
+    for name, measure in found.items():
+        say(f"{name}: bits per byte above the warmed model's, domain and general texts")
+        for arm, each in measure["ratios"].items():
+            parts = [each["domain"], each["general"]]
+            figures = ", ".join(f"{part['end']:+.4f} (error {part['cross_validated_error']})" for part in parts)
+            refused = "; ".join(f"refused: {part['refused']}" for part in parts if part["refused"])
+            say(f"  {arm:<28} {figures}: {refused or ('feasible' if each['feasible'] else 'not feasible')}")
+        largest = measure["largest_feasible"] or "none of these"
+        say(f"  largest feasible ratio, general texts at most {measure['tolerance']:g} worse: {largest}")
+    say(f"{out / 'ratios.json'}")
 
 
 def _proxy(given: Targets, tier: int) -> ProxySettings | None:

@@ -1,9 +1,10 @@
 """Equal amounts of arms: documents in the order of a hash of seed and key, capped by group, the last one cut.
 
-What arms share and what only some have are drawn apart, each to its share of the arm, and so is each source, unless an arm
-has little in common with the others: a tenth of junk is a tenth in every draw, so that chance in this does not hide what
-it does. Every seed leaves at least a fifth of each group out where an arm
-is hardly larger than what is asked: draws that were nearly the same could not show what chance did in choosing documents.
+What all arms share and what only some have are drawn apart, each to its share of the arm, so that a tenth of junk is a tenth
+in every draw; of what all share, each source and group too. What only some have is drawn without regard to its sources: how
+much of each a selection happens to have is chance, which an interval must hold. Every seed leaves at least a fifth of each
+group out where an arm is hardly larger than what is asked: draws that were nearly the same could not show what chance did
+in choosing documents.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ from winnow.pipelines.results.table import RunError
 
 MOST = 0.8
 """Of each group of an arm, a draw takes at most this share."""
-
-SELECTED = 0.5
-"""An arm of which at least this share is in others too is a selection from what they have in common."""
 
 Sizes = Callable[[Sequence[str]], npt.NDArray[np.int64]]
 
@@ -57,9 +55,9 @@ def sizes_in(unit: Unit, tokenizer: str) -> Sizes:
 
 
 class Urn:
-    """An arm that amounts are drawn from."""
+    """An arm that amounts are drawn from, one of so many arms."""
 
-    def __init__(self, arm: Arm, sizes: Sizes, caps: Caps | None) -> None:
+    def __init__(self, arm: Arm, sizes: Sizes, caps: Caps | None, arms: int = 1) -> None:
         self.arm, self._sizes, self._caps = arm, sizes, caps
         texts = arm.frame.get_column("text")
         self.amounts = np.concatenate(
@@ -74,9 +72,8 @@ class Urn:
             self._capped = (by.unique().sort() != "").to_numpy()  # of what nothing is known, no cap can be kept
         self.totals = np.bincount(self.groups, self.amounts, len(self._capped))
         sources = (arm.frame.get_column("source").fill_null("").rank("dense").cast(pl.Int64)).to_numpy()
-        several = arm.shared & (arm.shared - 1) != 0
-        selected = self.amounts[several].sum() >= SELECTED * self.amounts.sum()
-        cells = np.stack([self.groups, arm.shared, np.where(selected, sources, 0)])
+        every = arm.shared == (1 << arms) - 1
+        cells = np.stack([arm.shared, np.where(every, self.groups, -1), np.where(every, sources, -1)])
         _, self.cells = np.unique(cells, axis=1, return_inverse=True)
 
     def _quotas(self, amount: float, share: float) -> npt.NDArray[np.float64]:
@@ -96,43 +93,51 @@ class Urn:
         return low
 
     def _by_cell(self, amount: int) -> npt.NDArray[np.int64]:
-        """What is drawn of each cell, `amount` in all: groups to their totals as far as quotas let them, cells to theirs."""
+        """What is drawn of each cell, `amount` in all: in proportion to what it has, less what quotas take of its groups."""
         quotas = self._quotas(amount, MOST)
         low, high = 0.0, 1.0
         for _ in range(60):
             middle = (low + high) / 2
             low, high = (middle, high) if np.minimum(quotas, middle * self.totals).sum() < amount else (low, middle)
         groups = np.minimum(quotas, high * self.totals)
-        cells = np.bincount(self.cells, self.amounts)
-        of = np.zeros(len(cells), np.int64)
-        of[self.cells] = self.groups
-        exact = groups[of] * cells / np.maximum(self.totals[of], 1)
+        exact = np.bincount(self.cells, self.amounts * (groups / np.maximum(self.totals, 1))[self.groups])
         whole: npt.NDArray[np.int64] = np.floor(exact).astype(np.int64)
-        short = min(max(0, amount - int(whole.sum())), len(cells))
+        short = min(max(0, amount - int(whole.sum())), len(whole))
         whole[np.argsort(whole - exact, kind="stable")[:short]] += 1
         return whole
 
     def draw(self, amount: int, seed: int) -> Drawn:
         """Documents that come to `amount`."""
-        left = self._by_cell(amount)
-        key = hashes(self.arm.keys.to_arrow(), seed, f"draw {self.arm.record.draw}")
-        rows, taken, texts = [], [], []
+        groups = np.ceil(self._quotas(amount, MOST)).astype(np.int64)
+        order = np.argsort(
+            hashes(self.arm.keys.to_arrow(), seed, f"draw {self.arm.record.draw}"), kind="stable"
+        ).tolist()
         column = self.arm.frame.get_column("text")
-        for row in np.argsort(key, kind="stable").tolist():
-            size, room = int(self.amounts[row]), int(left[self.cells[row]])
-            if room <= 0 or size == 0:
-                continue
-            text = column[row]
-            if size > room:
-                text, size = self._cut(text, room)
-                left[self.cells[row]] = size  # what is left is less than a character
-                if not text:
+        found: dict[int, tuple[int, str]] = {}
+        left = amount
+        for of, cells in ((self.cells, self._by_cell(amount)), (np.zeros(len(order), np.int64), np.array([amount]))):
+            if left <= amount // 1000:
+                break  # else quotas of groups ended before a cell had its share: other documents stand in
+            for row in order:
+                size, room = int(self.amounts[row]), min(left, int(cells[of[row]]), int(groups[self.groups[row]]))
+                if room <= 0 or size == 0 or row in found:
                     continue
-            rows.append(row)
-            taken.append(size)
-            texts.append(text)
-            left[self.cells[row]] -= size
-        return Drawn(np.array(rows, np.int64), np.array(taken, np.int64), tuple(texts))
+                text = column[row]
+                spent = size
+                if size > room:
+                    text, size = self._cut(text, room)
+                    spent = room  # what is left of it is less than a character
+                for counter, at in ((cells, of[row]), (groups, self.groups[row])):
+                    counter[at] -= spent
+                left -= spent
+                if text:
+                    found[row] = size, text
+        rows = [row for row in order if row in found]
+        return Drawn(
+            np.array(rows, np.int64),
+            np.array([found[row][0] for row in rows], np.int64),
+            tuple(found[row][1] for row in rows),
+        )
 
     def _cut(self, text: str, room: int) -> tuple[str, int]:
         """The longest beginning that comes to at most `room`."""
@@ -162,16 +167,11 @@ def common_amount(urns: Sequence[Urn], asked: int, unit: Unit) -> int:
     return least
 
 
-def sharing(urns: Sequence[Urn]) -> npt.NDArray[np.float64]:
-    """[arms, arms]: of the smaller of two arms, how much is in the other: 0 to 1."""
-    out = np.eye(len(urns))
-    for a, one in enumerate(urns):
-        for b, other in enumerate(urns):
-            if a < b:
-                common = [int(u.amounts[u.arm.shared >> n & 1 == 1].sum()) for u, n in ((one, b), (other, a))]
-                smaller = min(int(u.amounts.sum()) for u in (one, other))
-                out[a, b] = out[b, a] = min(1.0, min(common) / max(smaller, 1))
-    return out
+def same_documents(urns: Sequence[Urn]) -> npt.NDArray[np.bool_]:
+    """[arms, arms]: whether each has all documents of the other."""
+    within = np.array([[bool((one.arm.shared >> b & 1).all()) for b in range(len(urns))] for one in urns])
+    same: npt.NDArray[np.bool_] = within & within.T
+    return same
 
 
 def overlap(urn: Urn, draws: Sequence[Drawn], amount: int) -> float:

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from winnow.pipelines.prove.draw import Drawn, Urn, overlap, sharing
+from winnow.pipelines.prove.draw import Drawn, Urn, overlap, same_documents
 from winnow.pipelines.prove.held_out import Target, digest_of
 from winnow.pipelines.prove.protocol import canonical, write
-from winnow.pipelines.prove.scores import Scores, Tier, Unit
+from winnow.pipelines.prove.scores import Point, Scores, Tier, Unit
 from winnow.pipelines.prove.verdict import Measured
 from winnow.pipelines.results.table import RunError
 
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What one measure found of all arms: `curves` arm -> points, averaged over seeds."""
+    """What one measure found of all arms: `curves` arm -> the points of each seed."""
 
     name: str
     tier: str
@@ -40,7 +40,7 @@ class Measure:
     planned: int
     """Seeds that the protocol asks for."""
     measured: Measured
-    curves: Mapping[str, list[tuple[float, float]]]
+    curves: Mapping[str, list[tuple[Point, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def carry_out(
             f"interval needs {LEAST_SEEDS}. What is measured is kept: the same command goes on from there"
         )
     overlaps = {urn.arm.name: overlap(urn, draws[urn.arm.name], amount) for urn in urns}
-    measures = tuple(_measures(found, targets, tier_of, overlaps, sharing(urns), len(seeds)))
+    measures = tuple(_measures(found, targets, tier_of, overlaps, same_documents(urns), len(seeds)))
     return Outcome(measures, draws, overlaps, seconds)
 
 
@@ -141,7 +141,7 @@ def _measures(
     targets: Sequence[Target],
     tier_of: Mapping[str, Tier],
     overlaps: Mapping[str, float],
-    shared: npt.NDArray[np.float64],
+    same: npt.NDArray[np.bool_],
     planned: int,
 ) -> Iterator[Measure]:
     arms = tuple(found)
@@ -154,18 +154,10 @@ def _measures(
             {t.name: sizes[t.name] for t in targets},
             {t.name: t.groups for t in targets},
             np.array([overlaps[arm] for arm in arms]),
-            shared,
+            same,
         )
-        curves = {arm: _curve([s.curve for s in every[arm]]) for arm in arms}
+        curves = {arm: [s.curve for s in every[arm]] for arm in arms}
         yield Measure(name, tier.name, tier.unit, len(every[arms[0]]), planned, measured, curves)
-
-
-def _curve(curves: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
-    """The mean over seeds, point by point."""
-    points = min((len(curve) for curve in curves), default=0)
-    return [
-        (float(np.mean([c[n][0] for c in curves])), float(np.mean([c[n][1] for c in curves]))) for n in range(points)
-    ]
 
 
 def _keep(path: Path, job: Job, scores: Mapping[str, Scores], took: float) -> None:
@@ -179,7 +171,7 @@ def _keep(path: Path, job: Job, scores: Mapping[str, Scores], took: float) -> No
                 "bits": {target: values.tolist() for target, values in found.bits.items()},
                 "characters": {target: values.tolist() for target, values in found.characters.items()},
                 "utf8_bytes": {target: values.tolist() for target, values in found.utf8_bytes.items()},
-                "curve": found.curve,
+                "curve": [[point.share, point.bits] for point in found.curve],
             }
             for name, found in scores.items()
         },
@@ -197,7 +189,7 @@ def _read(path: Path) -> tuple[dict[str, Scores], float] | None:
                 {target: np.array(values, np.float64) for target, values in found["bits"].items()},
                 {target: np.array(values, np.int64) for target, values in found["characters"].items()},
                 {target: np.array(values, np.int64) for target, values in found["utf8_bytes"].items()},
-                tuple((float(at), float(bits)) for at, bits in found["curve"]),
+                tuple(Point(float(share), dict(bits)) for share, bits in found["curve"]),
             )
             for name, found in document["measures"].items()
         }, float(document["seconds"])

@@ -7,11 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from winnow.pipelines.prove.arms import ORACLE, RANDOM, Arm
 from winnow.pipelines.prove.draw import Drawn
 from winnow.pipelines.prove.experiment import Measure, Outcome
 from winnow.pipelines.prove.protocol import Protocol, Targets
+from winnow.pipelines.prove.scores import Point
 from winnow.pipelines.prove.verdict import Estimate, compare, duplicated, gap_closed
 
 DUPLICATION = 0.02
@@ -72,7 +74,8 @@ def measure(found: Measure, names: Sequence[str], baseline: str, given: Targets)
     arms = {}
     for number, name in enumerate(names):
         each = {target: float(rate[number].mean()) for target, rate in rates.items()}
-        arms[name] = {"macro": float(np.mean(list(each.values()))), "targets": each, "curve": found.curves[name]}
+        curve = on_the_way(found.curves[name], level)
+        arms[name] = {"macro": float(np.mean(list(each.values()))), "targets": each, "curve": curve}
     pairs = []
     for a in names:
         for b in names:
@@ -95,6 +98,17 @@ def measure(found: Measure, names: Sequence[str], baseline: str, given: Targets)
         "pairs": pairs,
         "gap_closed": gap,
     }
+
+
+def on_the_way(curves: Sequence[Sequence[Point]], level: float) -> list[dict[str, float]]:
+    """Bits over all targets by the share of the training that was seen: the mean over seeds and its interval, Student's."""
+    points = []
+    for every in zip(*curves, strict=False):
+        values = np.array([np.mean([*point.bits.values()]) for point in every])
+        half = float(stdtrit(len(values) - 1, 0.5 + level / 2) * values.std(ddof=1) / np.sqrt(len(values)))
+        mean, share = float(values.mean()), float(np.mean([point.share for point in every]))
+        points.append({"share": share, "bits": mean, "low": mean - half, "high": mean + half})
+    return points
 
 
 def _share(found: Estimate) -> dict[str, float]:

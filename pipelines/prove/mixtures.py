@@ -53,7 +53,8 @@ class MixtureUrn(Urn):
         self.amounts = np.concatenate([urn.amounts for urn in groups.urns])
         every = np.full(len(self.amounts), -1, np.int64)  # each mixture is of the same documents
         record = first.record.model_copy(update={"name": name, "reference": said})
-        self.arm = replace(first, record=record, shared=every)
+        frame, keys = (pl.concat([getattr(urn.arm, name) for urn in groups.urns]) for name in ("frame", "keys"))
+        self.arm = replace(first, record=record, frame=frame, keys=keys, shared=every)
 
     def draw(self, amount: int, seed: int) -> Drawn:
         """Of each group its share; texts of all groups in one order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,18 +76,23 @@ def _measure(name: str, found: Mapping[str, Any], baseline: str) -> dict[str, An
     }
 
 
-def _lines(curves: Mapping[str, list[tuple[float, float]]]) -> dict[str, Any] | None:
-    """Polylines in a plot of 460 by 180, more bits higher up."""
-    values = [bits for curve in curves.values() for _, bits in curve]
-    if not values:
+def _lines(curves: Mapping[str, list[dict[str, float]]]) -> dict[str, Any] | None:
+    """Polylines in a plot of 460 by 180, more bits higher up, each with the band of its intervals."""
+    every = [point for curve in curves.values() for point in curve]
+    if not every:
         return None
-    low, high = min(values), max(values)
+    low, high = min(point["low"] for point in every), max(point["high"] for point in every)
     span = (high - low) or 1.0
+
+    def at(points: Iterable[dict[str, float]], key: str) -> str:
+        return " ".join(f"{p['share'] * WIDTH:.1f},{180 - (p[key] - low) / span * 170:.1f}" for p in points)
+
     paths = [
         {
             "arm": arm,
             "color": f"var(--side-{n % 6})",
-            "points": " ".join(f"{at * WIDTH:.1f},{180 - (bits - low) / span * 170:.1f}" for at, bits in curve),
+            "points": at(curve, "bits"),
+            "band": f"{at(curve, 'low')} {at(reversed(curve), 'high')}",
         }
         for n, (arm, curve) in enumerate(curves.items())
     ]

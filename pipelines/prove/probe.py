@@ -15,13 +15,14 @@ from typing import ClassVar
 import numpy as np
 
 from winnow.filters.ngram import features
-from winnow.filters.ngram.model import counted
+from winnow.filters.ngram.model import counted_at
 from winnow.filters.ngram.symbols import Vocabulary, vocabulary
-from winnow.pipelines.prove.scores import Scores, Unit, sizes
+from winnow.pipelines.prove.scores import Floats, Point, Scores, Unit, first_of, sizes
 
 WITTEN_BELL, KNESER_NEY, HASHED = "witten-bell", "kneser-ney", "dsir"
-CURVE = (0.25, 0.5)
-VERSION = 1
+CURVE, CURVE_CHARACTERS = (0.125, 0.25, 0.5), 20_000
+"""Shares of a draw after which points of the curve are taken, besides its end; characters of each target for them."""
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +38,36 @@ class Ngrams:
     @property
     def identity(self) -> str:
         """Of the order and the vocabulary."""
-        said = f"{VERSION} {self.order} {CURVE} ".encode() + self.known.numbers.tobytes()
+        said = f"{VERSION} {self.order} {CURVE} {CURVE_CHARACTERS} ".encode() + self.known.numbers.tobytes()
         return hashlib.sha256(said).hexdigest()
 
     def score(
         self, texts: Sequence[str], seed: int, targets: Mapping[str, Sequence[str]], folder: Path
     ) -> dict[str, Scores]:
-        """Both measures of one count. The curve is Witten-Bell's."""
+        """Both measures of one count."""
         codes, starts = self.known.encode(texts)
-        held = {name: self.known.encode(documents) for name, documents in targets.items()}
         characters, utf8_bytes = sizes(targets)
-        curve = []
-        for share in CURVE:
-            some = starts[: int(np.searchsorted(starts, share * starts[-1], "right"))]
-            if len(some) > 1:
-                trie = counted(codes[: some[-1]], some, self.known.size, self.order)
-                means = [trie.witten_bell(*text).sum() / characters[name].sum() for name, text in held.items()]
-                curve.append((float(some[-1] / starts[-1]), float(np.mean(means))))
-        trie = counted(codes, starts, self.known.size, self.order)
-        bits = {name: trie.witten_bell(*text) for name, text in held.items()}
-        curve.append((1.0, float(np.mean([bits[name].sum() / characters[name].sum() for name in bits]))))
-        other = {name: trie.kneser_ney(*text) for name, text in held.items()}
+        whole = {name: len(documents) for name, documents in targets.items()}
+        some = {name: first_of(documents, CURVE_CHARACTERS) for name, documents in targets.items()}
+        held, few = (
+            self.known.encode([text for name, n in numbers.items() for text in targets[name][:n]])
+            for numbers in (whole, some)
+        )
+        last = len(texts)
+        ends = [int(np.searchsorted(starts, share * starts[-1], "right")) - 1 for share in CURVE]
+        ends = [*dict.fromkeys(end for end in ends if 0 < end < last), last]
+        curves: tuple[list[Point], list[Point]] = ([], [])
+        bits = np.zeros((2, 0))
+        for end, trie in zip(ends, counted_at(codes, starts, self.known.size, ends, self.order), strict=True):
+            if end == last:
+                bits = trie.bits(*held)
+            parts = _parts(bits, whole) if end == last else _parts(trie.bits(*few), some)
+            for curve, found in zip(curves, parts, strict=True):
+                points = {t: float(b[: some[t]].sum() / characters[t][: some[t]].sum()) for t, b in found.items()}
+                curve.append(Point(float(starts[end] / starts[-1]), points))
         return {
-            WITTEN_BELL: Scores(bits, characters, utf8_bytes, tuple(curve)),
-            KNESER_NEY: Scores(other, characters, utf8_bytes),
+            name: Scores(found, characters, utf8_bytes, tuple(curve))
+            for name, found, curve in zip((WITTEN_BELL, KNESER_NEY), _parts(bits, whole), curves, strict=True)
         }
 
 
@@ -88,6 +95,12 @@ class HashedWords:
             sums = np.concatenate([np.zeros(1), np.cumsum(cost[found])])
             bits[name] = sums[bounds[1:]] - sums[bounds[:-1]]
         return {HASHED: Scores(bits, *sizes(targets))}
+
+
+def _parts(bits: Floats, numbers: Mapping[str, int]) -> list[dict[str, Floats]]:
+    """Of each measure (row), what belongs to each target."""
+    ends = np.cumsum([*numbers.values()])[:-1]
+    return [dict(zip(numbers, np.split(row, ends), strict=True)) for row in bits]
 
 
 def closed(texts: Iterable[str]) -> Vocabulary:

@@ -31,7 +31,7 @@ from winnow.nearest import expected
 from winnow.pipelines.results.table import RunError
 
 Unit = Literal["tokens", "characters", "hangul", "bytes"]
-VERSION = 1
+VERSION = 2
 _MULTIPLES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 

@@ -16,17 +16,25 @@ Unit = Literal["character", "utf8_byte"]
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """A model on the way: the share of its training that it has seen, 0 to 1, and target -> bits per unit, over the first
+    documents of each; see `first_of`."""
+
+    share: float
+    bits: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """One model's figures: target -> one number for each of its documents, in their order.
 
-    `bits` are negative log2 probabilities, summed over a document. `curve` has the share of the training that was seen,
-    0 to 1, and the mean over targets of bits per unit at that point; empty where a tier has none.
+    `bits` are negative log2 probabilities, summed over a document. `curve` ascends; it is empty where a tier has none.
     """
 
     bits: Mapping[str, Floats]
     characters: Mapping[str, Ints]
     utf8_bytes: Mapping[str, Ints]
-    curve: tuple[tuple[float, float], ...] = ()
+    curve: tuple[Point, ...] = ()
 
     def sizes(self, unit: Unit) -> Mapping[str, Ints]:
         """What bits are divided by."""
@@ -57,6 +65,15 @@ class Tier(Protocol):
         """Measures -> their scores, of a model trained on `texts`. `folder` is this call's own: what a resume needs may
         stay there. The same arguments give the same figures. Raises RunError for what a person can mend."""
         ...
+
+
+def first_of(texts: Sequence[str], characters: int) -> int:
+    """How many documents a curve's points are over: the first that come to so many characters, one at least."""
+    size, number = 0, 0
+    while number < len(texts) and (number == 0 or size + len(texts[number]) <= characters):
+        size += len(texts[number])
+        number += 1
+    return number
 
 
 def sizes(targets: Mapping[str, Sequence[str]]) -> tuple[dict[str, Ints], dict[str, Ints]]:

@@ -3,11 +3,11 @@
 A difference is measured many times: once for each seed (another draw from each arm, and another start of the model), on
 each document of a target. Both vary, so both are in the interval:
 
-    seeds      The variance between seeds, times (1 / seeds + f / (1 - f) (1 - s)). Draws from one arm share documents; f is the
-               share that two draws have in common. Of arms that have no document in common (s = 0), the second term says
-               what other documents of the same kind would give (the correction of Nadeau and Bengio 2003): without it, two
-               halves of one corpus would be told apart by the chance that divided them. Selections from the same documents
-               (s = 1: one is all in the other) are compared as selections of these, and there is no such chance.
+    seeds      The variance between seeds, times (1 / seeds + f / (1 - f)). Draws from one arm share documents; f is the share that
+               two draws have in common. The second term is the chance by which an arm holds just its documents and not others
+               of their kind (as in Nadeau and Bengio 2003): draws of a share f of N documents vary by S^2 (1 - f) / (f N), the mean
+               of N by S^2 / N. Without it, two halves of one corpus would be told apart by the chance that divided them. What
+               two arms share is drawn alike for both and so cancels. Arms of the same documents have no such term.
     documents  The variance of a ratio of sums (bits over characters) over the groups of a target's documents, linearised.
                Targets are separate texts, so that of their mean is the sum over targets by their number squared.
 
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from winnow.pipelines.prove.scores import Floats, Ints
 
@@ -48,14 +49,14 @@ class Estimate:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One measure of all arms. By target: `bits` [arms, seeds, documents], `sizes` and `groups` [documents]. `overlaps`
-    [arms]: f; `sharing` [arms, arms]: s."""
+    [arms]: f; `same` [arms, arms]: which are of the same documents."""
 
     arms: tuple[str, ...]
     bits: Mapping[str, Floats]
     sizes: Mapping[str, Ints]
     groups: Mapping[str, Ints]
     overlaps: Floats
-    sharing: Floats
+    same: npt.NDArray[np.bool_]
 
     def rates(self) -> dict[str, Floats]:
         """Bits per unit, target -> [arms, seeds]."""
@@ -80,8 +81,8 @@ class Measured:
             freedom = min(freedom, m - 1)
         seeds = len(by_seed)
         f = min(float(self.overlaps[used].max(initial=0.0)), SURE)
-        apart = 1 - float(self.sharing[np.ix_(used, used)].min(initial=1.0))
-        between = float(by_seed.var(ddof=1)) * (1 / seeds + f / (1 - f) * apart)
+        chance = 0.0 if self.same[np.ix_(used, used)].all() else f / (1 - f)
+        between = float(by_seed.var(ddof=1)) * (1 / seeds + chance)
         return _estimate(float(by_seed.mean()), (between, seeds - 1), (documents, freedom), level)
 
 

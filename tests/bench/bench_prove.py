@@ -1,8 +1,9 @@
 """The judgement of `winnow prove` at tier 0, on planted pools whose order is known; seconds of a full experiment.
 
 `python tests/bench/bench_prove.py [--repetitions 40] [--amount 300k] [--only false|planted|time]` over ../shared/data/ko-pool.
-False wins: two random halves of the pool, again and again, are compared; each win or loss over all targets is a false one
-(goal: at most 5%). Planted: half of the good documents, and the same with a share of its characters taken by junk, by
+False wins: two random halves of the pool, two random samples of 70% of it (which share half of it), and two draws of one half
+are compared, again and again; each win or loss over all targets is a false one (goal: at most 5%). z is the root of the mean
+squared difference in standard errors: 1 where intervals are exact, below where they are too wide. Planted: half of the good documents, and the same with a share of its characters taken by junk, by
 machine translation, by documents of shuffled words or of another domain; the untouched arm must win, and less junk must
 win against more (goal: at least 95% of verdicts). What is planted differs in every repetition.
 """
@@ -46,21 +47,7 @@ def main() -> None:
     if not DATA.exists():
         print(f"skipped: {DATA} is not there")
         return
-    given = Targets.model_validate(
-        {
-            "pool": {
-                "paths": [f"{DATA}/*.jsonl.gz"],
-                "where": "characters < 20000 and file not in ('dup-exact', 'law-versions', 'docs-versions')",
-            },
-            "oracle": "kind = 'good'",
-            "unit": "characters",
-            "seeds": options.seeds,
-            "targets": {
-                name: {"where": f"file = '{file}'", "share": share, "characters": 60_000}
-                for name, (file, share) in HOLD_OUT.items()
-            },
-        }
-    )
+    given = settings(options.seeds, 60_000)
     held = hold_out(given, Path(), "bench")
     amount = amount_of(options.amount, "--amount")
     whole = read_arm("random", "random", 0, given, held, amount).frame
@@ -72,24 +59,53 @@ def main() -> None:
         took(given, held)
 
 
+def settings(seeds: int, characters: int) -> Targets:
+    """The pool and the targets, of so many characters each."""
+    return Targets.model_validate(
+        {
+            "pool": {
+                "paths": [f"{DATA}/*.jsonl.gz"],
+                "where": "characters < 20000 and file not in ('dup-exact', 'law-versions', 'docs-versions')",
+            },
+            "oracle": "kind = 'good'",
+            "unit": "characters",
+            "seeds": seeds,
+            "targets": {
+                name: {"where": f"file = '{file}'", "share": share, "characters": characters}
+                for name, (file, share) in HOLD_OUT.items()
+            },
+        }
+    )
+
+
+def watched(said: str) -> None:
+    """Shows how far it is."""
+    print(said, file=sys.stderr, flush=True)
+
+
 def false_wins(whole: pl.DataFrame, given: Targets, held: Held, amount: int, repetitions: int) -> None:
-    """Two halves of the pool that share nothing, and two draws of one half."""
-    wrong: dict[str, Counter[str]] = {"halves": Counter(), "draws": Counter()}
+    """Two halves of the pool that share nothing, two samples of it, two draws of one half."""
+    wrong: Counter[str] = Counter()
     targets: Counter[str] = Counter()
+    squared: Counter[str] = Counter()
     for number in range(repetitions):
-        order = np.random.default_rng(number).permutation(len(whole))
-        half = len(order) // 2
+        order, other = (np.random.default_rng(seed).permutation(len(whole)) for seed in (number, 10_000 + number))
+        half, most = len(order) // 2, 7 * len(order) // 10
         one, two = arm("a", whole[order[:half]]), arm("b", whole[order[half:]])
+        samples = [arm("a", whole[order[:most]]), arm("b", whole[other[:most]])]
         again = arm("b", one.frame, draw=1)
-        for kind, arms in (("halves", [one, two]), ("draws", [one, again])):
+        for kind, arms in (("halves", [one, two]), ("samples", samples), ("draws", [one, again])):
             for measure in measured(paired(arms, held), given, held, amount).measures:
                 over_all, each = compare(measure.measured, "a", "b", given.level)
-                wrong[kind][measure.name] += over_all.verdict != "tie"
-                targets[f"{kind} {measure.name}"] += any(e.verdict != "tie" for e in each.values())
-    for kind, counts in wrong.items():
-        for name, count in counts.items():
-            said = targets[f"{kind} {name}"]
-            print(f"false wins, {kind}: {name}: {count} of {repetitions}; on any target: {said} of {repetitions}")
+                name = f"{kind}: {measure.name}"
+                wrong[name] += over_all.verdict != "tie"
+                targets[name] += any(e.verdict != "tie" for e in each.values())
+                squared[name] += (over_all.value / over_all.error) ** 2
+        if number % 10 == 9 or number + 1 == repetitions:
+            for name, count in wrong.items():
+                z = (squared[name] / (number + 1)) ** 0.5
+                said = f"{count} of {number + 1} false wins, on any target {targets[name]}; z {z:.2f}"
+                print(f"{name}: {said}", flush=True)
 
 
 def planted(whole: pl.DataFrame, given: Targets, held: Held, amount: int, repetitions: int) -> None:
@@ -172,7 +188,7 @@ def measured(arms: list[Arm], given: Targets, held: Held, amount: int) -> Outcom
     """Tier 0 of these arms."""
     texts = [text for one in arms for text in one.frame.get_column("text")]
     known = closed([*texts, *(text for target in held.targets for text in target.texts)])
-    urns = [Urn(one, sizes_in("characters", ""), given.caps) for one in arms]
+    urns = [Urn(one, sizes_in("characters", ""), given.caps, len(arms)) for one in arms]
     drawn = common_amount(urns, amount, "characters")
     with tempfile.TemporaryDirectory() as folder:
         tiers = [Ngrams(given.order, known), HashedWords()]

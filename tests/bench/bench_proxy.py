@@ -1,192 +1,107 @@
 """What tier 1 of `winnow prove` tells apart on real Korean text, and what a run of it costs.
 
-    python tests/bench/bench_proxy.py [--data ../shared/data] [--out FOLDER] [--seeds 5] [--tokens 400000] [--repeat 1]
+    python tests/bench/bench_proxy.py [--out FOLDER] [--seeds 5] [--amount 300k] [--only false|planted] [--set KEY=JSON ...]
 
-Arms are planted in the good part of ko-pool, no domain above a fifth of an arm, equal characters in each: clean; clean again,
-drawn otherwise (a verdict there is a false one); 5% of junk in it; a third of its characters twice, and four times. What
-two arms share is the same in both. Figures are bits per UTF-8 byte over held-out news, reviews, essays and blogs, at each
-learning rate, with the interval that `winnow prove` gives. Runs are kept in --out and not repeated.
+Over the good documents of ../shared/data/ko-pool; what a setting of the proxy is not given is its default. False wins: five
+samples that share no document, which make ten pairs; each win or loss is a false one. Planted: the documents as they are;
+5% of their characters taken by junk; a third by texts that stand there twice, and four times. Figures are bits per UTF-8
+byte over all targets, with the interval of `winnow prove`. What is measured is kept in --out and not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import hashlib
+import itertools
 import json
+import resource
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import polars as pl
+from bench_prove import DATA, arm, mixed, settings, watched
 
-from winnow.pipelines.prove.proxy.on_ray import Sent, on_ray
+from winnow.pipelines.prove.arms import Arm, paired, read_arm
+from winnow.pipelines.prove.draw import Urn, common_amount, sizes_in
+from winnow.pipelines.prove.experiment import carry_out
+from winnow.pipelines.prove.held_out import Held, hold_out
+from winnow.pipelines.prove.protocol import amount_of
+from winnow.pipelines.prove.proxy.on_ray import Cluster, on_ray
 from winnow.pipelines.prove.proxy.settings import ProxySettings
 from winnow.pipelines.prove.proxy.tier import ProxyTier, tiers
-from winnow.pipelines.prove.verdict import Measured, compare
+from winnow.pipelines.prove.verdict import compare
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("news", "essay-review", "education-science-culture", "blog")
-DOCUMENTS, LONGEST, SHARE = 40, 3000, 0.2
-JUNK = ("html-pages", "ui-strings-po", "ui-strings", "pages-with-navigation", "changelog", "damaged", "lists-templates")
-
-Rows = list[tuple[str, str]]
-"""Domain and text, in the order of a hash."""
-
-
-def hashed(text: str, salt: str) -> bytes:
-    return hashlib.blake2b(f"{salt}/{text}".encode(), digest_size=8).digest()
-
-
-def read(folder: Path) -> tuple[dict[str, list[str]], Rows, Rows]:
-    """Targets, the good rest, junk."""
-    good, bad = [], []
-    for path in sorted(folder.glob("**/*.jsonl.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for record in map(json.loads, lines):
-                text = record["text"][:LONGEST]
-                if record["kind"] == "good" and record["domain"] != "english-documentation":
-                    good.append((record["domain"], text))
-                elif record["domain"] in JUNK:
-                    bad.append((record["domain"], text))
-    good.sort(key=lambda row: hashed(row[1], "targets"))
-    targets: dict[str, list[str]] = {name: [] for name in TARGETS}
-    rest = []
-    for domain, text in good:
-        if len(targets.get(domain, [0] * DOCUMENTS)) < DOCUMENTS:
-            targets[domain].append(text)
-        else:
-            rest.append((domain, text))
-    held = {text for texts in targets.values() for text in texts}
-    return targets, [row for row in rest if row[1] not in held], bad
-
-
-def drawn(rows: Rows, amount: int, salt: str) -> list[str]:
-    """Texts that come to `amount` characters, no domain above SHARE of them."""
-    texts, left, room = [], amount, defaultdict(lambda: int(amount * SHARE))
-    for domain, text in sorted(rows, key=lambda row: hashed(row[1], salt)):
-        piece = text[: min(left, room[domain])]
-        if piece:
-            texts.append(piece)
-            left -= len(piece)
-            room[domain] -= len(piece)
-        if not left:
-            return texts
-    raise SystemExit(f"the pool ends {left:,} characters short of {amount:,}")
-
-
-def cut(texts: Sequence[str], amount: int) -> list[str]:
-    """The first texts that come to `amount`."""
-    out, left = [], amount
-    for text in texts:
-        if left > 0:
-            out.append(text[:left])
-            left -= len(text)
-    return out
-
-
-def arms(good: Rows, junk: Rows, amount: int, seed: int, repeat: int) -> Iterator[tuple[str, list[str]]]:
-    clean = drawn(good, amount, f"{seed}/0")
-    yield "clean", clean
-    for number in range(1, repeat + 1):
-        yield f"clean again {number}", drawn(good, amount, f"{seed}/{number}")
-    bad = [("junk", text) for _, text in junk]
-    shuffled = sorted(bad, key=lambda row: hashed(row[1], f"{seed}"))
-    yield "5% junk", [*cut(clean, amount - amount // 20), *cut([text for _, text in shuffled], amount // 20)]
-    for times in (2, 4):
-        part = amount // 3
-        again = cut(clean[::-1], part // times)
-        yield f"a third {times} times", [*cut(clean, amount - part), *(text for _ in range(times) for text in again)]
+SAMPLES = 5
+LEVEL = 0.95
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    """Prints the pairs."""
+    parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--repeat", type=int, default=1, help="arms of clean text to compare with clean")
-    parser.add_argument("--only", nargs="+", default=[], help="arms beside clean; default: all")
-    parser.add_argument("--characters", type=int, help="of an arm; default: two a token of training")
+    parser.add_argument("--amount", default="300k")
+    parser.add_argument("--characters", type=int, default=20_000, help="of each target")
+    parser.add_argument("--only", choices=["false", "planted"])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=JSON", help="a setting of the proxy")
-    parser.add_argument("--here", action="store_true", help="one run after the other in this process")
-    given = parser.parse_args()
-    if not (given.data / "ko-pool").is_dir():
-        print(f"skipped: {given.data / 'ko-pool'} is not there")
+    options = parser.parse_args()
+    if not DATA.exists():
+        print(f"skipped: {DATA} is not there")
         return
-    changed = {key: json.loads(value) for key, _, value in (pair.partition("=") for pair in given.set)}
-    settings = ProxySettings.model_validate(changed)
-    targets, good, junk = read(given.data / "ko-pool")
-    pool = [text for _, text in sorted([*good, *junk], key=lambda row: hashed(row[1], "pool"))]
-    with TemporaryDirectory() as scratch:
-        out = given.out or Path(scratch)
+    changed = {key: json.loads(value) for key, _, value in (pair.partition("=") for pair in options.set)}
+    proxy = ProxySettings.model_validate(changed)
+    given = settings(options.seeds, options.characters)
+    held, amount = hold_out(given, Path(), "bench"), amount_of(options.amount, "--amount")
+    whole = read_arm("random", "random", 0, given, held, amount * 4).frame
+    good, noisy = (whole.filter(pl.col("kind") == kind) for kind in ("good", "noisy"))
+    dice = np.random.default_rng(0)
+    order = dice.permutation(len(good))
+    samples = [arm(f"sample {n + 1}", good[np.sort(order[n::SAMPLES])]) for n in range(SAMPLES)]
+    planted = [arm("clean", good), arm("5% junk", mixed(good, noisy, 0.05, dice))]
+    planted += [arm(f"a third {times} times", repeated(good, times, dice)) for times in (2, 4)]
+    with TemporaryDirectory() as scratch, on_ray(proxy) as cluster:
+        out = options.out or Path(scratch)
         began = time.perf_counter()
-        trained = tiers(lambda: iter(pool), settings, 0, out / "proxy")
-        print(f"prepared in {time.perf_counter() - began:.0f} s; a run is {settings.tokens:,} tokens")
-        amount = given.characters or 2 * settings.tokens
-        if given.here:
-            measure(trained, 1, targets, good, junk, amount, given, out)
-        else:
-            with on_ray(settings) as cluster:
-                sent = [cluster.send(tier) for tier in trained]
-                measure(sent, cluster.workers, targets, good, junk, amount, given, out)
+        texts = whole.get_column("text")
+        trained = tiers(lambda: iter(texts), proxy, 0, out / "proxy")
+        print(f"warmed in {time.perf_counter() - began:.0f} s; a run is {proxy.tokens:,} tokens", flush=True)
+        if options.only in (None, "planted"):
+            show(planted, trained, cluster, held, amount, options.seeds, out)
+        if options.only in (None, "false"):
+            show(samples, trained, cluster, held, amount, options.seeds, out)
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 2**20
+    print(f"peak of this process and its largest child {peak:.1f} GiB")
 
 
-def measure(
-    trained: Sequence[ProxyTier | Sent],
-    workers: int,
-    targets: Mapping[str, list[str]],
-    good: Rows,
-    junk: Rows,
-    amount: int,
-    given: argparse.Namespace,
-    out: Path,
-) -> None:
-    found: dict[tuple[str, str, int], dict[str, np.ndarray]] = {}
-
-    def score(tier: ProxyTier | Sent, name: str, texts: list[str], seed: int) -> None:
-        key = hashlib.sha256(json.dumps([tier.identity, texts, seed]).encode()).hexdigest()[:16]
-        path = out / f"{key}.json"
-        if not path.is_file():
-            began = time.perf_counter()
-            bits = tier.score(texts, seed, targets, out / key)[tier.name].bits
-            path.write_text(json.dumps({target: values.tolist() for target, values in bits.items()}))
-            print(f"{tier.name} {name} seed {seed}: {time.perf_counter() - began:.0f} s", flush=True)
-        found[tier.name, name, seed] = {t: np.array(v) for t, v in json.loads(path.read_text()).items()}
-
-    for seed in range(given.seeds):
-        with ThreadPoolExecutor(workers) as threads:
-            jobs = [
-                threads.submit(score, tier, name, texts, seed)
-                for name, texts in arms(good, junk, amount, seed, given.repeat)
-                if not given.only or name in ("clean", *given.only)
-                for tier in trained
-            ]
-            for job in jobs:
-                job.result()
-        if seed >= 1:
-            show(found, [tier.name for tier in trained], targets, seed + 1)
+def repeated(base: pl.DataFrame, times: int, dice: np.random.Generator) -> pl.DataFrame:
+    """As many characters, a third of them in texts that stand there so often."""
+    order = dice.permutation(len(base))
+    share = np.cumsum(base.get_column("text").str.len_chars().cast(pl.Int64).to_numpy()[order])
+    share = share / share[-1]
+    once, again = base[order[share <= 2 / 3]], base[order[(share > 2 / 3) & (share <= 2 / 3 + 1 / 3 / times)]]
+    return pl.concat([once, *(again.with_columns(pl.col("id") + f"#{n}") for n in range(times))])
 
 
 def show(
-    found: Mapping[tuple[str, str, int], dict[str, np.ndarray]],
-    names: Sequence[str],
-    targets: Mapping[str, list[str]],
-    seeds: int,
+    arms: list[Arm], trained: list[ProxyTier], cluster: Cluster, held: Held, amount: int, seeds: int, out: Path
 ) -> None:
-    every = tuple(dict.fromkeys(arm for _, arm, _ in found))
-    sizes = {target: np.array([len(text.encode()) for text in texts]) for target, texts in targets.items()}
-    groups = {target: np.arange(len(texts)) for target, texts in targets.items()}
-    for tier in names:
-        bits = {t: np.array([[found[tier, arm, seed][t] for seed in range(seeds)] for arm in every]) for t in targets}
-        measured = Measured(every, bits, sizes, groups, np.zeros(len(every)), np.ones((len(every), len(every))))
-        rates = {arm: np.mean([rate[n].mean() for rate in measured.rates().values()]) for n, arm in enumerate(every)}
-        print(f"{tier}, {seeds} seeds: clean {rates['clean']:.4f} bits a byte; each arm less clean:")
-        for arm in every[1:]:
-            whole, _ = compare(measured, arm, "clean", 0.95)
-            print(f"  {arm:<18} {whole.value:+.5f} [{whole.low:+.5f}, {whole.high:+.5f}] {whole.verdict}")
+    """Every pair of samples, or each arm less the first."""
+    urns = [Urn(one, sizes_in("characters", ""), None, len(arms)) for one in paired(arms, held)]
+    drawn = common_amount(urns, amount, "characters")
+    sent = [cluster.send(tier) for tier in trained]
+    outcome = carry_out(urns, held.targets, sent, drawn, range(seeds), out, None, watched, cluster.workers)
+    runs = [seconds for times in outcome.seconds.values() for seconds in times.values()]
+    print(f"{drawn:,} characters of each arm, {seeds} seeds; a run took {sum(runs) / len(runs) / seeds:.0f} s")
+    names = [one.name for one in arms]
+    pairs = [*itertools.combinations(names, 2)] if names[0] != "clean" else [(name, names[0]) for name in names[1:]]
+    for measure in outcome.measures:
+        wrong = 0
+        for a, b in pairs:
+            e = compare(measure.measured, a, b, LEVEL)[0]
+            wrong += e.verdict != "tie"
+            print(f"{measure.name}: {a} less {b}: {e.value:+.5f} [{e.low:+.5f}, {e.high:+.5f}] {e.verdict}")
+        print(f"{measure.name}: {wrong} of {len(pairs)} pairs differ", flush=True)
 
 
 if __name__ == "__main__":

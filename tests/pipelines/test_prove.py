@@ -407,3 +407,12 @@ def test_the_page_does_what_it_says(bench: Path, tmp_path: Path, words: Prose) -
         "ours",
         "theirs",
     }
+
+
+def test_copies_of_a_text_are_drawn_together(bench: Path) -> None:
+    """A text that stands four times in an arm stands so in its draws, whatever part of the arm they are."""
+    rows = [json.loads(line) for line in (bench / "good.jsonl").open(encoding="utf-8")]
+    write(bench / "fourfold.jsonl", [row for row in rows[: len(rows) // 2] for _ in range(4)])
+    found = prove(bench, "copies", "good.jsonl", "fourfold.jsonl", tokens="15k", seeds="3")
+    assert found["arms"]["good.jsonl"]["copies"] == 0 and 0.7 < found["arms"]["fourfold.jsonl"]["copies"] < 0.76
+    assert any("does not judge fourfold.jsonl" in note for note in found["notes"])

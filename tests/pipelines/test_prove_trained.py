@@ -101,6 +101,30 @@ def test_another_protocol_is_refused_before_a_proxy_is_warmed(folder: Path) -> N
         assert "warming" not in said and not (folder / "there" / "proxy").exists()
 
 
+def test_how_much_of_a_domain_general_texts_bear(folder: Path, ray_session: None) -> None:
+    targets = TARGETS.replace("trained_seeds: 4", "trained_seeds: 2").replace("rates: [0.005, 0.001]", "rates: [0.005]")
+    targets += "panels: {domain: [markup], general: [travel]}\n"
+    markup = "  markup: {where: \"domain = 'markup'\", share: 0.2}\n"
+    (folder / "ratios.yaml").write_text(targets.replace("targets:\n", f"targets:\n{markup}"), "utf-8")
+    rows = [json.loads(line) for line in (folder / "pool.jsonl").open(encoding="utf-8")]
+    for name in ("stories", "markup"):
+        texts = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows if row["domain"] == name)
+        (folder / f"{name}.jsonl").write_text("".join(texts), "utf-8")
+    words = ("prove", "markup=markup.jsonl", "stories.jsonl", "--ratios", "1/8,1/2", "--targets", "ratios.yaml")
+    done = command(*words, "--tokens", "8k", "--tier", "1", "--out", "ratios", cwd=folder)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "largest feasible ratio" in done.stdout + done.stderr
+    (found,) = json.loads((folder / "ratios" / "ratios.json").read_text("utf-8")).values()
+    assert list(found["ratios"]) == ["markup 1/8", "markup 1/2"]
+    little, much = (each["domain"]["rise"][-1] for each in found["ratios"].values())
+    assert much < little and found["ratios"]["markup 1/2"]["tokens"][-1] == 6000
+    measure = json.loads((folder / "ratios" / "results.json").read_text("utf-8"))["measures"]["proxy-lr-0.005"]
+    for arm in measure["arms"].values():
+        assert [point["share"] for point in arm["curve"]] == [0, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1]
+        assert all(point["low"] <= point["bits"] <= point["high"] for point in arm["curve"])
+    assert "<polygon" in (folder / "ratios" / "report.html").read_text("utf-8")
+
+
 def test_what_cannot_be_trained_is_refused_before_anything_is_read(folder: Path) -> None:
     for tier, changed, sentence in (
         ("1", "proxy: {layrs: 2}", "proxy.layrs: unknown; nearest: 'layers'"),

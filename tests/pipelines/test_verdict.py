@@ -23,7 +23,7 @@ def made(dice: np.random.Generator, effects: list[float], seeds: int = 5, noise:
         for name, size in sizes.items()
     }
     groups = {name: np.arange(40) for name in sizes}
-    return Measured(arms, bits, sizes, groups, np.zeros(len(arms)), np.eye(len(arms)))
+    return Measured(arms, bits, sizes, groups, np.zeros(len(arms)), np.eye(len(arms), dtype=np.bool_))
 
 
 def test_false_wins_are_as_few_as_the_level_says() -> None:
@@ -60,8 +60,8 @@ def test_more_seeds_and_less_noise_narrow_an_interval() -> None:
 
 def test_draws_that_overlap_widen_it_unless_the_arms_are_of_the_same_documents() -> None:
     found = made(np.random.default_rng(2), [0, 0])
-    half = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.eye(2))
-    same = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.ones((2, 2)))
+    half = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.eye(2, dtype=np.bool_))
+    same = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.ones((2, 2), np.bool_))
     errors = [compare(one, "a", "b", 0.95)[0].error for one in (found, half, same)]
     assert errors[0] == errors[2] < errors[1]
 
@@ -69,7 +69,7 @@ def test_draws_that_overlap_widen_it_unless_the_arms_are_of_the_same_documents()
 def test_documents_of_one_group_count_as_one() -> None:
     found = made(np.random.default_rng(3), [0, 0], noise=0.0)
     grouped = Measured(
-        found.arms, found.bits, found.sizes, {n: g // 8 for n, g in found.groups.items()}, found.overlaps, found.sharing
+        found.arms, found.bits, found.sizes, {n: g // 8 for n, g in found.groups.items()}, found.overlaps, found.same
     )
     two_copies = Measured(
         found.arms,
@@ -77,7 +77,7 @@ def test_documents_of_one_group_count_as_one() -> None:
         {n: np.concatenate([s, s]) for n, s in found.sizes.items()},
         {n: np.concatenate([g, g]) for n, g in found.groups.items()},
         found.overlaps,
-        found.sharing,
+        found.same,
     )
     once, twice = compare(found, "a", "b", 0.95)[0], compare(two_copies, "a", "b", 0.95)[0]
     assert np.isclose(once.error, twice.error) and np.isclose(once.value, twice.value)

@@ -51,6 +51,10 @@ class ProxySettings(BaseModel):
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     averaged: Positive = 6
     averaged_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    points: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.125, 0.25, 0.5, 1.0)
+    """Shares of an arm's steps after which points of its curve are taken, of the weights as they are then."""
+    point_characters: Positive = 3000
+    """Characters of each target for them: its first documents, one at least."""
     overlap: Annotated[int, Field(ge=0)] = 32
     """Tokens that a window over a long target document shares at least with the one before it."""
     threads: Positive = 1
@@ -89,6 +93,10 @@ class ProxySettings(BaseModel):
         """Steps on an arm."""
         return self.tokens // self.step_tokens
 
+    def point_steps(self) -> dict[int, float]:
+        """Steps -> share, of the points."""
+        return {round(share * self.steps): share for share in sorted(self.points)}
+
     @property
     def apart(self) -> int:
         """Steps between two of the points that are averaged."""
@@ -97,7 +105,8 @@ class ProxySettings(BaseModel):
     def warming(self) -> dict[str, Any]:
         """The settings that decide what is prepared once."""
         arms = {"tokens", "rates", "curve", "warmup", "averaged", "averaged_share", "overlap", "threads"}
-        return {**self.model_dump(mode="json", exclude=arms), "final": max(self.rates)}
+        points = {"points", "point_characters"}
+        return {**self.model_dump(mode="json", exclude=arms | points), "final": max(self.rates)}
 
     def rate(self, peak: float) -> dict[str, Any]:
         """The learning rate of an arm, of `rates`, as the trainer's section."""

@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from winnow.pipelines.prove.proxy.prepare import VERSION, Prepared, need_torch, prepare
 from winnow.pipelines.prove.proxy.settings import ProxySettings, tier_name
 from winnow.pipelines.prove.proxy.shards import write_texts
-from winnow.pipelines.prove.scores import Scores, Unit, sizes
+from winnow.pipelines.prove.scores import Floats, Point, Scores, Unit, first_of, sizes
 from winnow.pipelines.results.table import RunError
 from winnow.tokenize.shard import ShardError
 from winnow.tokenize.tokenizer import find, load
 from winnow.train_handoff.config import TrainError, parse_config
 from winnow.train_handoff.plan import make_plan
+
+if TYPE_CHECKING:
+    from winnow.train_handoff.model import Trainee
 
 SCORED_TOGETHER = 16
 """Windows of full length that are measured in one batch."""
@@ -81,24 +85,30 @@ class ProxyTier:
         plan = make_plan(config)
         separator = manifest.tokenizer.eos
         assert separator is not None  # write_texts asks for one
-        bits = {}
-        with alone(config) as process:
-            trainee, _ = train_alone(config, plan, process, settings.averaged, settings.apart)
-            for name, documents in targets.items():
-                encoded = tokenizer.encode(documents)
-                ends = encoded.lengths.cumsum()
-                ids = [encoded.ids[end - length : end] for end, length in zip(ends, encoded.lengths, strict=True)]
-                bits[name] = document_bits(
-                    trainee,
-                    ids,
-                    separator,
-                    settings.context,
-                    settings.overlap,
-                    settings.context * SCORED_TOGETHER,
-                    process.device,
-                )
+        ids = {}
+        for name, documents in targets.items():
+            encoded = tokenizer.encode(documents)
+            ends = encoded.lengths.cumsum()
+            ids[name] = [encoded.ids[end - length : end] for end, length in zip(ends, encoded.lengths, strict=True)]
         characters, utf8_bytes = sizes(targets)
-        return Scores(bits, characters, utf8_bytes)
+        some = {name: first_of(documents, settings.point_characters) for name, documents in targets.items()}
+        points, curve = settings.point_steps(), []
+        with alone(config) as process:
+
+            def bits_of(trainee: Trainee, name: str, number: int | None = None) -> Floats:
+                windows = (settings.context, settings.overlap, settings.context * SCORED_TOGETHER)
+                return document_bits(trainee, ids[name][:number], separator, *windows, process.device)
+
+            def look(steps: int, trainee: Trainee) -> None:
+                if steps in points:
+                    rates = {
+                        name: bits_of(trainee, name, n).sum() / utf8_bytes[name][:n].sum() for name, n in some.items()
+                    }
+                    curve.append(Point(points[steps], {name: float(rate) for name, rate in rates.items()}))
+
+            trainee, _ = train_alone(config, plan, process, settings.averaged, settings.apart, look)
+            bits = {name: bits_of(trainee, name) for name in targets}
+        return Scores(bits, characters, utf8_bytes, tuple(curve))
 
 
 def tiers(pool: Callable[[], Iterator[str]], settings: ProxySettings, seed: int, folder: Path) -> list[ProxyTier]:
