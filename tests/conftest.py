@@ -10,10 +10,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from hypothesis import HealthCheck, settings
 
 # A busy machine makes examples slow, and nothing here measures time.
@@ -46,6 +49,14 @@ def crawl_truth(data: Path) -> list[dict[str, Any]]:
     """What is known of each page of the mixed crawl: uri, lang, gold_text, ... Not to be changed."""
     with gzip.open(data / "crawl" / "web-mixed.truth.jsonl.gz", "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_read_once() -> Iterator[None]:
+    """Typer reads the signatures of all commands again for each that is called, which a process does once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", lru_cache(typer.main.get_command))
+        yield
 
 
 # Files that take longest. They begin first, so that no process is left with one of them in the end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import polars as pl
 import pyarrow as pa
@@ -14,7 +15,12 @@ from winnow.pipelines.selection.tokens import TOKEN
 
 def tried(clause: Clause, known: Mapping[str, pa.DataType], expected: type[pl.DataType]) -> Clause:
     """The clause with the types of its statistics. `expected`: Boolean, or Float64 for any number. Raises ClauseError."""
-    statistics = []
+    return _tried(clause, tuple((signal, known[signal]) for signal in clause.signals if signal in known), expected)
+
+
+@lru_cache(maxsize=4096)  # a command checks the declaration of a run more than once
+def _tried(clause: Clause, types: tuple[tuple[str, pa.DataType], ...], expected: type[pl.DataType]) -> Clause:
+    known, statistics = dict(types), []
     frame = pl.DataFrame({s: pl.from_arrow(pa.nulls(1, known[s])) for s in clause.signals if s in known} or {"_": [0]})
     frame = frame.with_columns(
         pl.col(c).fill_null(pl.lit("") if t == pl.String else pl.lit(False) if t == pl.Boolean else pl.lit(0).cast(t))

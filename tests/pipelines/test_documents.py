@@ -45,6 +45,7 @@ STANDS_IN = {
     f"snapshot: {SNAPSHOT}": "a server on this machine in place of Common Crawl's",
     "winnow logs JOB": "the id of the job that the line before submitted",
     "make test": "a dry run: these tests are what it runs",
+    "train.steps=20": "2 steps: 20 take a minute of both cores",
 }
 
 
@@ -73,6 +74,7 @@ def shell(s3: None, tmp_path: Path) -> Iterator[Shell]:
                 "s3://bucket/": "s3://bucket/",
                 f"snapshot: {SNAPSHOT}": f"snapshot: {SNAPSHOT}, endpoint: {served.url}",
                 "make test": "make --dry-run test",
+                "train.steps=20": "train.steps=2",
             }
             yield Shell(folder, environment(folder), head.gcs, standing_in)
     finally:

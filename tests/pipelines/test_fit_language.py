@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -45,13 +46,15 @@ def zipfian(seed: int, words: int = 120, noise: float = 0.0) -> str:
     return " ".join(out).replace(" \n ", "\n")
 
 
-@pytest.fixture
-def invented(tmp_path: Path) -> Path:
-    """A folder with good text (`good`) and crawl (`crawl`: half as good, half numbers or one line over and over)."""
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with good text (`good`) and crawl (`crawl`: half as good, half numbers or one line over and over). Nobody
+    changes it."""
+    folder = tmp_path_factory.mktemp("invented")
     for name, rows in (("good", 300), ("crawl", 300)):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
         for file in range(3):
-            texts = []
+            lines = []
             for row in range(file * rows // 3, (file + 1) * rows // 3):
                 seed = row if name == "good" else 10_000 + row
                 text = zipfian(seed, 80 + seed % 90)
@@ -59,9 +62,15 @@ def invented(tmp_path: Path) -> Path:
                     text = zipfian(seed, noise=0.6)
                 if name == "crawl" and row % 4 == 3:
                     text = "\n".join([zipfian(seed, 12)] * 12)
-                texts.append(json.dumps({"text": text}))
-            (tmp_path / name / f"{file}.jsonl").write_text("\n".join(texts), "utf-8")
-    return tmp_path
+                lines.append(json.dumps({"text": text}))
+            (folder / name / f"{file}.jsonl").write_text("\n".join(lines), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def invented(texts: Path, tmp_path: Path) -> Path:
+    """A copy of them, to be changed and added to."""
+    return Path(shutil.copytree(texts, tmp_path, dirs_exist_ok=True))
 
 
 def request(folder: Path, **more: object) -> Request:
