@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from winnow.stages.reading.members import Broken
-from winnow.stages.reading.warc_headers import HEAD_LIMIT, LINE_LIMIT, Head, head_may_follow, next_candidate, parse_head
+from winnow.stages.reading.warc_headers import (
+    HEAD_LIMIT,
+    LINE_LIMIT,
+    LONG_HEAD_LIMIT,
+    Head,
+    head_may_follow,
+    head_without_end,
+    next_candidate,
+    parse_head,
+)
 
 Feed = Callable[[], bytes | None]
 
@@ -109,6 +118,10 @@ class RecordText:
                 return None
         return head
 
+    def head_without_end(self) -> bool:
+        """Whether the head that starts here is too long. Call after `head`."""
+        return head_without_end(self._data, self._at)
+
     def take(self, count: int) -> bytes | memoryview:
         """The next `count` bytes, fewer where the text ends."""
         have = len(self._data) - self._at
@@ -205,14 +218,17 @@ def read_records(
         offset, first = place(began)
         head = text.head()
         if head is None:
+            what = (
+                f"a record head of more than {LONG_HEAD_LIMIT:,} bytes" if text.head_without_end() else "no record head"
+            )
             try:
                 found = text.resync(accept)
             except Broken as broken:
                 if broken.offset != offset:
-                    yield Broken(offset, "no record head here, nor behind it up to the next damage")
+                    yield Broken(offset, f"{what} here, nor another one behind it up to the next damage")
                 raise
             end = "the next record" if found else "the end"
-            yield Broken(offset, f"no record head here: {text.tell() - began} bytes skipped up to {end}")
+            yield Broken(offset, f"{what} here: {text.tell() - began} bytes skipped up to {end}")
             continue
         try:
             text.skip(head.size)

@@ -23,15 +23,12 @@ _VERSION = re.compile(rb"WARC/\d\.\d+[ \t\r]*\n")
 _SCHEMES = rb"https?|ftps?|dns|filedesc|whois|urn|gopher|news|nntp|rtsp|mms"
 """No scheme is the end of another, or a line cut within its scheme would pass for a head."""
 _SCHEME = re.compile(rb"(?:" + _SCHEMES + rb"):")
-_ARC = re.compile(
-    rb"(?P<url>(?:" + _SCHEMES + rb"):[^\r\n]{1,8000}) (?P<ip>[0-9a-fA-F.:]+|-) (?P<date>\d{8,17}) "
-    rb"(?P<mime>[^\r\n]{0,300}?)(?: (?:\d{3}|-) \S+ \S+ \d+ \S+)? (?P<length>\d{1,15})\r?\n"
-)
-_CANDIDATE = re.compile(
-    rb"(?<![^\n])(?:WARC/\d\.\d+[ \t\r]*\n(?!WARC/)|(?:"
-    + _SCHEMES
-    + rb"):[^\s][^\n]{0,8000} \d{8,17} [^\n]{0,400} \d+\r?\n)"
-)
+_ARC_PAIR = re.compile(rb" (?=(?P<ip>[0-9a-fA-F.:]++|-) (?P<date>\d{8,17}) )")
+_ARC_REST = re.compile(rb"(?P<mime>[^\r\n]{0,300}?)(?: (?:\d{3}|-) \S++ \S++ \d++ \S++)? (?P<length>\d{1,15})\r?\n")
+_ARC_URL = 8000
+_ARC_TRIED = 4
+"""Pairs of an address and a date, from the last, that may be those of a line: the URL in front of them may hold any number."""
+_CANDIDATE = re.compile(rb"(?<![^\n])(?:WARC/\d\.\d+[ \t\r]*\n(?!WARC/)|(?:" + _SCHEMES + rb"):[^\s])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +54,18 @@ def parse_head(data: bytes, at: int) -> Head | None:
         stop = data.find(b"\nWARC/", at, at + LONG_HEAD_LIMIT)
         end = _END.search(data, at, at + LONG_HEAD_LIMIT if stop < 0 else stop + 1)
         return None if end is None else _warc(data[at : end.end()])
-    line = _ARC.match(data, at, at + HEAD_LIMIT)
-    return None if line is None else _arc(line)
+    return _arc(data, at)
+
+
+def head_without_end(data: bytes, at: int) -> bool:
+    """Whether a record head begins at data[at:] and does not end within LONG_HEAD_LIMIT bytes, which are there."""
+    end = at + LONG_HEAD_LIMIT
+    return (
+        data.startswith(b"WARC/", at)
+        and len(data) >= end
+        and data.find(b"\nWARC/", at, end) < 0
+        and _END.search(data, at, end) is None
+    )
 
 
 def head_may_follow(data: bytes, at: int = 0) -> bool:
@@ -91,19 +98,27 @@ def _warc(head: bytes) -> Head | None:
     )
 
 
-def _arc(line: re.Match[bytes]) -> Head:
-    url = line["url"]
-    return Head(
-        size=line.end() - line.start(),
-        length=int(line["length"]),
-        kind="warcinfo" if url.startswith(b"filedesc:") else "response",
-        id=None,
-        url=_text(url),
-        date=arc_date(line["date"].decode("ascii")),
-        mime=_text(line["mime"]),
-        arc=True,
-        clipped=False,
-    )
+def _arc(data: bytes, at: int) -> Head | None:
+    """The head of an ARC record, which is one line: URL, address, date, media type and length, and between the last two five
+    more of version 2. Read from its end, for whatever its URL holds it takes time that is linear in it."""
+    if _SCHEME.match(data, at) is None or (end := data.find(b"\n", at, at + LINE_LIMIT) + 1) == 0:
+        return None
+    line = data[at:end]
+    for pair in list(_ARC_PAIR.finditer(line))[: -_ARC_TRIED - 1 : -1]:
+        rest = _ARC_REST.fullmatch(line, pair.end("date") + 1)
+        if rest is not None and pair.start() <= _ARC_URL and b"\r" not in (url := line[: pair.start()]):
+            return Head(
+                size=len(line),
+                length=int(rest["length"]),
+                kind="warcinfo" if url.startswith(b"filedesc:") else "response",
+                id=None,
+                url=_text(url),
+                date=arc_date(pair["date"].decode("ascii")),
+                mime=_text(rest["mime"]),
+                arc=True,
+                clipped=False,
+            )
+    return None
 
 
 class Fields:
@@ -140,8 +155,8 @@ def arc_date(digits: str) -> str | None:
 def next_candidate(data: bytes, at: int) -> int:
     """Index of the next line at or after `at` that looks like the first line of a head; -1 where there is none.
     `data[0]` counts as a line start."""
-    found = _CANDIDATE.search(data, at)
-    return -1 if found is None else found.start()
+    places = (found.start() for found in _CANDIDATE.finditer(data, at))
+    return next((place for place in places if data.startswith(b"WARC/", place) or _arc(data, place) is not None), -1)
 
 
 def _text(value: bytes | None) -> str | None:
