@@ -26,7 +26,7 @@ from winnow.stages.base import Artifact, DocumentStage, Settings, StageError
 
 
 class ImportanceSettings(Settings):
-    model: Annotated[str, Located()]
+    model: Annotated[str, Located(frozenset)]
     """What `winnow fit importance` wrote: a path or `hub:owner/repo/file`."""
     least_words: int = Field(default=100, ge=0)
     """A text of fewer words has no weight, so that no clause about it keeps it; DSIR's own number."""

@@ -31,7 +31,7 @@ SIGNALS = {"mean": pa.float64(), "std": pa.float64(), "std_prior": pa.float64()}
 
 
 class PriorSettings(Settings):
-    model: Annotated[str, Located()]
+    model: Annotated[str, Located(frozenset)]
     """What `winnow fit prior` wrote: a path or `hub:owner/repo/file`."""
     tokenizer: Annotated[str, Located(shipped)] = "ko-bpe"
     """The tokenizer that it was fitted with: a shipped name, a path, or `hub:owner/repo`."""
