@@ -44,6 +44,7 @@ KERNELS = (
     "winnow.filters.rules.quality",
     "winnow.filters.urls.lists",
     "winnow.filters.rules.characters",
+    "winnow.filters.value_bins",
     "winnow.filters.dedup.clusters",
     "winnow.filters.ngram.model",
     "winnow.filters.ngram.features",

@@ -37,6 +37,9 @@ BATCH_ROWS = 512
 WIDE_ROWS, WIDE_BYTES = 2**14, 2**23
 """A part of signals is read whole, so its record batches are larger: up to so many rows, or so many bytes of them."""
 
+THREADED_BYTES = 2**22
+"""A part of so many bytes is worth several threads that unpack its columns; smaller ones take them half as long again."""
+
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
 
 
@@ -168,12 +171,12 @@ class Store:
         if recorded is None:
             raise self.damaged(f"{part}.arrow", "missing, or never finished") from FileNotFoundError(part)
         source = self._whole(f"{part}.arrow", recorded["bytes"], recorded["hash"])
+        options = pa.ipc.IpcReadOptions(use_threads=recorded["bytes"] >= THREADED_BYTES)
         try:
-            if columns is None:
-                return pa.ipc.open_file(source)
-            names = recorded.get("columns") or pa.ipc.open_file(source).schema.names
-            fields = sorted(map(names.index, columns))
-            return pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+            if columns is not None:
+                names = recorded.get("columns") or pa.ipc.open_file(source).schema.names
+                options.included_fields = sorted(map(names.index, columns))
+            return pa.ipc.open_file(source, options=options)
         except pa.ArrowInvalid as error:
             raise self.damaged(f"{part}.arrow", f"cannot be read: {error}", strict=True) from error
 

@@ -82,7 +82,7 @@ def candidates(run: Run, found: Found, wanted: str) -> Iterator[Shown]:
     """The records that were found, in their order, each with the line of its text that holds what was looked for, else with its
     beginning, so that one of them can be chosen."""
     pattern = re.compile(_spaced(wanted))
-    for record in look(run, found.places, signals=()):
+    for record in look(run, found.places, marks=lambda _: ()):
         yield replace(record, text=_around(record.text.text, pattern))
 
 

@@ -108,6 +108,7 @@ class Rows(PartitionFrame):
     def records(self, columns: Sequence[str], numbers: Indices | None = None) -> pl.DataFrame:
         """The same columns of all records, or of some: null where a record never became a document and the source, the
         stages before documents, or the record itself do not say. `row` is -1 there."""
+        self._read_records(["status", *(name for name in columns if name in (*RECORD, *REFUSED) and name != "outcome")])
         position = self.position if numbers is None else self.position[numbers]
         there = position >= 0
         own = [name for name in columns if name in (*RECORD, "source", "partition", "number")]
@@ -183,9 +184,9 @@ class Rows(PartitionFrame):
                 signals.setdefault(stage, []).append(bare)
         for stage, wanted in signals.items() if self.rows else ():
             self.table(stage, wanted)
+        if of == "records":
+            self._read_records([name for name in columns if name in (*RECORD, *REFUSED) and name != "outcome"])
         for name in columns:
-            if of == "records" and (name in RECORD or name in REFUSED):
-                self._record(name)
             if of == "documents" or name not in RECORD:
                 self.column(name) if name != "value" else None
 
@@ -273,21 +274,28 @@ class Rows(PartitionFrame):
         """A column of all records."""
         key = f"record {name}"
         if key not in self.columns:
-            self.columns[key] = self._read_record(name).alias(name)
+            self.columns[key] = self._made_record(name).alias(name)
         return self.columns[key]
 
-    def _read_record(self, name: str) -> pl.Series:
+    def _made_record(self, name: str) -> pl.Series:
+        if name == "outcome":
+            return self._record("status").replace_strict(OUTCOMES, return_dtype=pl.String)
+        if name not in ("source", "partition", "number"):
+            self._read_records([name])
+            return self._record(name)
         counts = [int(self.plan.ingested(p)["rows"]) for p in self.partitions]
         if name == "source":
             return pl.Series([self.partition.source], dtype=pl.String).new_from_index(0, sum(counts))
         if name == "partition":
             return pl.Series(np.repeat(np.array([p.index for p in self.partitions], np.uint32), counts))
-        if name == "number":
-            return pl.Series(np.concatenate([np.arange(count, dtype=np.int64) for count in counts]))
-        if name == "outcome":
-            return self._record("status").replace_strict(OUTCOMES, return_dtype=pl.String)
-        parts = [self.plan.store.read(self.plan.records(p), [name]).column(0) for p in self.partitions]
-        return pl.Series(pl.from_arrow(pa.chunked_array([c for part in parts for c in part.chunks], parts[0].type)))
+        return pl.Series(np.concatenate([np.arange(count, dtype=np.int64) for count in counts]))
+
+    def _read_records(self, names: Sequence[str]) -> None:
+        """Columns of all records as they are stored; every part is opened once."""
+        missing = [name for name in dict.fromkeys(names) if f"record {name}" not in self.columns]
+        if missing:
+            table = pa.concat_tables(self.plan.store.read(self.plan.records(p), missing) for p in self.partitions)
+            self.columns |= {f"record {name}": pl.Series(name, table.column(name)) for name in missing}
 
     def _own(self, stage: str, column: str) -> pl.Series:
         """What a stage measured itself; for one that all documents together decide, not what came of it."""

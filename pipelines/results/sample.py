@@ -83,7 +83,7 @@ def sample(run: Run, question: Question | None = None, n: int = SAMPLE, seed: in
     if not population:
         return Sample(question.words(), 0, ())
     places = drawn.rows.select("partition", "number").rows()
-    records = look(run, places, near.partition(".")[0] if near else None, [near] if near else None)
+    records = look(run, places, near.partition(".")[0] if near else None, (lambda _: [near]) if near else None)
     values = drawn.rows.get_column("near")
     return Sample(
         question.words(), population, tuple(replace(r, near=value) for r, value in zip(records, values, strict=True))

@@ -7,7 +7,7 @@ it, which a publication lists among its rejects and a report shows as samples, h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -135,18 +135,22 @@ def content(part: Rows, row: int, editors: Sequence[str]) -> tuple[str | None, s
 
 
 def look(
-    run: Run, places: Sequence[tuple[int, int]], stage: str | None = None, signals: Sequence[str] | None = None
+    run: Run,
+    places: Sequence[tuple[int, int]],
+    stage: str | None = None,
+    marks: Callable[[str | None], Sequence[str]] | None = None,
 ) -> Iterator[Shown]:
     """The records at these places (partition, number), in that order; texts as a stage sees them, with what dotted signals come from
-    marked; by default the stage that did not keep a record and the signals of the clause that dropped it."""
+    marked; by default the stage that did not keep a record and the signals of the clause that dropped it. `marks`: the
+    signals by the clause, None for what none dropped."""
     reads = {c.name: c.signals for node in run.pipeline.nodes.values() for c in node.clauses}
     own, part = ["id", "url", "date", "source", "text_bytes"], cache(run.part)
     for record in run.rows(places, ["partition", "row", *own, *DECISION]).iter_rows(named=True):
         made = decision(record)
         title, text = content(part(record["partition"]), record["row"], seen_at(run, stage or made.stage))
-        marks = reads.get(made.clause or "", ()) if signals is None else signals
+        signals = reads.get(made.clause or "", ()) if marks is None else marks(made.clause)
         facts = {name: record[name] for name in own}
-        yield Shown(**facts, title=title, decision=made, near=None, text=highlighted(run, text, marks))
+        yield Shown(**facts, title=title, decision=made, near=None, text=highlighted(run, text, signals))
 
 
 def highlighted(run: Run, text: str, signals: Iterable[str]) -> HighlightedText:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -18,15 +19,19 @@ from winnow.pipelines.results.sums import Sums
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-@given(st.lists(st.tuples(floats, st.booleans()), max_size=60), st.integers(0, 60))
-def test_every_value_is_counted_in_its_bin(rows: list[tuple[float, bool]], cut: int) -> None:
-    values, kept = np.array([v for v, _ in rows], np.float32), np.array([k for _, k in rows], bool)
+@given(st.lists(st.tuples(floats | st.just(math.nan), st.booleans(), st.booleans()), max_size=60), st.integers(0, 60))
+def test_every_value_is_counted_in_its_bin(rows: list[tuple[float, bool, bool]], cut: int) -> None:
+    values = np.array([v for v, _, _ in rows], np.float32)
+    seen, kept = (np.array([row[at] for row in rows], bool) for at in (1, 2))
     whole, parts = Counter(), Counter()
-    whole.add(values, kept)
-    parts.add(values[:cut], kept[:cut])
+    whole.add(values, seen, kept)
+    parts.add(values[:cut], seen[:cut], kept[:cut])
     parts.histogram()
-    parts.add(values[cut:], kept[cut:])
+    parts.add(values[cut:], seen[cut:], kept[cut:])
     found, added = whole.histogram(), parts.histogram()
+    assert found.missing == added.missing == np.isnan(values[seen]).sum()
+    counted = seen & ~np.isnan(values)
+    values, kept = values[counted], kept[counted]
     assert found.at.tolist() == added.at.tolist() and found.seen.tolist() == added.seen.tolist()
     assert found.kept.tolist() == added.kept.tolist()
     assert found.rows == len(values) and found.kept.sum() == kept.sum()
@@ -104,7 +109,7 @@ def test_an_axis_has_bins_for_all_its_values(low: int, span: int, integer: bool,
     """A year, the same for all documents, among them."""
     histogram = Counter()
     values = np.array([low, low, low + span], np.float32)
-    histogram.add(values, np.ones(3, bool))
+    histogram.add(values, np.ones(3, bool), np.ones(3, bool))
     bounds = tuple(("c", ">=", number) for number in numbers)
     axis = axis_of(histogram.histogram(), integer, bounds)
     assert axis.low < axis.high and (np.diff(axis.edges) > 0).all() and len(axis.edges) >= 2

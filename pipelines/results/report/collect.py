@@ -48,8 +48,11 @@ DAY = r"^(\d{4}-\d{2}-\d{2})"
 
 Flags = npt.NDArray[Any]
 
-RECORD = "partition number row id url date page_bytes text_bytes status stage clause".split()
+STORED = "id url date page_bytes text_bytes status stage clause value".split()
 """Columns of records that are read."""
+
+RECORD = ["partition", "number", "row", *STORED[:-1]]
+"""Those of every record; the value is of those that were refused."""
 
 AMOUNT = ["rows", "bytes", "sized", "tokens", "uncounted"]
 """`sized`: rows whose bytes are known."""
@@ -58,7 +61,7 @@ AMOUNT = ["rows", "bytes", "sized", "tokens", "uncounted"]
 def collect(run: Run) -> Figures:
     """The figures of a finished run. Raises RunError where its parts contradict its accounting."""
     counts = Counts(run)
-    for part in run.parts([*run.signals(), "id", "url", "date", "page_bytes", "text_bytes", "status"], "records"):
+    for part in run.parts([*run.signals(), *STORED], "records"):
         counts.add(part)
     return _figures(run, counts)
 
@@ -145,7 +148,7 @@ class Counts:
         for clause in (c for node in self.nodes if node.raw for c in node.clauses if c.name in self.notches):
             values = refused.filter(pl.col("clause") == clause.name).get_column("value").cast(pl.Float32, strict=False)
             found = values.drop_nulls().to_numpy()
-            self.histograms[str(clause.signal)].add(found, np.zeros(len(found), bool))
+            self.histograms[str(clause.signal)].add(found, np.ones(len(found), bool), np.zeros(len(found), bool))
             exact = found.astype(np.float64) if self.integer[str(clause.signal)] else found
             self.notches[clause.name].add(exact[:0], exact)
 
@@ -225,13 +228,10 @@ class Counts:
         if not names:
             return
         seen = np.ones(part.rows, bool) if node.raw else part.column(f"@seen {node.name}").to_numpy()
-        everything = bool(seen.all())
-        among = kept if everything else kept[seen]
         for name in names:
             column = part.column(name)
             if name in self.histograms:
-                values = column.cast(pl.Float32).to_numpy()
-                self.histograms[name].add(values if everything else values[seen], among)
+                self.histograms[name].add(column.cast(pl.Float32).to_numpy(), seen, kept)
                 exact = (
                     column.cast(pl.Float64).to_numpy()
                     if name in self.judges and self.integer[name]

@@ -7,6 +7,7 @@ agree. Candidates are drawn while columns pass by; texts are read at the end, ma
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 from winnow.pipelines.results.report.figures import Sample, Samples
 from winnow.pipelines.results.shown import HighlightedText, Shown, excerpt, look, mask_shown, pieces, seen_at, shifted
@@ -30,11 +31,18 @@ def samples(run: Run, drawn: Drawn, rows: Mapping[tuple[str, str], int]) -> tupl
     marks = {c.name: [c.signal] if c.signal else [] for node in judging for c in node.clauses}
     purged = bool(run.purged())
     out = []
-    for (stage, clause), best in (
-        drawn.rows.group_by(["stage", "clause"], maintain_order=True) if drawn.rows.width else ()
+    groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for *group, partition, number in (
+        drawn.rows.select("stage", "clause", "partition", "number").rows() if drawn.rows.width else ()
     ):
-        places = best.head(KEPT_SAMPLES if clause is None else DROPPED_SAMPLES).select("partition", "number").rows()
-        found = list(look(run, places, stage, marks.get(clause, ())))
+        groups.setdefault(tuple(group), []).append((partition, number))
+    groups = {
+        (stage, clause): mine[: KEPT_SAMPLES if clause is None else DROPPED_SAMPLES]
+        for (stage, clause), mine in groups.items()
+    }
+    records = look(run, [place for mine in groups.values() for place in mine], marks=lambda c: marks.get(c or "", ()))
+    for (stage, clause), mine in groups.items():
+        found = list(islice(records, len(mine)))
         shown = tuple(_sample(run, record, seen_at(run, stage), purged and clause is not None) for record in found)
         threshold = (found[0].decision.threshold or "") if clause else ""
         out.append(Samples(stage or "", clause, threshold, rows.get((stage, clause), 0) if clause else kept, shown))
