@@ -15,6 +15,8 @@ ENVIRONMENT = {
     "RAY_enable_pipe_based_agent_to_parent_health_check": "0",
     # By default its workers are the last to get a CPU: beside two busy programs a run would nearly stand still.
     "RAY_worker_niceness": "0",
+    # By default a task whose worker Ray ends because memory runs short is started again without end.
+    "RAY_task_oom_retries": "3",
 }
 
 QUIET = {"logging_level": "ERROR", "log_to_driver": False}

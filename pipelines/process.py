@@ -42,7 +42,7 @@ def _known() -> tuple[type[Exception], ...]:
     from winnow.tokenize.tokenizer import TokenizerError
 
     ours = (SpecError, NoInput, StageError, RunError, FitError, ModelError, RecipeError, ShardError, TokenizerError)
-    return (*ours, OSError)
+    return (*ours, OSError, MemoryError)
 
 
 def open_streams() -> None:

@@ -59,6 +59,12 @@ def in_folder(folder: str) -> Iterator[None]:
 def sentence(error: BaseException) -> str:
     """One line for people, without what opens an address. Sentences of ours may be several."""
     said = disk_sentence(error) if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError):
+        asked = " ".join(str(error).split())[:200]
+        said = (
+            f"memory ran out{f' ({asked})' if asked else ''}; use fewer --workers, give what takes much of it `memory:` (such as "
+            "4GiB) or more room, and run again: what is done stays done"
+        )
     if said is None and isinstance(error, server_errors()):
         said = f"a server cannot be reached: {reason_of(error)}"
     return public(said or str(error) or type(error).__name__)

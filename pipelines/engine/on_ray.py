@@ -20,11 +20,14 @@ from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.resources import ORDINARY, Machine, Resources, offered, refusal
 from winnow.pipelines.engine.same_code import difference
 from winnow.pipelines.engine.tasklog import Entry, Metrics, described, first_line, log_to_stderr, perform
-from winnow.pipelines.own_ray_options import QUIET, STARTS, own_ray_options
+from winnow.pipelines.own_ray_options import ENVIRONMENT, QUIET, STARTS, own_ray_options
 from winnow.stages.kernels import ensure_compiled
 
 RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
+
+OOM_RETRIES = "RAY_task_oom_retries"
+"""The same, where Ray ended it because memory ran short."""
 
 SLOW = "timed out during startup"
 """What Ray says where a raylet that is still there has not started within 30 s."""
@@ -181,7 +184,10 @@ class OnRay:
         if isinstance(error, (ray.exceptions.LocalRayletDiedError, ray.exceptions.NodeDiedError)):
             then = "Ray itself ended there; run again: it goes on where it stopped"
         if isinstance(error, ray.exceptions.OutOfMemoryError):
-            then = "its machine ran out of memory: give its stages `memory:`, so that fewer tasks run side by side"
+            then = (
+                "its machine ran out of memory: use fewer --workers, or give its stages `memory:` (such as 4GiB), so that fewer "
+                "tasks run side by side; what else runs there counts, too"
+            )
         raise RunError(
             f"task {task.__name__}({about}) lost its worker {RETRIES + 1} times ({type(error).__name__}); {then}"
         ) from error
@@ -221,6 +227,7 @@ class OnRay:
             if self.address is None:
                 options = own_ray_options(self.workers)
             else:  # workers there do not inherit this environment
+                os.environ.setdefault(OOM_RETRIES, ENVIRONMENT[OOM_RETRIES])  # whose tasks they are says how often
                 options = {**QUIET, "runtime_env": {"env_vars": dict.fromkeys(unset, "1")}}
             self._init(ray, options)
         self._check(ray)

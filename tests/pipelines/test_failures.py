@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from winnow.pipelines.process import guarded
+
 from .in_process import command
 
 COMMAND = [sys.executable, "-m", "winnow.pipelines.cli"]
@@ -82,6 +84,13 @@ def test_a_tiny_filesystem_that_fills_up_is_one_sentence(small: Path) -> None:
     finally:
         subprocess.run(["umount", str(small / "disk")], check=True)
     assert str(small / "disk" / "run") in said and "the disk is full; make room there" in said
+
+
+def test_memory_that_runs_out_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        guarded(lambda: bytearray(1 << 62))
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and said.startswith("error: memory ran out") and "use fewer --workers" in said
 
 
 def test_ctrl_c_says_that_the_run_goes_on_and_status_says_stopped(small: Path) -> None:

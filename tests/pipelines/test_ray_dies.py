@@ -156,6 +156,25 @@ def test_a_process_of_ray_killed_while_ray_starts_is_one_sentence(tmp_path: Path
     assert ": failed" in status.stdout and f"process {victim}" in status.stdout
 
 
+def test_a_worker_that_ray_ends_because_memory_runs_short_is_one_sentence_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "dies.yaml").write_text(WAITING, "utf-8")
+    (tmp_path / "waits_for_files.py").write_text(FUNCTION, "utf-8")
+    for name in "abcd":
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": str(tmp_path / "never")}) + "\n", "utf-8")
+    words = [sys.executable, "-m", "winnow.pipelines.cli", "run", str(tmp_path / "dies.yaml"), "--workers", "1"]
+    short = {"RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100", "RAY_task_oom_retries": "0"}
+    run = subprocess.run(
+        [*words, "--folder", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=MINUTES,
+        env=os.environ | short | {"PYTHONPATH": str(tmp_path)},
+    )
+    said = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+    assert run.returncode == 1 and len(said) == 1 and "Traceback" not in run.stderr, run.stderr
+    assert "(OutOfMemoryError)" in said[0] and "use fewer --workers, or give its stages `memory:`" in said[0]
+
+
 def test_a_ray_that_is_not_ready_in_time_on_a_busy_machine_is_started_again(tmp_path: Path) -> None:
     """The agent of the first start waits for longer than the raylet waits for it."""
     (tmp_path / "dies.yaml").write_text(DECLARATION, "utf-8")
