@@ -1,6 +1,6 @@
 """Logistic regression with squared weights by dual coordinate ascent (Yu, Huang and Lin 2011), over rows of hashed n-grams.
 
-    least over w:  |w|^2 / 2 + sum_i cost_i * log(1 + exp(-sign_i * w.x_i)),  x_i: its buckets, each 1 / sqrt(how many), and 1
+    least over w:  |w|^2 / 2 + sum_i cost_i * log(1 + exp(-sign_i * w.x_i)),  x_i: the rarities of its buckets, brought to length 1, and 1
 
 One thread, rows in an order that a seed decides, and no library's dot product, whose rounding depends on threads and processor:
 the same rows give the same weights, bit for bit.
@@ -27,6 +27,7 @@ TOLERANCE = 1e-3
 def ascend(
     found: ReadCodes,
     bounds: ReadInts,
+    rarities: ReadFloats,
     signs: ReadFloats,
     costs: ReadFloats,
     epochs: int,
@@ -35,7 +36,7 @@ def ascend(
     weights: Floats,
     multipliers: Floats,
 ) -> int:
-    """Row i has the buckets found[bounds[i]:bounds[i + 1]]. `weights` [buckets + 1], its last the bias, and `multipliers` [rows]
+    """Row i has the buckets found[bounds[i]:bounds[i + 1]], each of some rarity. `weights` [buckets + 1], its last the bias, and `multipliers` [rows]
     begin with 0 and are written; returns the passes made."""
     rows = signs.size
     bias = weights.size - 1
@@ -50,13 +51,14 @@ def ascend(
             order[n], order[other] = order[other], order[n]
         moved = 0.0
         for row in order:
-            size = bounds[row + 1] - bounds[row]
-            if size == 0:
-                continue
-            value = 1.0 / math.sqrt(size)
-            total = 0.0
+            total, squares = 0.0, 0.0
             for at in range(bounds[row], bounds[row + 1]):
-                total += weights[found[at]]
+                rarity = rarities[found[at]]
+                total += weights[found[at]] * rarity
+                squares += rarity * rarity
+            if squares == 0.0:
+                continue
+            value = 1.0 / math.sqrt(squares)
             margin = signs[row] * (total * value + weights[bias])
             before, cost = multipliers[row], costs[row]
             low, high, now = 0.0, cost, before
@@ -82,7 +84,7 @@ def ascend(
             weights[bias] += step
             step *= value
             for at in range(bounds[row], bounds[row + 1]):
-                weights[found[at]] += step
+                weights[found[at]] += step * rarities[found[at]]
         if moved < tolerance:
             return epoch + 1
     return epochs

@@ -78,7 +78,10 @@ def examples(recipe: Recipe, data: Path, of_run: OfRun | None = None) -> list[Ex
             documents = list(_joined(side, spec, recipe.seed)) if spec.join else side
             if spec.limit is not None:
                 documents = _limited(documents, math.ceil(spec.limit * share[name]), spec, recipe.seed + 1)
-            found += [Example(text.text, text.label, spec.name, name, text.group) for text in documents]
+            grouped = spec.group is not None or spec.split == "group"
+            found += [
+                Example(text.text, text.label, spec.name, name, text.group if grouped else "") for text in documents
+            ]
     if recipe.overlap is not None:
         found = apart(found, recipe.overlap)
     if recipe.junk:

@@ -87,7 +87,7 @@ def fit_classifier(
             digest=digest,
             size=model.stat().st_size,
             command=command,
-            settings=(chosen.train if kind == "fasttext" else chosen.linear).model_dump(),
+            settings=(chosen.train if kind == "fasttext" else chosen.linear).model_dump() | {"balance": chosen.balance},
             sources=cards.counted(recipe, found),
             evaluation=cards.reproducible(evaluation),
             baselines=tuple(others),
@@ -182,9 +182,9 @@ def _meant(recipe: Recipe, kind: Kind, held: Sequence[Example], plain: Meaning, 
 def _write(recipe: Recipe, kind: Kind, meaning: Meaning, model: Path) -> None:
     """What the numbers mean, into the model's file or beside it."""
     if kind == "linear":
-        header, weights = read_model(model)
+        header, rarities, weights = read_model(model)
         said = {"calibration": meaning.calibration, "thresholds": meaning.thresholds}
-        write_model(model, header.model_copy(update=said), weights)
+        write_model(model, header.model_copy(update=said), rarities, weights)
         return
     sidecar = Sidecar(**meaning.model_dump(), features=recipe.features, model_sha256=digest_of(model))
     sidecar_path(model).write_text(json.dumps(sidecar.model_dump(), ensure_ascii=False, indent=2) + "\n", "utf-8")

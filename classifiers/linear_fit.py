@@ -14,10 +14,10 @@ from winnow.classifiers.ascent import TOLERANCE, ascend
 from winnow.classifiers.linear_model import Header, LinearFeatures, Weights, cut_up, write_model
 from winnow.classifiers.meaning import Meaning
 from winnow.classifiers.recipe import Linear
-from winnow.filters.kernel import Codes, Ints
+from winnow.filters.kernel import Bytes, Codes, Ints
 
-LARGEST = 127
-"""Of an int8 weight."""
+LARGEST, LARGEST_RARITY = 127, 255
+"""Of an int8 weight, and of an uint8 rarity."""
 
 
 def fit_linear(
@@ -38,16 +38,20 @@ def fit_linear(
     sums = np.bincount(places, costs, len(meaning.labels))
     costs *= settings.c * (sums.max() / np.maximum(sums, 1e-9))[places] ** balance
     columns = range(len(meaning.labels)) if meaning.positive is None else [meaning.labels.index(meaning.positive)]
+    rarities, unit = rarities_of(found, len(bounds) - 1, 1 << features.bits)
+    values = rarities.astype(np.float64) * unit
     weights, bias = np.empty((1 << features.bits, len(columns))), []
     for column, place in enumerate(columns):
         signs = np.where(places == place, 1.0, -1.0)
         fitted = np.zeros(len(weights) + 1)
-        ascend(found, bounds, signs, costs, settings.epochs, settings.seed, TOLERANCE, fitted, np.zeros(len(signs)))
-        weights[:, column] = fitted[:-1]
+        ascend(
+            found, bounds, values, signs, costs, settings.epochs, settings.seed, TOLERANCE, fitted, np.zeros(len(signs))
+        )
+        weights[:, column] = fitted[:-1] * rarities
         bias.append(float(fitted[-1]))
     small, scales = quantized(weights)
     header = Header(**meaning.model_dump(), features=features, scales=tuple(scales.tolist()), bias=tuple(bias))
-    write_model(path, header, small)
+    write_model(path, header, rarities, small)
 
 
 def rows_of(texts: Sequence[str], features: LinearFeatures) -> tuple[Ints, Codes, Ints]:
@@ -67,6 +71,14 @@ def rows_of(texts: Sequence[str], features: LinearFeatures) -> tuple[Ints, Codes
     np.cumsum(counts, out=bounds[1:])
     empty = np.zeros(0, np.int32)
     return bounds, np.concatenate([empty, *found]), np.concatenate([np.zeros(0, np.int64), *owners])
+
+
+def rarities_of(found: Codes, rows: int, buckets: int) -> tuple[Bytes, float]:
+    """Of each bucket ln((rows + 1) / (rows that have it + 1)) + 1 in units of the second value, uint8; 0 where none has it."""
+    held = np.bincount(found, minlength=buckets)
+    rarity = np.where(held > 0, np.log((rows + 1) / (held + 1)) + 1, 0.0)
+    unit = float(rarity.max(initial=1.0)) / LARGEST_RARITY
+    return np.rint(rarity / unit).astype(np.uint8), unit
 
 
 def quantized(weights: npt.NDArray[np.float64]) -> tuple[Weights, npt.NDArray[np.float64]]:

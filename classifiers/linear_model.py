@@ -1,7 +1,7 @@
 """A linear classifier over hashed n-grams (`filters/ngram/grams.py`) in one file: `NAME.linear`.
 
-The file: MAGIC; the header's length (uint64, little-endian); the header (JSON: `Header`); the weights, int8 [2^bits, columns],
-packed with zstd; sha256 of all that. With two labels there is one column, of the positive label; with more, one for each, fitted
+The file: MAGIC; the header's length (uint64, little-endian); the header (JSON: `Header`); packed with zstd the rarities, uint8
+[2^bits], and the weights, int8 [2^bits, columns]; sha256 of all that. With two labels there is one column, of the positive label; with more, one for each, fitted
 against all others, and their probabilities are brought to the sum 1.
 """
 
@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from winnow.classifiers.artifacts import ModelError
 from winnow.classifiers.meaning import Meaning, Predictions, predictions
-from winnow.filters.kernel import Codes, Ints
+from winnow.filters.kernel import Bytes, Codes, Ints
 from winnow.filters.ngram import grams
 from winnow.filters.ngram.grams import Shape
 from winnow.filters.urls.address import cut as cut_address
@@ -43,7 +43,8 @@ On = Literal["text", "title", "url", "host"]
 class LinearFeatures(BaseModel):
     """What of a document is read, and which n-grams of it count. `version` is raised whenever the same text would give others.
 
-    `minn`, `maxn`: shortest and longest character n-gram (0: none); `words`: longest word n-gram; `bits`: 2^bits buckets. The
+    `minn`, `maxn`: shortest and longest character n-gram (0: none), inside of words unless `across`; `words`: longest word
+    n-gram; `bits`: 2^bits buckets. The
     others are those of `features.Features`; `mask` makes digits 0, and leaves addresses as they are.
     """
 
@@ -59,6 +60,7 @@ class LinearFeatures(BaseModel):
     top: float = Field(default=1.0, gt=0.0, le=1.0)
     minn: int = Field(default=1, ge=1, le=10)
     maxn: int = Field(default=4, ge=0, le=10)
+    across: bool = False
     words: int = Field(default=0, ge=0, le=5)
     bits: int = Field(default=18, ge=8, le=24)
 
@@ -70,11 +72,11 @@ class LinearFeatures(BaseModel):
 
     @property
     def shape(self) -> Shape:
-        return Shape(self.minn, self.maxn, self.words, self.bits)
+        return Shape(self.minn, self.maxn, self.across, self.words, self.bits)
 
 
 class Header(Meaning):
-    """`scales`, `bias`: of each column; a weight is int8 times its column's scale."""
+    """`scales`, `bias`: of each column; int8 times its scale is a weight in units of rarity."""
 
     features: LinearFeatures
     scales: tuple[float, ...]
@@ -93,6 +95,7 @@ class LinearScorer:
     """A loaded model."""
 
     header: Header
+    rarities: Bytes
     weights: Weights
 
     @property
@@ -106,7 +109,7 @@ class LinearScorer:
     def reading(self, chars: int) -> LinearScorer:
         """The same, reading so many characters."""
         features = self.features.model_copy(update={"chars": chars})
-        return LinearScorer(self.header.model_copy(update={"features": features}), self.weights)
+        return LinearScorer(self.header.model_copy(update={"features": features}), self.rarities, self.weights)
 
     def predict(self, texts: Sequence[str] | pa.Array, every: bool = False) -> Predictions:
         """Of each text, host or address (as `features.on` says, already taken out of the document); null as empty."""
@@ -133,7 +136,7 @@ class LinearScorer:
             windows = np.zeros((len(segments.owners), columns))
             for first, bounds, found in segments.buckets():
                 part = windows[first : first + len(bounds) - 1]
-                grams.margins(found, bounds, self.weights, scales, bias, part, len(part))
+                grams.margins(found, bounds, self.rarities, self.weights, scales, bias, part, len(part))
             grams.together(windows, segments.owners, features.top, raw[done : done + rows], seen[done : done + rows])
             done += rows
         if columns > 1:
@@ -214,18 +217,20 @@ def address(url: str, on: On) -> str:
     return found.name if on == "host" else found.name + rest
 
 
-def write_model(path: Path, header: Header, weights: Weights) -> None:
+def write_model(path: Path, header: Header, rarities: Bytes, weights: Weights) -> None:
     """Writes the file at once or not at all; the same model gives the same bytes."""
     said = json.dumps(header.model_dump(), ensure_ascii=False, sort_keys=True).encode()
-    packed = zstandard.ZstdCompressor(level=19, write_content_size=True).compress(weights.tobytes())
+    packed = zstandard.ZstdCompressor(level=19, write_content_size=True).compress(
+        rarities.tobytes() + weights.tobytes()
+    )
     content = MAGIC + struct.pack("<Q", len(said)) + said + packed
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(content + hashlib.sha256(content).digest())
     draft.replace(path)
 
 
-def read_model(path: Path) -> tuple[Header, Weights]:
-    """Header and weights. Raises ModelError for a file that is none, damaged, or says what cannot be."""
+def read_model(path: Path) -> tuple[Header, Bytes, Weights]:
+    """Header, rarities and weights. Raises ModelError for a file that is none, damaged, or says what cannot be."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -240,7 +245,8 @@ def read_model(path: Path) -> tuple[Header, Weights]:
     try:
         header = Header.model_validate(json.loads(body[start : start + size]))
         columns = len(header.scales)
-        wanted = columns << header.features.bits
+        buckets = 1 << header.features.bits
+        wanted = (1 + columns) * buckets
         data = zstandard.ZstdDecompressor().decompress(body[start + size :], max_output_size=wanted)
     except ValidationError as error:
         first = error.errors()[0]
@@ -251,8 +257,11 @@ def read_model(path: Path) -> tuple[Header, Weights]:
     except (ValueError, zstandard.ZstdError) as error:
         raise ModelError(f"{path} is a damaged linear model: {error}") from error
     if len(data) != wanted:
-        raise ModelError(f"{path} is a damaged linear model: {len(data):,} weights, its header has {wanted:,}")
-    return header, np.frombuffer(data, np.int8).reshape(-1, columns)
+        raise ModelError(
+            f"{path} is a damaged linear model: {len(data):,} bytes of weights, its header wants {wanted:,}"
+        )
+    weights = np.frombuffer(data, np.int8, offset=buckets).reshape(-1, columns)
+    return header, np.frombuffer(data, np.uint8, buckets), weights
 
 
 @cache

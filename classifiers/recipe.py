@@ -63,9 +63,10 @@ class Linear(_Part):
 
     minn: int = 1
     maxn: int = 4
+    across: bool = False
     words: int = 0
     bits: int = 18
-    c: float = Field(default=1.0, gt=0)
+    c: float = Field(default=4.0, gt=0)
     epochs: int = Field(default=30, ge=1)
     seed: int = 1
 
@@ -212,7 +213,7 @@ class Recipe(_Part):
     def linear_features(self) -> LinearFeatures:
         """What a linear model of this recipe reads. Raises RecipeError for n-grams that it cannot have."""
         shared = {name: getattr(self.features, name) for name in ("chars", "lower", "mask", "squeeze", "window", "top")}
-        grams = {name: getattr(self.linear, name) for name in ("minn", "maxn", "words", "bits")}
+        grams = {name: getattr(self.linear, name) for name in ("minn", "maxn", "across", "words", "bits")}
         try:
             return LinearFeatures(on=self.on, **shared, **grams)
         except ValidationError as error:

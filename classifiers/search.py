@@ -15,6 +15,7 @@ FASTTEXT: tuple[dict[str, Any], ...] = (
     {},
     {"epoch": 10},
     {"minn": 1, "maxn": 3},
+    {"balance": 1.0, "epoch": 10},
     {"word_ngrams": 2},
     {"lr": 0.2, "epoch": 15},
     {"dim": 32},
@@ -27,17 +28,17 @@ FASTTEXT: tuple[dict[str, Any], ...] = (
 )
 LINEAR: tuple[dict[str, Any], ...] = (
     {},
-    {"c": 4.0},
-    {"c": 0.25},
-    {"maxn": 3},
-    {"maxn": 5},
+    {"balance": 1.0},
     {"words": 2},
-    {"maxn": 3, "words": 2, "c": 4.0},
-    {"maxn": 5, "c": 4.0},
-    {"minn": 2, "maxn": 5},
-    {"words": 1, "c": 4.0},
+    {"c": 16.0, "balance": 1.0},
+    {"c": 1.0},
+    {"maxn": 3, "words": 1},
+    {"maxn": 5},
     {"c": 16.0},
-    {"maxn": 6, "c": 4.0},
+    {"across": True},
+    {"words": 2, "balance": 1.0},
+    {"maxn": 6, "words": 1, "balance": 1.0},
+    {"minn": 2, "maxn": 5},
 )
 """Changes of the recipe's own settings, the likeliest to help first."""
 
@@ -47,17 +48,18 @@ def candidates(recipe: Recipe, kind: Kind, labels: int) -> Iterator[Recipe]:
     search = recipe.search or Search(tries=1)
     section = "train" if kind == "fasttext" else "linear"
     for change in islice(FASTTEXT if kind == "fasttext" else LINEAR, search.tries):
-        settings: Train | Linear = getattr(recipe, section).model_copy(update=change)
+        own = {name: value for name, value in change.items() if name != "balance"}
+        settings: Train | Linear = getattr(recipe, section).model_copy(update=own)
         if search.size is not None:
             settings = _fitting(settings, search.size, 1 if recipe.positive is not None else labels)
-        yield recipe.model_copy(update={section: settings})
+        yield recipe.model_copy(update={section: settings, "balance": change.get("balance", recipe.balance)})
 
 
 def _fitting(settings: Train | Linear, size: int, columns: int) -> Train | Linear:
     """With buckets that a file of so many bytes has room for: a byte a column and bucket, with fastText a byte for `dsub`
     dimensions and one for the norm, of which a third is left for the words."""
     if isinstance(settings, Linear):
-        bits = max(8, min(24, (int(size * 1.1) // columns).bit_length() - 1))
+        bits = max(8, min(24, (int(size * 1.1) // (columns + 1)).bit_length() - 1))
         return settings.model_copy(update={"bits": bits})
     of_row = -(-settings.dim // settings.dsub) + settings.qnorm
     return settings.model_copy(update={"bucket": max(1000, min(settings.bucket, int(size * 0.66) // of_row))})

@@ -188,7 +188,8 @@ def _report(fitted: FitReport, kind: Kind) -> None:
     stage = f"{{use: {kind}, model: {fitted.model.resolve()}}}"
     say(f"{fitted.model}: {fitted.size:,} bytes, fitted on {fitted.fitted_on:,} examples")
     if fitted.recipe.search is not None:
-        say(f"settings of {fitted.recipe.search.tries} tried: {settings.model_dump()}")
+        chosen = ", ".join(f"{name} {value}" for name, value in settings.model_dump().items())
+        say(f"settings of {fitted.recipe.search.tries} tried: {chosen}, balance {fitted.recipe.balance:g}")
     said = ", ".join(f"{name} {value}" for name, value in figures.items() if value)
     say(f"on {fitted.evaluation.examples:,} held out: {said}; by source: {fitted.card}")
     if named:

@@ -2,10 +2,10 @@
 
 A text is read as code points: in small letters, digits as 0, runs of three and more cut to two, white space as one space, with
 a space before and after. Each different n-gram of a segment (a document, or a window of it) counts once, by a bucket of 2^bits;
-the features of a segment are the buckets that it has, each with the value 1 / sqrt(how many they are), so that length alone
-tells nothing and one text is one vector of length 1.
+the features of a segment are the buckets that it has, each by its rarity (inverse document frequency; 0 for a bucket that no
+text of the fit has), brought to length 1, so that length alone tells nothing.
 
-Weights are int8, so that sums are whole numbers, the same in any order and on any machine.
+Rarities are uint8 and weights int8, so that sums are whole numbers, the same in any order and on any machine.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Shape(NamedTuple):
-    """Characters n-grams of `minn` to `maxn` (none where `maxn` is 0), word n-grams up to `words`, 2^`bits` buckets."""
+    """Character n-grams of `minn` to `maxn` (none where `maxn` is 0), `across` words or of one word and the spaces beside it, word
+    n-grams up to `words`, 2^`bits` buckets."""
 
     minn: int
     maxn: int
+    across: bool
     words: int
     bits: int
 
@@ -156,13 +158,17 @@ def buckets(
             for at in range(begin, end):
                 value = _START
                 for n in range(1, min(shape.maxn, end - at) + 1):
-                    value = (value ^ _point(codes[at + n - 1])) * _PRIME
-                    if n >= shape.minn:
+                    code = codes[at + n - 1]
+                    blank = code in (SPACE, BREAK)
+                    value = (value ^ _point(code)) * _PRIME
+                    if n >= shape.minn and not (blank and n == 1):
                         bucket = _bucket(value, shape.bits)
                         if marks[bucket] != mark + segment:
                             marks[bucket] = mark + segment
                             out[used] = bucket
                             used += 1
+                    if blank and n > 1 and not shape.across:
+                        break
         if shape.words > 0:
             used = _words(codes, begin, end, word, shape, marks, mark + segment, out, used)
     bounds[begins.size] = used
@@ -197,17 +203,27 @@ def _words(codes: Any, begin: Any, end: Any, word: Any, shape: Any, marks: Any, 
 
 @kernel
 def margins(
-    found: Codes, bounds: Ints, weights: ReadWeights, scales: Floats, bias: Floats, out: FloatRows, segments: int
+    found: Codes,
+    bounds: Ints,
+    rarities: ReadBytes,
+    weights: ReadWeights,
+    scales: Floats,
+    bias: Floats,
+    out: FloatRows,
+    segments: int,
 ) -> None:
-    """Probabilities of each column of weights, sigmoid(bias + scale * sum / sqrt(buckets)), float64 [segments, columns]."""
+    """Probabilities of each column of weights, sigmoid(bias + scale * sum of weights / length), float64 [segments, columns];
+    the length is the root of the sum of squared rarities."""
     columns = weights.shape[1]
     for segment in range(segments):
-        size = bounds[segment + 1] - bounds[segment]
+        squares = np.int64(0)
+        for at in range(bounds[segment], bounds[segment + 1]):
+            squares += np.int64(rarities[found[at]]) ** 2
         for column in range(columns):
             total = np.int64(0)
             for at in range(bounds[segment], bounds[segment + 1]):
                 total += np.int64(weights[found[at], column])
-            z = bias[column] + scales[column] * total / math.sqrt(max(size, 1))
+            z = bias[column] + scales[column] * total / math.sqrt(max(np.float64(squares), 1.0))
             out[segment, column] = 1.0 / (1.0 + math.exp(-z)) if z > -700.0 else 0.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
@@ -9,6 +10,8 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -106,6 +109,43 @@ def test_a_crawl_is_one_label_and_a_reference_the_other(
     card = Card.model_validate_json((tmp_path / "dclm.card.json").read_text("utf-8"))
     assert (card.evaluation.positive, card.settings["maxn"]) == ("good", 3)
     assert all(0 < source.fit <= 60 for source in card.sources)
+
+
+def test_tables_of_every_kind_give_one_model(command: Command, texts: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for name in ("good", "bad") for line in (texts / f"{name}.jsonl").open(encoding="utf-8")]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    for name, mark in (("t.tsv", "\t"), ("t.csv", ",")):
+        lines = [mark.join(("text", "host", "kind")), *(mark.join(row.values()) for row in rows)]
+        (tmp_path / name).write_text("\n".join(lines) + "\n", "utf-8")
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    found = set()
+    for name in ("t.parquet", "t.tsv", "t.csv", "t.jsonl.gz"):
+        columns = ("--label-field", "kind", "--group", "host", "--positive", "good")
+        named = ("--name", "mine", "--language", "ko", "--out", tmp_path / name.replace(".", "-"))
+        code, said = command("fit", "linear", "--label", tmp_path / name, *columns, *named)
+        assert code == 0, said
+        found.add((tmp_path / name.replace(".", "-") / "mine.linear").read_bytes())
+    assert len(found) == 1
+
+
+def test_copies_of_what_is_held_out_are_not_fitted_on(command: Command, texts: Path, tmp_path: Path) -> None:
+    """Each text comes again with words before and after it; a copy's side is that of its own hash."""
+    for name in ("good", "bad"):
+        rows = [json.loads(line)["text"] for line in (texts / f"{name}.jsonl").open(encoding="utf-8")]
+        again = [*rows, *(f"다시 {n} {text} 끝" for n, text in enumerate(rows)), *(f" {text}\n" for text in rows)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in again), "utf-8")
+    labels = [word for name in ("good", "bad") for word in ("--label", f"{name}={tmp_path}/{name}.jsonl")]
+    sides = {}
+    for overlap in ("null", "0.2"):
+        names = ("--name", "mine", "--language", "ko", "--out", tmp_path / "out", "--set", f"overlap={overlap}")
+        code, said = command("fit", "linear", *labels, *names)
+        assert code == 0, said
+        card = Card.model_validate_json((tmp_path / "out/mine.card.json").read_text("utf-8"))
+        sides[overlap] = [sum(getattr(one, side) for one in card.sources) for side in ("fit", "validation", "test")]
+    assert sum(sides["null"]) == 960  # equal ones, white space aside, count once
+    assert sides["0.2"][2] == sides["null"][2]
+    # Of the copies of a fifth of the texts, four fifths were on the fit's side, and too short ones stay.
+    assert sides["0.2"][0] < sides["null"][0] - 80
 
 
 def test_the_best_of_a_search_has_at_most_the_size_asked_for(fit: Command, tmp_path: Path) -> None:

@@ -168,9 +168,9 @@ def test_a_threshold_by_name_is_the_default_clause(models: dict[str, Path]) -> N
 
 
 def test_the_calibration_is_applied_and_keeps_the_order(models: dict[str, Path], tmp_path: Path) -> None:
-    header, weights = read_model(models["two"])
+    header, rarities, weights = read_model(models["two"])
     bare = tmp_path / "bare.linear"
-    write_model(bare, header.model_copy(update={"calibration": None}), weights)
+    write_model(bare, header.model_copy(update={"calibration": None}), rarities, weights)
     texts = [text_of("sea", n, 3) + " " + text_of("land", n, 3) for n in range(30)]
     raw, said = (np.array(stage(p).measure(documents(texts)).column("score"), float) for p in (bare, models["two"]))
     expected = 1 / (1 + np.exp(-(1.5 * np.log(raw / (1 - raw)) + 0.2)))
@@ -254,6 +254,6 @@ def test_two_labels_of_one_signal_s_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "odd.linear"
     features = LinearFeatures(bits=8)
     odd = Header(name="odd", positive="a b", labels=("a b", "a-b"), features=features, scales=(1.0,), bias=(0.0,))
-    write_model(path, odd, np.zeros((256, 1), np.int8))
+    write_model(path, odd, np.zeros(256, np.uint8), np.zeros((256, 1), np.int8))
     assert "labels a b, a-b of the model would be one signal, p_a_b" in refused(path, probabilities=("a b",))
     assert "p_a_b" in stage(path, probabilities=("a-b",)).signals()
