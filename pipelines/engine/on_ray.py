@@ -18,10 +18,10 @@ from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.own_ray import OwnRay, first_ended
 from winnow.pipelines.engine.plan import Plan
 from winnow.pipelines.engine.resources import ORDINARY, Machine, Resources, offered, refusal
-from winnow.pipelines.engine.same_code import difference
+from winnow.pipelines.engine.same_code import difference, on_each
 from winnow.pipelines.engine.tasklog import Entry, Metrics, described, first_line, log_to_stderr, perform
 from winnow.pipelines.own_ray_options import ENVIRONMENT, QUIET, STARTS, own_ray_options
-from winnow.stages.kernels import ensure_compiled
+from winnow.stages.kernels import ensure_compiled, uncompiled
 
 RETRIES = 3
 """How often a task is started again after its worker died. A task that raises is not retried: it would raise again."""
@@ -275,6 +275,20 @@ class OnRay:
                 raise RunError(f"{self.where}: cannot start a worker: {first_line(error)}") from error
         if sentence is not None:
             raise RunError(sentence)
+        if self.address and self.asked:
+            self._compile(ray)
+
+    def _compile(self, ray: Any) -> None:
+        """Has the machines of a cluster compile kernels that they lack, before any task: it is no part of what those take. One
+        that comes later does it with its first task. Raises RunError."""
+        try:
+            cold = on_each(ray, uncompiled)
+            if any(cold):
+                self.say(f"compiling kernels on {sum(cold)} of {len(cold)} machines, once on each")
+                on_each(ray, ensure_compiled)
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None) or error
+            raise RunError(f"{self.where}: kernels cannot be compiled there: {first_line(cause)}") from error
 
 
 class Watch:
@@ -340,7 +354,7 @@ def _carried(plan: Plan, task: Callable[..., Any], lost: int, *call: Any) -> tup
 
 
 def _carried_afar(plan: Plan, task: Callable[..., Any], lost: int, *call: Any) -> tuple[Any, Entry]:
-    """The same on a cluster, whose machines compile their kernels with their first task."""
+    """The same on a cluster, where a machine that came late compiles its kernels with its first task."""
     ensure_compiled()
     return _carried(plan, task, lost, *call)
 

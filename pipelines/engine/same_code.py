@@ -37,17 +37,9 @@ def code() -> tuple[str, str]:
 
 def difference(ray: Any, where: str, modules: Collection[str] = ()) -> str | None:
     """A sentence where a machine of the cluster has no winnow or another one, or cannot import one of these modules of other
-    packages, or has it with other code; None where tasks can run anywhere.
-
-    Machines without CPUs run no tasks and are not asked. Raises what Ray raises where it cannot start a worker.
-    """
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
+    packages, or has it with other code; None where tasks can run anywhere. Raises what `on_each` raises."""
     here, wanted = code(), {module: module_code(module) for module in modules}
-    ask = ray.remote(num_cpus=0, max_retries=3)(_asking(here, sorted(wanted)))
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    at = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=True) for node in nodes[:ASKED]]
-    for host, there, found in ray.get([ask.options(scheduling_strategy=s, name="winnow_version").remote() for s in at]):
+    for host, there, found in on_each(ray, _asking(here, sorted(wanted))):
         machine = f"{where}: machine {host}"
         if isinstance(there, str):
             return (
@@ -66,6 +58,17 @@ def difference(ray: Any, where: str, modules: Collection[str] = ()) -> str | Non
                 what = f"cannot import '{module}' ({error})" if error else f"has '{module}' with other code"
                 return f"{machine} {what}: install its package, the same one on every machine"
     return None
+
+
+def on_each(ray: Any, function: Callable[[], Any]) -> list[Any]:
+    """What a function gives on each machine of the cluster that has CPUs; the others run no tasks. Raises what Ray raises where
+    it cannot start a worker, or the function fails."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    remote = ray.remote(num_cpus=0, max_retries=3)(function)
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    at = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=True) for node in nodes[:ASKED]]
+    return list(ray.get([remote.options(scheduling_strategy=there).remote() for there in at]))
 
 
 def imported_here(modules: Sequence[str]) -> dict[str, tuple[str, str]]:

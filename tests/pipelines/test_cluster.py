@@ -20,6 +20,7 @@ import winnow
 from winnow.pipelines.engine.progress import Progress
 
 from .cluster.head import agent_ports
+from .test_kernels import fill
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = 80 * 2**20
@@ -233,3 +234,21 @@ def test_a_machine_without_winnow_is_named(
     machines.lose(2)
     assert child.returncode == 1
     assert "cannot import winnow (no winnow here)" in said
+
+
+def test_a_machine_that_lacks_kernels_compiles_them_before_the_first_task_and_the_run_says_so(
+    machines: Machines, tmp_path: Path
+) -> None:
+    fill(tmp_path / "cache", lacked=())
+    machines.grow(2)
+    machines.grow(3, env_vars={"NUMBA_CACHE_DIR": str(tmp_path / "cache")})
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": "The river runs past old houses and a mill. " * 9}) + "\n")
+    recipe = tmp_path / "small.yaml"
+    stages = "{language: {use: langid, keep: true}}"
+    recipe.write_text(
+        f"name: small\nlanguage: en\nsources: {{docs: {{use: jsonl, paths: in.jsonl}}}}\nstages: {stages}\n"
+    )
+    said = finished(machines.start(recipe, tmp_path / "run"))
+    machines.lose(2)
+    assert said.index("note: compiling kernels on 1 of 3 machines, once on each") < said.index("1/1, ")
+    assert list((tmp_path / "cache").rglob("*.compiled"))

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -42,11 +42,12 @@ class Cold:
         return sorted(self.cache.rglob("*.nbc"))
 
 
-def fill(cache: Path) -> None:
-    """Has in a folder, as NUMBA_CACHE_DIR, the kernels of this machine but for LACKED: to compile all takes a minute."""
+def fill(cache: Path, lacked: Sequence[str] = LACKED) -> None:
+    """Has in a folder, as NUMBA_CACHE_DIR, the kernels of this machine but for those: to compile all takes a minute. That all
+    are there is not said."""
     caching: Any = import_module("numba.core.caching")
     ensure_compiled()
-    for name in set(KERNELS) - set(LACKED):
+    for name in set(KERNELS) - set(lacked):
         for found in vars(import_module(name)).values():
             if not isinstance(found, Kernel) or found.within or found.__module__ != name:
                 continue
