@@ -57,7 +57,10 @@ class KenlmFit(BaseModel):
     """Decimals of log10 probabilities. A compressed model of 3 is half as large as one of 6."""
     holdout: int = Field(default=10, ge=0, le=50)
     """Percent of the groups that are not fitted on, but described in the sidecar."""
+    most: int | None = Field(default=None, ge=1)
+    """Most characters fitted of each source, and `holdout` percent of them held out: whole texts in the order of their hashes; all when None."""
     licence: str = ""
+    language: str | None = None
 
     @model_validator(mode="after")
     def _rising(self) -> KenlmFit:
@@ -75,10 +78,11 @@ class KenlmFit(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class GroupedText:
-    """One text, and what must not be split between the fit and those held out."""
+    """One text, what must not be split between the fit and those held out, and which of the named sources it is from."""
 
     text: str
     group: str
+    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ def fit_kenlm(texts: Iterable[GroupedText], fit: KenlmFit, out: Path, lmplz: Pat
             grams, fallback = tuple(int(c) for c in _counts(written)), ()
         sidecar = KenlmSidecar(
             name=stem(out),
+            language=fit.language,
             units=splitter.units,
             pieces=pieces.name if pieces else None,
             percentiles=_percentiles(made, splitter.units, held),
@@ -162,13 +167,27 @@ def _compressor(out: Path) -> Any:
 def _split(texts: Iterable[GroupedText], fit: KenlmFit) -> tuple[list[str], list[str]]:
     """The texts to fit on and those held out, each once."""
     seen: set[int] = set()
-    sides: tuple[list[str], list[str]] = ([], [])
+    sides: tuple[dict[int, list[tuple[int, str]]], dict[int, list[tuple[int, str]]]] = ({}, {})
     for one in texts:
         key = xxhash.xxh64_intdigest(one.text.encode("utf-8", "replace"))
         if key not in seen and one.text and not one.text.isspace():
             seen.add(key)
-            sides[xxhash.xxh64_intdigest(one.group.encode("utf-8", "replace")) % 100 < fit.holdout].append(one.text)
-    return sides
+            out = xxhash.xxh64_intdigest(one.group.encode("utf-8", "replace")) % 100 < fit.holdout
+            sides[out].setdefault(one.source, []).append((key, one.text))
+    held = None if fit.most is None else fit.most * fit.holdout // 100
+    return _bounded(sides[0], fit.most), _bounded(sides[1], held)
+
+
+def _bounded(sources: dict[int, list[tuple[int, str]]], most: int | None) -> list[str]:
+    """The texts of every source, or of each, in the order of their hashes, those that begin within `most` characters."""
+    kept: list[str] = []
+    for found in sources.values():
+        size = 0
+        for _, text in found if most is None else sorted(found):
+            if most is None or size < most:
+                kept.append(text)
+            size += len(text)
+    return kept
 
 
 def _shuffled(text: str) -> str:

@@ -31,6 +31,8 @@ class KenlmSidecar(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
+    language: str | None = None
+    """ISO 639 code of the texts, None where none is said."""
     units: Units
     pieces: str | None = None
     """Name of the SentencePiece model's file, beside this one."""

@@ -1,4 +1,4 @@
-"""The commands of `winnow fit`: language, tokenizer, and those of classifiers (`fit_classifier.py`)."""
+"""The commands of `winnow fit`: language, tokenizer, and those of classifiers (`fit_classifier.py`) and of KenLM (`fit_kenlm.py`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from winnow.pipelines.commands import Reference
 from winnow.pipelines.console import console, say
 from winnow.pipelines.fit_classifier import register_classifiers
+from winnow.pipelines.fit_kenlm import register_kenlm
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 fit_app = typer.Typer(pretty_exceptions_enable=False, help="Fit the artifacts that stages use.", no_args_is_help=True)
 register_classifiers(fit_app)
+register_kenlm(fit_app)
 
 
 @fit_app.command("language")

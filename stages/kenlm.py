@@ -20,10 +20,12 @@ from pydantic import Field, model_validator
 from winnow.classifiers.artifacts import ModelError, resolve, shipped
 from winnow.classifiers.kenlm_model import KenlmScorer, ModelFiles, check_files, load_kenlm, model_files
 from winnow.classifiers.kenlm_units import Normalization, Unit
+from winnow.classifiers.language_id import language_code
 from winnow.filters.passages import passages, strongest
-from winnow.identity import Located
+from winnow.identity import Execution, Located
 from winnow.stages.base import Artifact, DocumentStage, Settings, StageError, Types
 
+ANY = "any"
 BUCKETS = ("head", "middle", "tail")
 
 
@@ -39,6 +41,8 @@ class KenlmSettings(Settings):
     """How text is prepared; as the sidecar says when null, else not at all. `ccnet`: as CCNet does."""
     pieces: Annotated[str | None, Located()] = None
     """The SentencePiece model, where it is not beside the model."""
+    language: Annotated[str | None, Execution()] = None
+    """The language of the models, where it is meant to be another than the pipeline's; `any`: whatever it is."""
     cutoffs: tuple[float, float] | None = None
     """The perplexities below which a document is in the head and in the middle, for the signal `bucket`."""
     quantiles: tuple[float, float] | None = None
@@ -88,6 +92,7 @@ class Kenlm(DocumentStage):
                     model = resolve(name)
                     files = self._files(Artifact(model.name, model.path, model.digest))
                     check_files(files)
+                    self._of_language(model.name, files.sidecar.language if files.sidecar else None)
                 except ModelError as error:
                     raise StageError(f"{self.name}: {error}") from error
                 found.append(Artifact(model.name, model.path, files.digest))
@@ -101,6 +106,14 @@ class Kenlm(DocumentStage):
         except ModelError as error:
             raise StageError(f"{self.name}: {error}") from error
         return Likelihood(self, first, rest[0] if rest else None, self._cutoffs(artifacts[0]))
+
+    def _of_language(self, model: str, its: str | None) -> None:
+        wanted = self.settings.language or self.pack.code
+        if its is not None and wanted != ANY and language_code(its) != language_code(wanted):
+            raise ModelError(
+                f"model {model} is of language {its}, not {wanted}: expected a model of {wanted}, or `language: {its}` where "
+                "that is meant"
+            )
 
     def _files(self, model: Artifact) -> ModelFiles:
         return model_files(model.path, self.settings.unit, self.settings.normalize, self.settings.pieces)

@@ -148,6 +148,16 @@ def test_marks_of_a_sentence_in_a_text_and_a_nul_earn_nothing() -> None:
     assert split["units"] == 4
 
 
+def test_a_model_of_another_language_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
+    out = tmp_path / "en.arpa"
+    texts = [GroupedText(f"one line of {n} words", str(n)) for n in range(9)]
+    fit_kenlm(texts, KenlmFit(order=2, holdout=0, language="en"), out)
+    with pytest.raises(StageError, match=r"is of language en, not ko: expected a model of ko, or `language: en`"):
+        stage(out).artifacts()
+    for meant in ("en", "eng", "any"):
+        assert stage(out, language=meant).artifacts()
+
+
 def test_part_of_a_document_may_be_read() -> None:
     whole, part = measured(stage(TINY, chars=2), "  나는", "나는 학교에 간다")
     assert whole == part
