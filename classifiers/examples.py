@@ -140,6 +140,13 @@ def _complete(found: Sequence[Example], recipe: Recipe) -> None:
     who = f"recipe '{recipe.name}'"
     of_side = {name: Counter(one.label for one in found if one.side == name) for name in SIDES}
     labels = set(of_side["fit"])
+    for spec in recipe.sources:
+        meant = {spec.label} if spec.label is not None else set(spec.labels.values())
+        given = {one.label for one in found if one.source == spec.name}
+        if lacking := sorted(meant - given - labels):
+            raise RecipeError(
+                f"{who}: source '{spec.name}' gave no text of label '{lacking[0]}': expected some, or the label left out"
+            )
     if len(labels) < 2:
         raise RecipeError(f"{who}: a classifier needs two labels, the sources gave {sorted(labels)}")
     if recipe.positive is not None and recipe.positive not in labels:

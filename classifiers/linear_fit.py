@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.classifiers.ascent import TOLERANCE, ascend
-from winnow.classifiers.linear_model import Header, LinearFeatures, Weights, cut_up, write_model
+from winnow.classifiers.linear_model import Header, LinearFeatures, Weights, address, cut_up, write_model
 from winnow.classifiers.meaning import Meaning
 from winnow.classifiers.recipe import Linear
 from winnow.filters.kernel import Bytes, Codes, Ints
@@ -32,6 +32,8 @@ def fit_linear(
 ) -> None:
     """Writes the model. `copies`: how often each text counts. As with fastText's lines, a window of a text is an example with
     the text's label, and `balance` is by windows."""
+    if features.on in ("host", "url"):
+        texts = [address(text, features.on) for text in texts]
     bounds, found, owners = rows_of([unicodedata.normalize("NFC", text) for text in texts], features)
     places = np.array([meaning.labels.index(label) for label in labels], np.int64)[owners]
     costs = np.array(copies, np.float64)[owners]

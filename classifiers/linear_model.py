@@ -112,15 +112,18 @@ class LinearScorer:
         return LinearScorer(self.header.model_copy(update={"features": features}), self.rarities, self.weights)
 
     def predict(self, texts: Sequence[str] | pa.Array, every: bool = False) -> Predictions:
-        """Of each text, host or address (as `features.on` says, already taken out of the document); null as empty."""
+        """Of each text, title or address of a document, as `features.on` says; null as empty."""
         column = texts if isinstance(texts, pa.Array) else pa.array(list(texts), pa.large_string())
         if self.header.features.on in ("host", "url"):
             return self._once(column)
         return self._predicted(column)
 
     def _once(self, column: Any) -> Predictions:
-        """Each different address is scored once."""
-        places = pc.fill_null(column, "").dictionary_encode()
+        """Each different host or address is scored once."""
+        urls = pc.fill_null(column, "").dictionary_encode()
+        known = [address(url, self.features.on) for url in urls.dictionary.to_pylist()]
+        places = pa.DictionaryArray.from_arrays(urls.indices, pa.array(known, pa.string())).cast(pa.string())
+        places = places.dictionary_encode()
         found = self._predicted(places.dictionary)
         rows = places.indices.to_numpy(zero_copy_only=False)
         assert found.probabilities is not None
@@ -199,17 +202,8 @@ def cut_up(column: Any, features: LinearFeatures) -> Iterator[tuple[int, Segment
         first = last
 
 
-def read_of(on: On, documents: pa.RecordBatch) -> Any:
-    """What of documents a model reads: a column of theirs, or their hosts or addresses without scheme, in small letters."""
-    if on in ("text", "title"):
-        return documents.column(on)
-    urls = documents.column("url").dictionary_encode()
-    known = [address(url or "", on) for url in urls.dictionary.to_pylist()]
-    return pa.DictionaryArray.from_arrays(urls.indices, pa.array(known, pa.string())).cast(pa.string())
-
-
 def address(url: str, on: On) -> str:
-    """The host of an address, or host and path; empty where it has none."""
+    """What a model reads of an address: its host in small letters, or host and path; empty where it has none."""
     authority, rest = cut_address(url)
     found = host(authority)
     if found is None:

@@ -84,13 +84,17 @@ def read(spec: SourceSpec, data: Path, of_run: OfRun | None = None, also: str | 
             if also is not None and also not in fields:
                 raise _lacking("column", also, fields, spec, where)
             more = "" if also is None else str(fields[also])
-            for text in _texts([_whole(fields[column]) for column in columns], spec):
+            for text in _texts([_whole(fields[column], column, spec, where) for column in columns], spec):
                 if len(text) >= spec.least_chars and (not spec.hangul or hangul_share(text) >= spec.hangul):
                     yield Text(text, label, group, more)
 
 
-def _whole(value: Any) -> str:
-    """A text that can be stored: JSON may escape half a surrogate pair."""
+def _whole(value: Any, column: str, spec: SourceSpec, where: str) -> str:
+    """A text that can be stored: JSON may escape half a surrogate pair. Raises RecipeError for what is no text."""
+    if not isinstance(value, str | int | float | None):
+        raise RecipeError(
+            f"source '{spec.name}': column '{column}' of {where} holds a {type(value).__name__}: expected a text"
+        )
     return ("" if value is None else str(value)).strip().encode("utf-8", "replace").decode()
 
 
@@ -171,8 +175,17 @@ def _label(fields: dict[str, Any], spec: SourceSpec, where: str) -> str | None:
         return spec.label or ""
     if spec.label_column not in fields:
         raise _lacking("label column", str(spec.label_column), fields, spec, where)
-    value = str(fields[spec.label_column])
-    return spec.labels.get(value) if spec.labels else value
+    given = fields[spec.label_column]
+    value = "" if given is None else str(given).strip()
+    if spec.labels:
+        return spec.labels.get(value)
+    if not value or any(map(str.isspace, value)):
+        said = f"label '{value}', with white space in it" if value else "a text without a label"
+        raise RecipeError(
+            f"source '{spec.name}': column '{spec.label_column}' of {where} has {said}: expected one word a text, or `labels`, "
+            "which says what its values stand for"
+        )
+    return value
 
 
 def hangul_share(text: str) -> float:

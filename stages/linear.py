@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from winnow.classifiers.artifacts import ModelFile
-from winnow.classifiers.linear_model import LinearScorer, load_linear, read_of
+from winnow.classifiers.linear_model import LinearScorer, load_linear
 from winnow.classifiers.meaning import Meaning
 from winnow.classifiers.scorer import Scorer
 from winnow.stages.base import Artifact
@@ -38,8 +38,8 @@ class Linear(ClassifierStage):
         return scorer if self.settings.chars is None else scorer.reading(self.settings.chars)
 
     def reader(self, scorer: LinearScorer) -> tuple[Callable[[pa.RecordBatch], Any], int]:
-        features = scorer.features
-        return lambda documents: read_of(features.on, documents), features.chars if features.on == "text" else 0
+        column = "url" if scorer.features.on == "host" else scorer.features.on
+        return lambda documents: documents.column(column), scorer.features.chars if column == "text" else 0
 
 
 KIND = Linear

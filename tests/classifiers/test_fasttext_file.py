@@ -129,6 +129,15 @@ print("passed", passed)
     assert re.search(r"passed [1-9]", done.stdout)
 
 
+@pytest.mark.parametrize("kind", ["plain", "quantized", "pruned"])
+def test_weights_that_are_no_numbers_are_refused(models: dict[str, bytes], tmp_path: Path, kind: str) -> None:
+    whole = models[kind]
+    path = tmp_path / "nan.ftz"
+    path.write_bytes(whole[:-4] + struct.pack("<f", float("nan")))
+    with pytest.raises(ModelError, match=r"damaged fastText model: a matrix has values that are no numbers"):
+        check_model(path)
+
+
 def test_a_scorer_and_a_run_say_so_too(models: dict[str, bytes], tmp_path: Path) -> None:
     data = bytearray(resolve("ko-quality").path.read_bytes())
     struct.pack_into("<i", data, AT["dim"], 2**31 - 1)

@@ -224,13 +224,18 @@ def test_what_cannot_be_fitted_or_judged_is_one_sentence(
     good, bad = f"good={texts}/good.jsonl", f"bad={texts}/bad.jsonl"
     empty = tmp_path / "empty.jsonl"
     empty.write_text("", "utf-8")
+    odd = tmp_path / "odd.jsonl"
+    odd.write_text(json.dumps({"text": "x", "kind": None, "words": "a b", "parts": ["x"]}), "utf-8")
     named = ("--name", "x", "--language", "ko", "--out", out)
     cases: list[tuple[tuple[object, ...], str]] = [
         (("fit", "linear", "--out", out), "expected either a recipe or --label"),
         (("fit", "linear", "--label", good, "--label", bad, "--out", out), "--label needs --name and --language"),
         (("fit", "linear", "--label", texts / "good.jsonl", *named), "expected LABEL=PATHS"),
         (("fit", "linear", "--label", good, *named), "needs two labels"),
-        (("fit", "linear", "--label", good, "--label", f"bad={empty}", *named), "needs two labels"),
+        (("fit", "linear", "--label", good, "--label", f"bad={empty}", *named), "gave no text of label 'bad'"),
+        (("fit", "linear", "--label", odd, "--label-field", "kind", *named), "has a text without a label"),
+        (("fit", "linear", "--label", odd, "--label-field", "words", *named), "label 'a b', with white space in it"),
+        (("fit", "linear", "--label", f"good={odd}", "--text", "parts", *named), "holds a list: expected a text"),
         (("fit", "fasttext", "--label", good, "--label", "bad=nowhere/*.jsonl", *named), "no file 'nowhere/*.jsonl'"),
         (("fit", "linear", "--label", good, "--label", bad, "--text", "txt", *named), "no column 'txt' in good.jsonl"),
         (("fit", "linear", "--label", good, "--label", bad, "--positive", "fine", *named), "positive label 'fine'"),

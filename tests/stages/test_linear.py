@@ -179,7 +179,7 @@ def test_the_calibration_is_applied_and_keeps_the_order(models: dict[str, Path],
 
 
 def test_hosts_are_scored_once_each_whatever_the_page(tmp_path: Path) -> None:
-    hosts = [f"{'casino' if n % 2 else 'library'}-{n}.example" for n in range(80)]
+    hosts = [f"http{'s' * (n % 3)}://{'Casino' if n % 2 else 'library'}-{n}.example/{n}" for n in range(80)]
     labels = ["bad" if n % 2 else "good" for n in range(80)]
     path = tmp_path / "hosts.linear"
     meaning = Meaning(name="hosts", positive="bad", labels=("bad", "good"))
