@@ -10,7 +10,7 @@ from rich.table import Table
 
 from winnow.pipelines.console import say
 from winnow.pipelines.engine.inputs import KeptInStore
-from winnow.pipelines.engine.plan import Plan, pending, pending_of
+from winnow.pipelines.engine.plan import Plan, pending, pending_of, why_again
 from winnow.pipelines.engine.planning import say_faults
 from winnow.pipelines.engine.reselect import to_measure
 from winnow.pipelines.engine.stored import Fault
@@ -36,7 +36,7 @@ def show_plan(plan: Plan, console: Console, found: Sequence[Fault] = ()) -> None
         table.add_row(source.name, source.kind, "0", "", f"{min(ingest, mine)}/{mine}", "", why, "")
     for name, node in plan.pipeline.nodes.items():
         count = todo.get(name, ingest)
-        why = _why(before.get(name), plan.facts[name]) if count else "cached"
+        why = why_again(before.get(name), plan.facts[name]) if count else "cached"
         rows = documents.get(name, accounting.get(name, {}).get("in", 0) * min(count, total) // max(total, 1))
         predicted = f"{rates[name] * rows:.1f} s" if count and name in rates and rows else ""
         keep = "\n".join(f"{c.name.removeprefix(name + '.')}: {c.text}" for c in node.clauses[:4])
@@ -95,20 +95,3 @@ def _last_accounting(plan: Plan) -> dict[str, Any]:
         plan.store.read_json(f"selection/{last['plan']['tasks']['select'][0]}/done.json", hint=True) if last else None
     )
     return dict(accounting["stages"]) if accounting else {}
-
-
-def _why(before: dict[str, Any] | None, now: dict[str, Any]) -> str:
-    """Why a stage runs: what differs from the facts of the run before."""
-    if before is None:
-        return "first run"
-    words = {
-        "artifacts": "model changed",
-        "inputs": "input changed",
-        "clauses": "keep changed",
-        "version": "new version",
-        "code": "code changed",
-    }
-    if before.get("settings") != now["settings"]:
-        old, new = before.get("settings", {}), now["settings"]
-        return f"settings changed: {', '.join(k for k in new if new[k] != old.get(k)) or 'fewer keys'}"
-    return ", ".join(word for key, word in words.items() if before.get(key) != now.get(key)) or "an ancestor changed"

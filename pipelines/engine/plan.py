@@ -282,3 +282,20 @@ def pending_of(plan: Plan, task: Task) -> int:
         missing = sum(f"{p.key}.json" not in there for p in plan.partitions) if there else total
         return missing or (0 if task.kind is Kind.INGEST else total)
     return 1 if task.kind is Kind.WRITE else total
+
+
+def why_again(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
+    """Why a stage runs, or runs again: what differs from the facts of the run before."""
+    if before is None:
+        return "first run"
+    words = {
+        "artifacts": "model changed",
+        "inputs": "input changed",
+        "clauses": "keep changed",
+        "version": "new version",
+        "code": "code changed",
+    }
+    if before.get("settings") != now["settings"]:
+        old, new = before.get("settings", {}), now["settings"]
+        return f"settings changed: {', '.join(k for k in new if new[k] != old.get(k)) or 'fewer keys'}"
+    return ", ".join(word for key, word in words.items() if before.get(key) != now.get(key)) or "an ancestor changed"
