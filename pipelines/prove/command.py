@@ -73,7 +73,7 @@ def prove(
 ) -> None:
     """Say which of several selections trains the better model: bits on held-out texts after training on equal amounts."""
     from winnow.pipelines.prove.arms import named, paired, read_arm
-    from winnow.pipelines.prove.draw import Urn, common_amount, sizes_in
+    from winnow.pipelines.prove.draw import common_amount, sizes_in, urns_of
     from winnow.pipelines.prove.held_out import hold_out
     from winnow.pipelines.prove.protocol import amount_of, read_targets, seconds_of
     from winnow.pipelines.results.table import RunError
@@ -120,7 +120,7 @@ def prove(
         arm = read_arm(name, reference, draw, given, held, asked)
         say(f"{name}: {arm.record.documents:,} documents, {arm.record.characters:,} characters")
         read.append(arm)
-    urns = [Urn(arm, sizes, given.caps, len(read)) for arm in paired(read, held)]
+    urns = urns_of(paired(read, held), sizes, given.caps)
     if shares and proxy is not None:
         outcome = _compare(given, held, mixed(urns[0], urns[1], shares, asked), (asked, asked), proxy, deadline, out)
         _show_ratios(outcome, given, shares, proxy.tokens, out)

@@ -1,10 +1,11 @@
 """Equal amounts of arms: documents in the order of a hash of seed and key, capped by group, the last one cut.
 
-What all arms share and what only some have are drawn apart, each to its share of the arm, so that a tenth of junk is a tenth
-in every draw; of what all share, each source and group too. What only some have is drawn without regard to its sources: how
-much of each a selection happens to have is chance, which an interval must hold. Every seed leaves at least a fifth of each
-group out where an arm is hardly larger than what is asked: draws that were nearly the same could not show what chance did
-in choosing documents.
+Of selections from the same documents, what arms share and what only some have are drawn apart, each to its share of the arm,
+and so is each source: a tenth of junk is a tenth in every draw, so that chance in this does not hide what it does. An arm
+that has little in common with one of the others is a sample beside it: how much of each source it happens to have is chance,
+which its draws must show, so they are drawn without regard to sources. Every seed leaves at least a fifth of each group out
+where an arm is hardly larger than what is asked: draws that were nearly the same could not show what chance did in choosing
+documents.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from winnow.pipelines.results.table import RunError
 
 MOST = 0.8
 """Of each group of an arm, a draw takes at most this share."""
+
+SELECTED = 0.5
+"""Two arms are selections from the same documents where at least this share of the smaller one is in the other."""
 
 Sizes = Callable[[Sequence[str]], npt.NDArray[np.int64]]
 
@@ -55,9 +59,9 @@ def sizes_in(unit: Unit, tokenizer: str) -> Sizes:
 
 
 class Urn:
-    """An arm that amounts are drawn from, one of so many arms."""
+    """An arm that amounts are drawn from."""
 
-    def __init__(self, arm: Arm, sizes: Sizes, caps: Caps | None, arms: int = 1) -> None:
+    def __init__(self, arm: Arm, sizes: Sizes, caps: Caps | None) -> None:
         self.arm, self._sizes, self._caps = arm, sizes, caps
         texts = arm.frame.get_column("text")
         self.amounts = np.concatenate(
@@ -71,9 +75,12 @@ class Urn:
             self.groups = (by.rank("dense").cast(pl.Int64) - 1).to_numpy()
             self._capped = (by.unique().sort() != "").to_numpy()  # of what nothing is known, no cap can be kept
         self.totals = np.bincount(self.groups, self.amounts, len(self._capped))
-        sources = (arm.frame.get_column("source").fill_null("").rank("dense").cast(pl.Int64)).to_numpy()
-        every = arm.shared == (1 << arms) - 1
-        cells = np.stack([arm.shared, np.where(every, self.groups, -1), np.where(every, sources, -1)])
+        _, self.cells = np.unique(arm.shared, return_inverse=True)
+
+    def by_source(self) -> None:
+        """From now on each source, and each group that is capped, is drawn to its share too."""
+        sources = self.arm.frame.get_column("source").fill_null("").rank("dense").cast(pl.Int64).to_numpy()
+        cells = np.stack([self.groups, self.arm.shared, sources])
         _, self.cells = np.unique(cells, axis=1, return_inverse=True)
 
     def _quotas(self, amount: float, share: float) -> npt.NDArray[np.float64]:
@@ -167,11 +174,25 @@ def common_amount(urns: Sequence[Urn], asked: int, unit: Unit) -> int:
     return least
 
 
-def same_documents(urns: Sequence[Urn]) -> npt.NDArray[np.bool_]:
-    """[arms, arms]: whether each has all documents of the other."""
-    within = np.array([[bool((one.arm.shared >> b & 1).all()) for b in range(len(urns))] for one in urns])
-    same: npt.NDArray[np.bool_] = within & within.T
-    return same
+def urns_of(arms: Sequence[Arm], sizes: Sizes, caps: Caps | None) -> list[Urn]:
+    """The arms of one experiment, those drawn by source that are selections from what all others are selected from."""
+    urns = [Urn(arm, sizes, caps) for arm in arms]
+    for urn, shares in zip(urns, sharing(urns), strict=True):
+        if (shares >= SELECTED).all():
+            urn.by_source()
+    return urns
+
+
+def sharing(urns: Sequence[Urn]) -> npt.NDArray[np.float64]:
+    """[arms, arms]: of the smaller of two arms, how much is in the other: 0 to 1."""
+    out = np.eye(len(urns))
+    for a, one in enumerate(urns):
+        for b, other in enumerate(urns):
+            if a < b:
+                common = [int(u.amounts[u.arm.shared >> n & 1 == 1].sum()) for u, n in ((one, b), (other, a))]
+                smaller = min(int(u.amounts.sum()) for u in (one, other))
+                out[a, b] = out[b, a] = min(1.0, min(common) / max(smaller, 1))
+    return out
 
 
 def overlap(urn: Urn, draws: Sequence[Drawn], amount: int) -> float:

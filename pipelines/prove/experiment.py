@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from winnow.pipelines.prove.draw import Drawn, Urn, overlap, same_documents
+from winnow.pipelines.prove.draw import Drawn, Urn, overlap, sharing
 from winnow.pipelines.prove.held_out import Target, digest_of
 from winnow.pipelines.prove.protocol import canonical, write
 from winnow.pipelines.prove.scores import Point, Scores, Tier, Unit
@@ -132,7 +132,7 @@ def carry_out(
             f"interval needs {LEAST_SEEDS}. What is measured is kept: the same command goes on from there"
         )
     overlaps = {urn.arm.name: overlap(urn, draws[urn.arm.name], amount) for urn in urns}
-    measures = tuple(_measures(found, targets, tier_of, overlaps, same_documents(urns), len(seeds)))
+    measures = tuple(_measures(found, targets, tier_of, overlaps, sharing(urns), len(seeds)))
     return Outcome(measures, draws, overlaps, seconds)
 
 
@@ -141,7 +141,7 @@ def _measures(
     targets: Sequence[Target],
     tier_of: Mapping[str, Tier],
     overlaps: Mapping[str, float],
-    same: npt.NDArray[np.bool_],
+    shared: npt.NDArray[np.float64],
     planned: int,
 ) -> Iterator[Measure]:
     arms = tuple(found)
@@ -154,7 +154,7 @@ def _measures(
             {t.name: sizes[t.name] for t in targets},
             {t.name: t.groups for t in targets},
             np.array([overlaps[arm] for arm in arms]),
-            same,
+            shared,
         )
         curves = {arm: [s.curve for s in every[arm]] for arm in arms}
         yield Measure(name, tier.name, tier.unit, len(every[arms[0]]), planned, measured, curves)

@@ -3,11 +3,14 @@
 A difference is measured many times: once for each seed (another draw from each arm, and another start of the model), on
 each document of a target. Both vary, so both are in the interval:
 
-    seeds      The variance between seeds, times (1 / seeds + f / (1 - f)). Draws from one arm share documents; f is the share that
-               two draws have in common. The second term is the chance by which an arm holds just its documents and not others
-               of their kind (as in Nadeau and Bengio 2003): draws of a share f of N documents vary by S^2 (1 - f) / (f N), the mean
-               of N by S^2 / N. Without it, two halves of one corpus would be told apart by the chance that divided them. What
-               two arms share is drawn alike for both and so cancels. Arms of the same documents have no such term.
+    seeds      The variance between seeds, times 1 / seeds. Arms that have little in common (s below SELECTED, the share of the
+               smaller that is in the other) are samples: that each holds just its documents, and not others of their kind, is
+               chance as well. Draws of a share f of N documents vary by S^2 (1 - f) / (f N), the mean of N by S^2 / N, so f / (1 - f)
+               times the variance is added (as in Nadeau and Bengio 2003), f being what two draws of an arm have in common.
+               Without it, two halves of one corpus would be told apart by the chance that divided them. It is measured twice,
+               by the differences and by each arm alone, of which the larger is taken; and because a few documents matter much,
+               so that these variances are less sure than normal ones, it has half of the seeds' degrees of freedom. Selections
+               from the same documents are compared as selections of these: of the term only 1 - s is added.
     documents  The variance of a ratio of sums (bits over characters) over the groups of a target's documents, linearised.
                Targets are separate texts, so that of their mean is the sum over targets by their number squared.
 
@@ -25,8 +28,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from winnow.pipelines.prove.draw import SELECTED
 from winnow.pipelines.prove.scores import Floats, Ints
 
 Verdict = Literal["win", "tie", "loss"]
@@ -49,14 +52,14 @@ class Estimate:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """One measure of all arms. By target: `bits` [arms, seeds, documents], `sizes` and `groups` [documents]. `overlaps`
-    [arms]: f; `same` [arms, arms]: which are of the same documents."""
+    [arms]: f; `sharing` [arms, arms]: s."""
 
     arms: tuple[str, ...]
     bits: Mapping[str, Floats]
     sizes: Mapping[str, Ints]
     groups: Mapping[str, Ints]
     overlaps: Floats
-    same: npt.NDArray[np.bool_]
+    sharing: Floats
 
     def rates(self) -> dict[str, Floats]:
         """Bits per unit, target -> [arms, seeds]."""
@@ -81,21 +84,28 @@ class Measured:
             freedom = min(freedom, m - 1)
         seeds = len(by_seed)
         f = min(float(self.overlaps[used].max(initial=0.0)), SURE)
-        chance = 0.0 if self.same[np.ix_(used, used)].all() else f / (1 - f)
-        between = float(by_seed.var(ddof=1)) * (1 / seeds + chance)
-        return _estimate(float(by_seed.mean()), (between, seeds - 1), (documents, freedom), level)
+        s = float(self.sharing[np.ix_(used, used)].min(initial=1.0))
+        between = float(by_seed.var(ddof=1))
+        chance, sure = between, seeds - 1
+        if s < SELECTED:
+            alone = np.mean(
+                [bits.sum(axis=2) / self.sizes[name].sum() for name, bits in self.bits.items() if name in targets], 0
+            )
+            chance, sure = max(between, (1 - s) * float(w**2 @ alone.var(axis=1, ddof=1))), max(1, (seeds - 1) // 2)
+        parts = [(between / seeds + chance * f / (1 - f) * (1 - s), sure), (documents, freedom)]
+        return _estimate(float(by_seed.mean()), parts, level)
 
 
-def _estimate(value: float, one: tuple[float, float], two: tuple[float, float], level: float) -> Estimate:
+def _estimate(value: float, parts: Sequence[tuple[float, float]], level: float) -> Estimate:
     from scipy.special import stdtr, stdtrit
 
-    variance = one[0] + two[0]
+    variance = sum(part for part, _ in parts)
     error = float(np.sqrt(variance))
     if error <= 1e-12 * max(1.0, abs(value)):
         return Estimate(
             value, 0.0, value, value, float(abs(value) < 1e-12), _verdict(value, float(abs(value) < 1e-12), level)
         )
-    freedom = variance**2 / sum(v**2 / d for v, d in (one, two) if v > 0)
+    freedom = variance**2 / sum(v**2 / d for v, d in parts if v > 0)
     half = float(stdtrit(freedom, 0.5 + level / 2)) * error
     p = float(2 * stdtr(freedom, -abs(value) / error))
     return Estimate(value, error, value - half, value + half, p, _verdict(value, p, level))

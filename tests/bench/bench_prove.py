@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from winnow.pipelines.prove.arms import Arm, paired, read_arm
-from winnow.pipelines.prove.draw import Urn, common_amount, sizes_in
+from winnow.pipelines.prove.draw import common_amount, sizes_in, urns_of
 from winnow.pipelines.prove.experiment import Outcome, carry_out
 from winnow.pipelines.prove.held_out import Held, hold_out
 from winnow.pipelines.prove.probe import HashedWords, Ngrams, closed
@@ -188,7 +188,7 @@ def measured(arms: list[Arm], given: Targets, held: Held, amount: int) -> Outcom
     """Tier 0 of these arms."""
     texts = [text for one in arms for text in one.frame.get_column("text")]
     known = closed([*texts, *(text for target in held.targets for text in target.texts)])
-    urns = [Urn(one, sizes_in("characters", ""), given.caps, len(arms)) for one in arms]
+    urns = urns_of(arms, sizes_in("characters", ""), given.caps)
     drawn = common_amount(urns, amount, "characters")
     with tempfile.TemporaryDirectory() as folder:
         tiers = [Ngrams(given.order, known), HashedWords()]

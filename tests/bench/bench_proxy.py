@@ -23,7 +23,7 @@ import polars as pl
 from bench_prove import DATA, arm, mixed, settings, watched
 
 from winnow.pipelines.prove.arms import Arm, paired, read_arm
-from winnow.pipelines.prove.draw import Urn, common_amount, sizes_in
+from winnow.pipelines.prove.draw import common_amount, sizes_in, urns_of
 from winnow.pipelines.prove.experiment import carry_out
 from winnow.pipelines.prove.held_out import Held, hold_out
 from winnow.pipelines.prove.protocol import amount_of
@@ -87,7 +87,7 @@ def show(
     arms: list[Arm], trained: list[ProxyTier], cluster: Cluster, held: Held, amount: int, seeds: int, out: Path
 ) -> None:
     """Every pair of samples, or each arm less the first."""
-    urns = [Urn(one, sizes_in("characters", ""), None, len(arms)) for one in paired(arms, held)]
+    urns = urns_of(paired(arms, held), sizes_in("characters", ""), None)
     drawn = common_amount(urns, amount, "characters")
     sent = [cluster.send(tier) for tier in trained]
     outcome = carry_out(urns, held.targets, sent, drawn, range(seeds), out, None, watched, cluster.workers)

@@ -43,7 +43,7 @@ def made(noise: float, seed: int = 0, learnt: float = -0.4, lost: float = 0.1) -
             )
             for _ in range(3)
         ]
-    nothing = Measured((), {}, {}, {}, np.zeros(0), np.zeros((0, 0), np.bool_))
+    nothing = Measured((), {}, {}, {}, np.zeros(0), np.zeros((0, 0)))
     return Measure("proxy-lr-0.001", "proxy-lr-0.001", "utf8_byte", 3, 3, nothing, curves)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from winnow.pipelines.prove.arms import Arm
-from winnow.pipelines.prove.draw import Urn, common_amount, overlap, sizes_in
+from winnow.pipelines.prove.draw import Urn, common_amount, overlap, sizes_in, urns_of
 from winnow.pipelines.prove.protocol import ArmRecord, Caps
 from winnow.pipelines.prove.verdict import Measured, compare, gap_closed, holm
 from winnow.pipelines.results.table import RunError
@@ -23,7 +25,7 @@ def made(dice: np.random.Generator, effects: list[float], seeds: int = 5, noise:
         for name, size in sizes.items()
     }
     groups = {name: np.arange(40) for name in sizes}
-    return Measured(arms, bits, sizes, groups, np.zeros(len(arms)), np.eye(len(arms), dtype=np.bool_))
+    return Measured(arms, bits, sizes, groups, np.zeros(len(arms)), np.eye(len(arms)))
 
 
 def test_false_wins_are_as_few_as_the_level_says() -> None:
@@ -60,8 +62,8 @@ def test_more_seeds_and_less_noise_narrow_an_interval() -> None:
 
 def test_draws_that_overlap_widen_it_unless_the_arms_are_of_the_same_documents() -> None:
     found = made(np.random.default_rng(2), [0, 0])
-    half = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.eye(2, dtype=np.bool_))
-    same = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.ones((2, 2), np.bool_))
+    half = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.eye(2))
+    same = Measured(found.arms, found.bits, found.sizes, found.groups, np.full(2, 0.5), np.ones((2, 2)))
     errors = [compare(one, "a", "b", 0.95)[0].error for one in (found, half, same)]
     assert errors[0] == errors[2] < errors[1]
 
@@ -69,7 +71,7 @@ def test_draws_that_overlap_widen_it_unless_the_arms_are_of_the_same_documents()
 def test_documents_of_one_group_count_as_one() -> None:
     found = made(np.random.default_rng(3), [0, 0], noise=0.0)
     grouped = Measured(
-        found.arms, found.bits, found.sizes, {n: g // 8 for n, g in found.groups.items()}, found.overlaps, found.same
+        found.arms, found.bits, found.sizes, {n: g // 8 for n, g in found.groups.items()}, found.overlaps, found.sharing
     )
     two_copies = Measured(
         found.arms,
@@ -77,7 +79,7 @@ def test_documents_of_one_group_count_as_one() -> None:
         {n: np.concatenate([s, s]) for n, s in found.sizes.items()},
         {n: np.concatenate([g, g]) for n, g in found.groups.items()},
         found.overlaps,
-        found.same,
+        found.sharing,
     )
     once, twice = compare(found, "a", "b", 0.95)[0], compare(two_copies, "a", "b", 0.95)[0]
     assert np.isclose(once.error, twice.error) and np.isclose(once.value, twice.value)
@@ -146,3 +148,20 @@ def test_bytes_and_tokens_are_cut_to_what_fits() -> None:
         drawn = Urn(Arm(record, frame, frame.get_column("id"), np.zeros(2, np.int64)), sizes, None).draw(200, 0)
         assert 200 - each <= drawn.amounts.sum() <= 200
         assert int(sizes(drawn.texts).sum()) == drawn.amounts.sum()
+
+
+def test_a_selections_sources_have_their_shares_in_each_draw_and_a_samples_do_not() -> None:
+    def shares(shared: list[int], caps: Caps | None = None) -> list[float]:
+        arms = [urn([100] * 200, ["law"] * 60 + ["news"] * 140).arm for _ in range(2)]
+        sources = pl.Series("source", ["a"] * 60 + ["b"] * 140)
+        arms = [replace(arm, frame=arm.frame.with_columns(sources), shared=np.array(shared)) for arm in arms]
+        one = urns_of(arms, sizes_in("characters", ""), caps)[0]
+        drawn = [one.draw(6000, seed) for seed in range(6)]
+        assert all(draw.amounts.sum() == 6000 for draw in drawn)
+        return [float(draw.amounts[draw.rows < 60].sum()) / 6000 for draw in drawn]
+
+    assert shares([3] * 200) == pytest.approx([0.3] * 6, abs=0.001)
+    sampled = shares([1] * 200)
+    assert len(set(sampled)) > 2 and np.mean(sampled) == pytest.approx(0.3, abs=0.06)
+    capped = shares([1] * 200, Caps(by="domain", share=0.71))
+    assert min(capped) >= 0.29 - 0.001 and len(set(capped)) > 1  # a cap bounds a sample's chance, it does not fix it
