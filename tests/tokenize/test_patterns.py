@@ -46,6 +46,7 @@ def matched_by_oniguruma(pattern: str, text: str) -> str:
 
 @pytest.mark.parametrize("pattern", CLASSES)
 def test_classes_hold_the_same_characters(pattern: str) -> None:
+    pattern = f"(?:{pattern}){{1,64}}"  # the same characters in fewer pieces
     for start in range(0, len(EVERY), 50_000):
         text = "".join(EVERY[start : start + 50_000])
         assert matched_by_rust(pattern, text) == matched_by_oniguruma(pattern, text)

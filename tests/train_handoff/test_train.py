@@ -106,7 +106,7 @@ def test_an_undisturbed_run_learns_and_logs_each_step_once(undisturbed: Training
     assert "step 20/20" in undisturbed.log.read_text()
 
 
-def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
+def test_killed_and_resumed_it_repeats_every_loss(
     undisturbed: Training, folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     training = Training(folders, tmp_path / "out")
@@ -115,29 +115,19 @@ def test_killed_and_stopped_and_resumed_it_repeats_every_loss(
     os.kill(int((training.out / "lock").read_text()), signal.SIGKILL)
     assert running.wait(timeout=900) == 128 + signal.SIGKILL
     assert "was ended by SIGKILL" in training.log.read_text()
-    assert training.saved()[-1] < STEPS
+    saved = training.saved()[-1]
+    assert saved < STEPS
     # What a kill in the middle of saving and of logging leaves behind.
     (training.out / "checkpoints" / ".step-00000099.partial").mkdir()
     (training.out / "checkpoints" / "step-00000098").mkdir()
-    beyond = max(9, training.rows()[-1]["step"] + 1)  # in phase two, and not a row of the killed run
     with (training.out / "metrics.jsonl").open("a") as metrics:
         metrics.write('{"step": 13, "los')
-    running = training.start()
-    training.await_step(running, beyond)
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=900) == 0
-    console = training.log.read_text()
-    assert "resuming after step" in console and "saved, the same command goes on" in console
-    stopped = training.saved()[-1]
-    assert training.rows()[-1]["step"] == stopped < STEPS
-    assert not (training.out / "model").exists()
-
     training.run()
-    assert f"resuming after step {stopped} of 20" in training.log.read_text()
+    assert f"resuming after step {saved} of 20" in training.log.read_text()
     assert exact(training.rows()) == exact(undisturbed.rows())
 
 
-def test_two_processes_then_one_agree_with_the_run_and_with_its_export(
+def test_two_processes_are_stopped_and_one_agrees_with_the_run_and_with_its_export(
     undisturbed: Training, folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     # One step longer than the undisturbed run, so that its last loss is that of the undisturbed run's final weights.
@@ -146,8 +136,13 @@ def test_two_processes_then_one_agree_with_the_run_and_with_its_export(
     training.await_step(running, 5)
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=900) == 0, training.log.read_text()
-    assert training.saved()[-1] < STEPS
+    assert "saved, the same command goes on" in training.log.read_text()
+    stopped = training.saved()[-1]
+    assert training.rows()[-1]["step"] == stopped <= STEPS
+    assert not (training.out / "model").exists()
+
     training.run(processes=1)
+    assert f"resuming after step {stopped} of 21" in training.log.read_text()
     ours, reference = training.rows(), undisturbed.rows()
     assert [row["step"] for row in ours] == list(range(1, STEPS + 2))
     assert ours[0]["loss"] == pytest.approx(reference[0]["loss"], rel=1e-6)
