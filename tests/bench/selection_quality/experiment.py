@@ -23,6 +23,8 @@ from typing import Any
 import yaml
 from document import document
 
+from winnow.pipelines.prove.protocol import VERSION
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 DATA = ROOT.parent / "shared" / "data" / "ko-pool"
@@ -84,7 +86,10 @@ def main() -> None:
     arms += ["oracle", "random"]
     words = ["--targets", "targets.yaml", "--tokens", options.amount, "--tier", str(options.tier)]
     words += [] if options.seeds is None else ["--seeds", str(options.seeds)]
-    name = f"prove-{options.tier}"
+    # A recipe or settings that changed are another experiment, which prove would refuse in the folder of the one before.
+    decides = [VERSION, arms, words, (out / "targets.yaml").read_text("utf-8")]
+    decides += [path.read_text("utf-8") for path in (ROOT / "pipelines" / "ko.yaml", HERE / "fineweb2.yaml")]
+    name = f"prove-{options.tier}-{hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:8]}"
     winnow("prove", *arms, *words, "--out", name, cwd=out)
     found = json.loads((out / name / "results.json").read_text("utf-8"))
     protocol = json.loads((out / name / "protocol.json").read_text("utf-8"))["protocol"]
