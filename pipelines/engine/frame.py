@@ -69,12 +69,16 @@ class PartitionFrame:
         wanted = list(dict.fromkeys([*(node.stage.signals() if columns is None else columns), MEASURED, ERROR]))
         missing = [c for c in wanted if have is None or c not in have.schema.names]
         if missing:
-            read = read_signals(self.plan, node, self.partition, missing)
+            read = self.stored(node, missing)
             if have is not None:
                 for name in missing:
                     have = have.append_column(name, read.column(name))
             self.loaded[stage] = read if have is None else have
         return self.loaded[stage].slice(self.start, self.rows)
+
+    def stored(self, node: Node, columns: Sequence[str]) -> pa.Table:
+        """Columns of a stage's signals in whole, as they are stored."""
+        return read_signals(self.plan, node, self.partition, columns)
 
     def frame(self, signals: Sequence[str]) -> pl.DataFrame:
         """Dotted signals as columns."""

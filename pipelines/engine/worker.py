@@ -23,11 +23,10 @@ from winnow.pipelines.engine.graph import Node
 from winnow.pipelines.engine.ingest import Ingest
 from winnow.pipelines.engine.inputs import Partition
 from winnow.pipelines.engine.plan import Plan
-from winnow.pipelines.engine.population import population
 from winnow.pipelines.engine.signals import MEASURED, flags_of, side_by_side, signals_schema
 from winnow.pipelines.engine.store import BATCH_ROWS
 from winnow.pipelines.engine.tasks import Kind
-from winnow.pipelines.engine.texts import EditedBatches, SelectedRows
+from winnow.pipelines.engine.texts import EditedBatches, SelectedRows, population
 from winnow.pipelines.selection.statistics import PartialStatistic, StatisticRequest, partial_statistics
 from winnow.pipelines.selection.verdict import DROPPED, FAILED, KEPT, MULTIPLICITY, PENDING
 from winnow.stages.base import Reducer, StageError, Writer

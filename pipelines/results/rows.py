@@ -302,20 +302,13 @@ class Rows(PartitionFrame):
         node = self.plan.pipeline.nodes[stage]
         return pl.Series(_joined(read_signals(self.plan, node, p, [column], own=True) for p in self.filled).column(0))
 
-    def table(self, stage: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def stored(self, node: Node, columns: Sequence[str]) -> pa.Table:
         """As of a view, over all partitions."""
-        node, have = self.plan.pipeline.nodes[stage], self.loaded.get(stage)
-        wanted = dict.fromkeys([*(node.stage.signals() if columns is None else columns), MEASURED, ERROR])
-        missing = [name for name in wanted if have is None or name not in have.schema.names]
-        if missing:
-            types, there = node.stage.signals(), self._recorded(node)
-            stored = [name for name in missing if name not in types or name in there]
-            tables = [] if have is None else [have]
-            if stored:
-                tables.append(_joined(read_signals(self.plan, node, p, stored) for p in self.filled))
-            tables.append(pa.table({n: pa.nulls(self.rows, types[n]) for n in missing if n not in stored}))
-            self.loaded[stage] = pa.table({name: t.column(name) for t in tables for name in t.column_names})
-        return self.loaded[stage]
+        types, there = node.stage.signals(), self._recorded(node)
+        absent = {name: pa.nulls(self.rows, types[name]) for name in columns if name in types and name not in there}
+        found = [name for name in columns if name not in absent]
+        table = _joined(read_signals(self.plan, node, p, found) for p in self.filled) if found else pa.table({})
+        return pa.table(dict(zip(table.column_names, table.columns, strict=True)) | absent)
 
     def _recorded(self, node: Node) -> set[str]:
         """The columns that the run has of a stage: one made by an earlier version lacks what is measured since, which is null."""
