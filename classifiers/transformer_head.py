@@ -17,6 +17,8 @@ from winnow.classifiers.artifacts import ModelError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Pooling = Literal["mean", "cls"]
+
 LAYERS = {1: ("out",), 2: ("hidden", "out")}
 
 
@@ -27,21 +29,13 @@ class Head(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     model: str
-    pooling: Literal["mean", "cls"]
+    pooling: Pooling
     max_tokens: int = Field(ge=1)
     labels: tuple[str, ...] = Field(min_length=2)
     positive: str | None = None
     layers: tuple[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]], ...] = Field(exclude=True)
 
-    def pooled(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """fp32 [B, H] of hidden states [B, L, H] and a mask [B, L]."""
-        hidden = hidden.float()
-        if self.pooling == "cls":
-            return hidden[:, 0]
-        weights = mask.unsqueeze(-1).float()
-        return (hidden * weights).sum(1) / weights.sum(1)
-
-    def module(self, device: str) -> nn.Sequential:
+    def module(self, device: str) -> nn.Module:
         """The layers in torch, fp32."""
         import torch
         from torch import nn
@@ -52,6 +46,15 @@ class Head(BaseModel):
             layer.load_state_dict({"weight": torch.tensor(weight), "bias": torch.tensor(bias)})
             parts += [layer, nn.ReLU()]
         return nn.Sequential(*parts[:-1]).eval().to(device)
+
+
+def pooled(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """fp32 [B, H] of hidden states [B, L, H] and a mask [B, L]."""
+    hidden = hidden.float()
+    if pooling == "cls":
+        return hidden[:, 0]
+    weights = mask.unsqueeze(-1).float()
+    return (hidden * weights).sum(1) / weights.sum(1)
 
 
 def write_head(head: Head, path: Path) -> None:

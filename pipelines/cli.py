@@ -21,6 +21,7 @@ from winnow.pipelines.console import console, say
 from winnow.pipelines.evaluation.command import register_evaluate
 from winnow.pipelines.fit_commands import fit_app
 from winnow.pipelines.fit_counts import register as register_counts
+from winnow.pipelines.fit_head import register_head
 from winnow.pipelines.process import guarded, in_utf8
 from winnow.pipelines.prove.command import register_prove
 from winnow.pipelines.status import status
@@ -233,6 +234,7 @@ register_prove(app)
 register_evaluate(app)
 app.command()(status)
 register_counts(fit_app)
+register_head(fit_app)
 app.add_typer(fit_app, name="fit")
 
 

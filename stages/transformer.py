@@ -28,7 +28,7 @@ from pydantic import Field
 
 from winnow.classifiers.artifacts import ModelError, resolve
 from winnow.classifiers.model_folder import ModelFolder, model_folder
-from winnow.classifiers.transformer_head import Head, read_head
+from winnow.classifiers.transformer_head import Head, pooled, read_head
 from winnow.classifiers.transformer_model import Precision, load
 from winnow.identity import Execution, Located
 from winnow.nearest import hint
@@ -206,7 +206,7 @@ class Scorer:
                 if self.head is None or self.classify is None:
                     logits = given.logits
                 else:
-                    logits = self.classify(self.head.pooled(given.last_hidden_state, mask))
+                    logits = self.classify(pooled(given.last_hidden_state, mask, self.head.pooling))
                 out[places] = logits.double().cpu().numpy()[: len(places)]
         if not np.isfinite(out).all():
             raise StageError(f"{self.name}: the model gave what is no number in {self.settings.precision}")

@@ -75,7 +75,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocabulary = save_tokenizer(folder / name, special=True)
         more: dict[str, Any] = {"id2label": dict(enumerate(labels))} if labels else {}
         config = t.BertConfig(
-            vocab_size=vocabulary, max_position_embeddings=POSITIONS, initializer_range=0.5, **size, **more
+            vocab_size=vocabulary,
+            max_position_embeddings=POSITIONS,
+            initializer_range=0.5 if labels else 0.1,
+            **size,
+            **more,
         )
         (t.BertForSequenceClassification if labels else t.BertModel)(config).save_pretrained(folder / name)
     for name, layers in (("small", 1), ("large", 2)):
@@ -408,3 +412,26 @@ def test_the_command_says_it_in_one_sentence(
     monkeypatch.setattr("winnow.classifiers.model_folder.find_spec", lambda name: None if name == "torch" else name)
     code, said = command("plan", declared)
     assert code != 0 and "needs torch: pip install 'winnow[train]'" in said
+
+
+def test_a_head_is_fitted_by_label_and_again_the_same(models: Path, tmp_path: Path, command: Command) -> None:
+    for name, made in (("ko", [prose(n, 20) for n in range(80)]), ("en", [english(n)[:150] for n in range(80)])):
+        rows = [json.dumps({"text": text}, ensure_ascii=False) for text in made]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(rows), "utf-8")
+    words = ["--label", f"korean={tmp_path}/ko.jsonl", "--label", f"other={tmp_path}/en.jsonl", "--hidden", "16"]
+    for out in ("a", "b"):
+        to = ("--out", tmp_path / f"{out}.safetensors")
+        fit = ("fit", "transformer-head", "--model", models / "encoder", *words, *to)
+        code, said = command(*fit)
+        assert code == 0 and "macro-F1 1.000" in said and "AUC 1.000" in said, said
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    scorer = opened(stage(TRANSFORMER, model=models / "encoder", head=tmp_path / "a.safetensors"))
+    found = scorer.measure(batch([prose(1000, 20), english(1000)[:150]]))
+    assert found["label"].to_pylist() == ["korean", "other"]
+    high, low = found["score"].to_pylist()
+    assert high > 0.8 and low < 0.2
+    code, said = command(*fit)
+    assert code != 0 and "is there already" in said
+    for change, word in ((("--pooling", "max"), "cls"), (("--max-tokens", "100"), "takes 48 tokens")):
+        code, said = command(*fit, "--force", *change)
+        assert code != 0 and word in said and "Traceback" not in said
