@@ -62,11 +62,16 @@ def shipped() -> list[str]:
 
 
 def cache_folder() -> Path:
-    """`$WINNOW_CACHE`, else `$XDG_CACHE_HOME/winnow`, else `~/.cache/winnow`."""
+    """`$WINNOW_CACHE`, else `$XDG_CACHE_HOME/winnow`, else `~/.cache/winnow`. Raises ModelError where there is none of them."""
     own, shared = os.environ.get("WINNOW_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own).expanduser()
-    return (Path(shared) if shared else Path.home() / ".cache") / "winnow"
+    try:
+        if own:
+            return Path(own).expanduser()
+        return (Path(shared) if shared else Path.home() / ".cache") / "winnow"
+    except RuntimeError as error:  # a user without an entry and without HOME, as in a container
+        raise ModelError(
+            "this user has no home folder to keep models in; set WINNOW_CACHE to a folder that can be written to"
+        ) from error
 
 
 def resolve(model: str) -> ModelFile:
@@ -126,24 +131,35 @@ def _from_wheel(wheel: _InWheel) -> Path:
     target = cache_folder() / "models" / wheel.file
     if target.is_file() and digest(target) == wheel.digest:
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--only-binary=:all:", "--dest", folder, wheel.requirement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = list(Path(folder).glob("*.whl"))
-        if done.returncode != 0 or not found:
-            cause = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
-            raise ModelError(f"{wheel.file} cannot be fetched: pip download {wheel.requirement} failed: {cause}")
-        with zipfile.ZipFile(found[0]) as archive:
-            content = archive.read(wheel.member)
-        seen = hashlib.sha256(content).hexdigest()
-        if seen != wheel.digest:
-            raise ModelError(f"{wheel.file} in {wheel.requirement} has sha256 {seen}, expected {wheel.digest}")
-        written = Path(folder) / wheel.file
-        written.write_bytes(content)
-        written.replace(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            written = Path(folder) / wheel.file
+            written.write_bytes(_out_of(wheel, folder))
+            written.replace(target)
+    except OSError as error:
+        raise ModelError(
+            f"{wheel.file} cannot be kept in {target.parent}: {(error.strerror or str(error)).lower()}; set WINNOW_CACHE to a "
+            "folder that can be written to, or one that holds it"
+        ) from error
     return target
+
+
+def _out_of(wheel: _InWheel, folder: str) -> bytes:
+    """The file in a wheel, which is fetched into a folder."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", folder, wheel.requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = list(Path(folder).glob("*.whl"))
+    if done.returncode != 0 or not found:
+        cause = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
+        raise ModelError(f"{wheel.file} cannot be fetched: pip download {wheel.requirement} failed: {cause}")
+    with zipfile.ZipFile(found[0]) as archive:
+        content = archive.read(wheel.member)
+    seen = hashlib.sha256(content).hexdigest()
+    if seen != wheel.digest:
+        raise ModelError(f"{wheel.file} in {wheel.requirement} has sha256 {seen}, expected {wheel.digest}")
+    return content
 
 
 def main(names: list[str]) -> None:

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,10 @@ def _mark() -> Path:
     caching: Any = import_module("numba.core.caching")
     try:
         folder = Path(caching.FunctionCache(_mark).cache_path)
+        if "~" in folder.parts:  # of a user who has no home numba makes a folder of that name here
+            with suppress(OSError):
+                os.removedirs(folder)
+            raise RuntimeError("this user has no home folder")
     except RuntimeError as error:
         raise StageError(
             f"compiled kernels can be kept nowhere: neither {Path(__file__).parent}/__pycache__ nor the user's cache "

@@ -23,12 +23,13 @@ def disk_sentence(error: OSError, folder: str | None = None) -> str | None:
     """What a full disk, a read-only folder or a folder that is none means; None for another error. `folder`: where a run
     writes, for errors that do not say where."""
     named = error.filename if isinstance(error.filename, str) else None
-    if folder and named and not named.startswith(folder.rstrip("/")):
+    above = bool(folder and named and folder.startswith(named.rstrip("/") + "/"))  # which may have to be made first
+    if folder and named and not above and not named.startswith(folder.rstrip("/")):
         folder = None  # it is about something else
     unmade = error.errno == errno.ENOENT and folder is not None and named == folder.rstrip("/")
     if isinstance(error, StoreError) or not (unmade or error.errno in FULL | CLOSED):
         return None
-    place = folder if named is None or (folder and named.startswith(folder)) else str(Path(named).parent)
+    place = folder if named is None or above or (folder and named.startswith(folder)) else str(Path(named).parent)
     if place is None and error.errno in FULL:
         return f"{error.strerror}: what this command writes or prints has no room there"
     where = f"{place}: " if place else ""

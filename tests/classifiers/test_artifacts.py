@@ -57,6 +57,19 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_folder() == tmp_path / "own"
 
 
+def test_a_cache_that_cannot_be_written_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_CACHE", "/proc/none")
+    with pytest.raises(
+        ModelError, match=r"^lid\.176\.ftz cannot be kept in /proc/none/models: .*; set WINNOW_CACHE to "
+    ):
+        resolve("lid.176")
+    monkeypatch.delenv("WINNOW_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "~")
+    with pytest.raises(ModelError, match="no home folder to keep models in; set WINNOW_CACHE"):
+        resolve("lid.176")
+
+
 def test_a_damaged_download_is_fetched_again_and_a_failed_one_says_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

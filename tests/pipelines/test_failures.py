@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from winnow.pipelines.engine.errors import RunError, in_folder
 from winnow.pipelines.process import guarded
 
 from .in_process import command
@@ -61,6 +63,13 @@ def test_folders_that_cannot_be_written_are_named_with_what_to_do(small: Path) -
     for folder in ("file/run", "/proc/run"):
         said = one_sentence(winnow(small, "run", "a.yaml", "--local", "--folder", folder))
         assert folder in said and "choose another folder (--folder)" in said
+
+
+def test_a_folder_whose_parent_is_closed_is_named_with_what_to_do() -> None:
+    closed = PermissionError(errno.EACCES, "Permission denied", "/srv/runs")
+    said = r"^/srv/runs/a: cannot be written to \(/srv/runs\): .* choose another folder"
+    with pytest.raises(RunError, match=said), in_folder("/srv/runs/a"):
+        raise closed
 
 
 def test_a_disk_that_is_full_is_one_sentence_and_the_run_goes_on_later(small: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from winnow.classifiers.artifacts import cache_folder
 from winnow.filters.kernel import Kernel
 from winnow.stages.kernels import KERNELS, ensure_compiled
 
@@ -124,9 +125,25 @@ def test_two_processes_compile_all_once_and_no_task_compiles_more(cold: Cold) ->
     )
 
 
-def test_a_machine_that_can_keep_nothing_is_told_what_to_set(recipe: Path) -> None:
-    nowhere = {"NUMBA_CACHE_DIR": "/proc/none", "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
+@pytest.mark.parametrize(
+    "nowhere",
+    [
+        {"NUMBA_CACHE_DIR": "/proc/none", "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"},
+        {
+            "HOME": "~",
+            "XDG_CACHE_HOME": "",
+            "NUMBA_CACHE_DIR": "",
+            "NUMBA_CACHE_LOCATOR_CLASSES": "UserWideCacheLocator",
+        },
+    ],
+    ids=["closed", "no home"],
+)
+def test_a_machine_that_can_keep_nothing_is_told_what_to_set(
+    recipe: Path, tmp_path: Path, nowhere: dict[str, str]
+) -> None:
     command = [*CLI, "run", str(recipe), "--local", "--folder", str(recipe.parent / "run")]
-    done = subprocess.run(command, env={**os.environ, **nowhere}, capture_output=True, text=True)
-    assert done.returncode == 1
+    models = {"WINNOW_CACHE": str(cache_folder())}
+    environment = {name: value for name, value in {**os.environ, **models, **nowhere}.items() if value}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and not (tmp_path / "~").exists()
     assert re.fullmatch(r"error: compiled kernels can be kept nowhere: .*; set NUMBA_CACHE_DIR to .*\n", done.stderr)
