@@ -218,7 +218,8 @@ def _fit_pieces(texts: list[str], fit: KenlmFit, path: Path | None) -> Any:
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
-        raise ModelError(f"SentencePiece cannot be fitted: {' '.join(str(error).split())[:300]}") from error
+        cause = " ".join(str(error).rpartition("] ")[2].split())[:300]  # without where in its code it says so
+        raise ModelError(f"SentencePiece cannot be fitted: {cause}") from error
     path.write_bytes(model.getvalue())
     return SentencePieceProcessor(model_proto=model.getvalue())
 

@@ -102,6 +102,11 @@ def sidecar_path(model: Path) -> Path:
     return model.with_name(f"{stem(model)}.json")
 
 
+def beside(model: Path) -> tuple[Path, Path]:
+    """Where a model's sidecar and its SentencePiece model lie, if it has any."""
+    return sidecar_path(model), model.with_name(f"{stem(model)}.sp.model")
+
+
 def read_sidecar(model: Path) -> KenlmSidecar | None:
     """The sidecar of a model, None where it has none. Raises ModelError where it is broken or of another model."""
     path = sidecar_path(model)
@@ -125,13 +130,13 @@ def model_files(
     """What belongs to a model; what is given stands above its sidecar. Without either, units are SentencePiece's where
     `<model>.sp.model` lies beside it, as CCNet keeps its models, else words. Raises ModelError."""
     sidecar = read_sidecar(model)
-    beside = model.with_name(f"{stem(model)}.sp.model")
-    own = sidecar.units if sidecar else Units(unit="sentencepiece" if pieces or beside.is_file() else "word")
+    _, usual = beside(model)
+    own = sidecar.units if sidecar else Units(unit="sentencepiece" if pieces or usual.is_file() else "word")
     units = Units(unit=unit or own.unit, normalize=normalize or own.normalize)
     found: Path | None = None
     if units.unit == "sentencepiece":
         named = pieces or (sidecar.pieces if sidecar else None)
-        found = model.parent / Path(named).expanduser() if named else beside
+        found = model.parent / Path(named).expanduser() if named else usual
         if not found.is_file():
             raise ModelError(
                 f"no SentencePiece model {found} for {model.name}: expected one there, or set `pieces` to it"

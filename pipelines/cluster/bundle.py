@@ -132,10 +132,14 @@ def _names_file(key: str, text: str) -> bool:
 
 
 def _together(path: Path) -> Iterator[Path]:
-    """A file and those beside it that belong to it (a model's sidecar, a tokenizer's configuration); a folder's files."""
+    """A file and those beside it that belong to it (a model's sidecar and its SentencePiece model, a tokenizer's configuration);
+    a folder's files."""
+    from winnow.classifiers.kenlm_model import beside
+
     if path.is_dir():
         yield from sorted(p for p in path.rglob("*") if p.is_file())
         return
     for other in sorted(path.parent.iterdir()):
-        if other.is_file() and (other.stem == path.stem or other.stem == f"{path.stem}_config"):
+        own = other.stem in (path.stem, f"{path.stem}_config") or other in beside(path)
+        if other.is_file() and own:
             yield other

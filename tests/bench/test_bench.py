@@ -16,6 +16,7 @@ NEED_DATA = [
         "commoncrawl",
         "end_to_end",
         "extract",
+        "kenlm_models",
         "langid",
         "personal",
         "prescreen",

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from winnow.filters.languages import language_pack
+from winnow.pipelines.cluster.bundle import bundle
+from winnow.pipelines.engine.declaration import load_pipeline
 from winnow.stages.kenlm import KIND
 from winnow.testing import documents
 
@@ -129,3 +131,16 @@ def test_nothing_to_fit_on_and_a_model_that_is_there(command: Command, tmp_path:
     code, said = command("fit", "kenlm", tmp_path / "a.txt", "--out", out)
     assert code == 1 and "is there already: expected another --out, or --force" in said
     assert out.read_text("utf-8") == "mine"
+
+
+def test_what_belongs_to_a_model_travels_with_it_to_a_cluster(command: Command, texts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "ko.arpa.gz"
+    made = command("fit", "kenlm", texts / "a.jsonl", "--out", out, "--unit", "sentencepiece", "--pieces", 300)
+    assert made[0] == 0, made[1]
+    path = tmp_path / "lm.yaml"
+    sources = "{docs: {use: jsonl, paths: ['s3://bucket/a.jsonl']}}"
+    path.write_text(
+        f"name: lm\nlanguage: ko\nsources: {sources}\nstages:\n  lm: {{use: kenlm, model: ko.arpa.gz}}\n", "utf-8"
+    )
+    sent = bundle(load_pipeline(path), shared=False, where="there").files
+    assert {file.name for file in sent.values()} == {"ko.arpa.gz", "ko.json", "ko.sp.model"}
