@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from winnow.filters.line_codes import DIGIT, LAST, PUNCTUATION, SPACE, line_codes
+
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
 
 
@@ -46,72 +48,60 @@ PLAIN = Features(lower=False, mask=False, punctuation=False, squeeze=False)
 """For a model without a sidecar: NFC words and nothing else, as `fasttext supervised` reads a file."""
 
 
-_PLAIN, _DIGIT, _PUNCTUATION = 0, 1, 2
-_TOP = 0xFFFF  # a noncharacter: every code point above the first plane is looked up as it
-
-
 @cache
 def _kinds(mask: bool, punctuation: bool) -> npt.NDArray[np.uint8]:
-    """What to do with each code point of the first plane."""
-    kinds = np.zeros(_TOP + 1, np.uint8)
+    """What is done with each code point of the first plane (`filters/line_codes.py`)."""
+    kinds = np.zeros(LAST + 1, np.uint8)
+    kinds[_spaces()] = SPACE
     for code in range(0x3100):
         category = unicodedata.category(chr(code))
         if mask and category == "Nd":
-            kinds[code] = _DIGIT
+            kinds[code] = DIGIT
         elif punctuation and category[0] in "PS":
-            kinds[code] = _PUNCTUATION
+            kinds[code] = PUNCTUATION
     if punctuation:
-        kinds[[*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF21), 0x30FB]] = _PUNCTUATION
+        kinds[[*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF21), 0x30FB]] = PUNCTUATION
     return kinds
 
 
 @cache
 def _spaces() -> npt.NDArray[np.bool_]:
-    return np.array([chr(code).isspace() for code in range(_TOP + 1)])
+    return np.array([chr(code).isspace() for code in range(LAST + 1)])
 
 
-def _prepared(text: str, features: Features) -> str:
-    """The text with its lines and spaces as they were: composed, masked, lowered, punctuation set apart."""
+@cache
+def _runs() -> npt.NDArray[np.uint8]:
+    return (~_spaces()).astype(np.uint8)
+
+
+def _prepared(text: str, features: Features, gather: bool) -> str:
+    """The text composed, masked, lowered, punctuation set apart; with `gather` as one line, words parted by single spaces, else
+    with its lines and spaces as they were."""
     text = unicodedata.normalize("NFC", text)
-    lowered = text.lower()
     # Most texts hold no address, and looking for one by regular expression costs more than all the rest.
-    if features.mask and ("@" in lowered or "://" in lowered or "www." in lowered):
+    if features.mask and ("@" in text or "://" in text or any(ww in text for ww in _WW)):
         text = _ADDRESS.sub(" addr ", text)
-        lowered = text.lower()
     if features.lower:
-        text = lowered
-    if features.squeeze or features.mask or features.punctuation:
-        text = _mapped(text, features)
+        text = text.lower()
+    if gather or features.squeeze or features.mask or features.punctuation:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<i4")
+        out = np.empty(3 * len(codes), np.int32)
+        kinds = _kinds(features.mask, features.punctuation)
+        used = line_codes(codes, kinds, _runs(), features.squeeze, gather, out)
+        text = out[:used].tobytes().decode("utf-32-le", "surrogatepass")
     # fastText takes a word that starts with __label__ for a label and ends the line at the word </s>.
-    return text.replace("__label__", "label ").replace("</s>", " s ").replace("\0", " ")
+    if "__label__" in text or "</s>" in text or "\0" in text:
+        text = text.replace("__label__", "label ").replace("</s>", " s ").replace("\0", " ")
+        text = " ".join(text.split()) if gather else text
+    return text
 
 
-def _mapped(text: str, features: Features) -> str:
-    """Runs of three and more cut to two, digits made 0, punctuation put between spaces: on code points as an array,
-    since `str.translate` and a regular expression cost more than twice as much."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    if features.squeeze and len(codes) > 2:
-        same = codes[1:] == codes[:-1]
-        third = same[1:] & same[:-1]
-        if third.any():
-            third &= ~_spaces()[np.minimum(codes[2:], _TOP)]
-            codes = np.concatenate([codes[:2], codes[2:][~third]])
-    if features.mask or features.punctuation:
-        kinds = _kinds(features.mask, features.punctuation)[np.minimum(codes, _TOP)]
-        codes = np.where(kinds == _DIGIT, np.uint32(ord("0")), codes)
-        marks = np.flatnonzero(kinds == _PUNCTUATION)
-        if len(marks):
-            widths = np.ones(len(codes), np.intp)
-            widths[marks] = 3
-            codes = np.repeat(codes, widths)
-            starts = marks + 2 * np.arange(len(marks))
-            codes[starts] = codes[starts + 2] = ord(" ")
-    return codes.astype("<u4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+_WW = ("ww.", "WW.", "Ww.", "wW.")  # with which every writing of www. ends
 
 
 def normalize(text: str, features: Features) -> str:
     """One line: composed, masked, lowered, words parted by single spaces, no newline."""
-    return " ".join(_prepared(text, features).split())
+    return _prepared(text, features, gather=True)
 
 
 def windows(text: str, features: Features) -> list[str]:
@@ -130,7 +120,7 @@ def windows(text: str, features: Features) -> list[str]:
 def _cut(text: str, features: Features) -> Iterator[str]:
     least = math.ceil(features.window / 3)
     held: list[str] = []
-    for line in _prepared(text, features).splitlines():
+    for line in _prepared(text, features, gather=False).splitlines():
         held.extend(line.split())
         while len(held) > features.window:
             yield " ".join(held[: features.window])

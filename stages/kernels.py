@@ -51,6 +51,7 @@ KERNELS = (
     "winnow.filters.ngram.features",
     "winnow.filters.ngram.spread",
     "winnow.filters.ngram.grams",
+    "winnow.filters.line_codes",
     "winnow.filters.ngram.importance",
     "winnow.filters.ngram.overlap",
 )
