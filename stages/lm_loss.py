@@ -16,6 +16,7 @@ machines of another kind, and GPUs, differ in the last digits.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from typing import Annotated, Any, cast
 
 import numpy as np
@@ -77,20 +78,13 @@ class LmLoss(DocumentStage):
             folders = self._folders()
         except ModelError as error:
             raise StageError(f"{self.name}: {error}") from error
-        return [Artifact(f"{n}:{f.name}" if n else f.name, f.path, f.digest) for n, f in enumerate(folders)]
+        return [Artifact(name, f.path, f.digest) for name, f in zip(("model", "against"), folders, strict=False)]
 
     def open(self, artifacts: Sequence[Artifact], groups: Collection[str] | None = None) -> Losses:
-        chosen: LmLossSettings = self.settings
         try:
-            folders = self._folders()
-            models = [load(f, "AutoModelForCausalLM", chosen.precision, chosen.threads) for f in folders]
-            most = [
-                min(f.window(chosen.max_tokens, LONGEST, 1), int(m.tokenizer.model_max_length))
-                for f, m in zip(folders, models, strict=True)
-            ]
+            return Losses(self.name, self.settings, self._folders())
         except ModelError as error:
             raise StageError(f"{self.name}: {error}") from error
-        return Losses(self.name, chosen, models, min(most))
 
     def _folders(self) -> list[ModelFolder]:
         """Raises ModelError for what is no causal model, and for two of different tokenizers."""
@@ -116,10 +110,25 @@ def _signals(two: bool) -> dict[str, pa.DataType]:
 
 
 class Losses:
-    """Loaded models."""
+    """Models, loaded when something is measured: whoever shows a run opens its stages too."""
 
-    def __init__(self, name: str, settings: LmLossSettings, models: Sequence[Loaded], window: int) -> None:
-        self.name, self.settings, self.models, self.window = name, settings, models, window
+    def __init__(self, name: str, settings: LmLossSettings, folders: Sequence[ModelFolder]) -> None:
+        self.name, self.settings, self.folders = name, settings, folders
+
+    @cached_property
+    def models(self) -> list[Loaded]:
+        """Raises StageError."""
+        chosen = self.settings
+        try:
+            return [load(f, "AutoModelForCausalLM", chosen.precision, chosen.threads) for f in self.folders]
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+    @cached_property
+    def window(self) -> int:
+        """Tokens of a window."""
+        most = [folder.window(self.settings.max_tokens, LONGEST, 1) for folder in self.folders]
+        return min(*most, *(int(model.tokenizer.model_max_length) for model in self.models))
 
     def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
         """The signals."""

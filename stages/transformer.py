@@ -18,6 +18,7 @@ rounded to four decimals, since machines of another kind (and CPU and GPU) diffe
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
@@ -29,7 +30,7 @@ from pydantic import Field
 from winnow.classifiers.artifacts import ModelError, resolve
 from winnow.classifiers.model_folder import ModelFolder, model_folder
 from winnow.classifiers.transformer_head import Head, pooled, read_head
-from winnow.classifiers.transformer_model import Precision, load
+from winnow.classifiers.transformer_model import Loaded, Precision, load
 from winnow.identity import Execution, Located
 from winnow.nearest import hint
 from winnow.stages.base import Artifact, DocumentStage, Settings, StageError
@@ -83,10 +84,10 @@ class Transformer(DocumentStage):
         try:
             folder, head = self._found()
             self._checked(folder, head)
-            found = [Artifact(folder.name, folder.path, folder.digest)]
+            found = [Artifact("model", folder.path, folder.digest)]
             if self.settings.head is not None:
                 file = resolve(self.settings.head)
-                found.append(Artifact(file.name, file.path, file.digest))
+                found.append(Artifact("head", file.path, file.digest))
         except ModelError as error:
             raise StageError(f"{self.name}: {error}") from error
         return found
@@ -134,19 +135,35 @@ class Transformer(DocumentStage):
 
 
 class Scorer:
-    """A loaded model."""
+    """A model, loaded when something is measured: whoever shows a run opens its stages too."""
 
     def __init__(self, name: str, settings: TransformerSettings, folder: ModelFolder, head: Head | None) -> None:
-        auto: Any = "AutoModelForSequenceClassification" if head is None else "AutoModel"
-        self.name, self.settings, self.head = name, settings, head
-        self.loaded = load(folder, auto, settings.precision, settings.threads)
-        self.classify = None if head is None else head.module(self.loaded.device)
-        most = min(folder.window(settings.max_tokens, LONGEST), int(self.loaded.tokenizer.model_max_length))
-        self.window = min(most, head.max_tokens) if head is not None else most
+        self.name, self.settings, self.folder, self.head = name, settings, folder, head
         self.labels = folder.labels if head is None else head.labels
         self.positive = settings.positive or (head.positive if head is not None else None)
         several = folder.config.get("problem_type") == "multi_label_classification"
         self.squash = (lambda x: x) if len(self.labels) == 1 else _sigmoid if several and head is None else _softmax
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The encoder or classifier. Raises StageError."""
+        auto: Any = "AutoModelForSequenceClassification" if self.head is None else "AutoModel"
+        try:
+            return load(self.folder, auto, self.settings.precision, self.settings.threads)
+        except ModelError as error:
+            raise StageError(f"{self.name}: {error}") from error
+
+    @cached_property
+    def classify(self) -> Any:
+        """The head's layers, None without one."""
+        return None if self.head is None else self.head.module(self.loaded.device)
+
+    @cached_property
+    def window(self) -> int:
+        """Tokens of a window."""
+        most = self.folder.window(self.settings.max_tokens, LONGEST)
+        most = min(most, int(self.loaded.tokenizer.model_max_length))
+        return min(most, self.head.max_tokens) if self.head is not None else most
 
     def measure(self, documents: pa.RecordBatch, /) -> pa.RecordBatch:
         """`label`, `score` and the probabilities asked for."""

@@ -273,11 +273,12 @@ def test_losses_are_those_of_plain_transformers(models: Path, measured: pl.DataF
     [
         (TRANSFORMER, {"model": "five"}),
         (TRANSFORMER, {"model": "encoder", "head": "head.safetensors", "batch_tokens": 200}),
+        (TRANSFORMER, {"model": "five", "precision": "bfloat16"}),
         (LM_LOSS, {"model": "small", "against": "large"}),
     ],
 )
 def test_a_row_does_not_depend_on_its_batch(models: Path, kind: Any, settings: dict[str, Any]) -> None:
-    named = {key: models / value if isinstance(value, str) else value for key, value in settings.items()}
+    named = {key: models / value if key in ("model", "head", "against") else value for key, value in settings.items()}
     measurer = opened(stage(kind, **named))
     texts = documents()
     together = measurer.measure(batch(texts))
@@ -376,7 +377,7 @@ def test_a_bad_model_is_one_sentence(
     if "head" in chosen:
         chosen["head"] = models / chosen["head"]
     with pytest.raises(StageError) as error:
-        opened(stage(TRANSFORMER, **chosen))
+        opened(stage(TRANSFORMER, **chosen)).measure(batch(["some text"]))
     said = str(error.value)
     assert said.startswith("model: ") and "\n" not in said
     for word in words:
