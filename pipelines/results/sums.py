@@ -63,9 +63,9 @@ class Drawn:
         """Consider rows with `id`, `partition`, `number`, the groups, and whatever else is to be kept of them."""
         key = pl.Series("key", hashes(frame.get_column("id").fill_null("").to_arrow(), self.seed))
         found = frame.with_columns(key, pl.col("id").fill_null(""))
-        first = pl.col(self.order[0])  # those that can be among the best are few, and sorting is dear
-        last = first.bottom_k(self.most).max()
-        found = found.filter(first <= (last.over(self.by) if self.by else last))
+        if self.order[0] == "key":  # those that can be among the best are few, and sorting is dear
+            last = pl.col("key").bottom_k(self.most).max()
+            found = found.filter(pl.col("key") <= (last.over(self.by) if self.by else last))
         ranked = (pl.concat([self.rows, found]) if self.rows.width else found).sort(self.order)
         best = ranked.group_by(self.by, maintain_order=True).head(self.most) if self.by else ranked.head(self.most)
         self.rows = best.select(found.columns)
