@@ -1,5 +1,5 @@
 """`use: prior`: how common a text's tokens are: mean and standard deviation of their log-priors, which tell noise from prose
-at a thousandth of a perplexity's cost (Seo et al. 2025, "Prior-based Noisy Text Data Filtering").
+without a language model (Seo et al. 2025, "Prior-based Noisy Text Data Filtering").
 
     prior:
       use: prior
