@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from winnow.filters.line_codes import DIGIT, LAST, PUNCTUATION, SPACE, line_codes
+from winnow.filters.line_codes import BREAK, DIGIT, LAST, PUNCTUATION, SPACE, line_codes
 
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\S+", re.IGNORECASE)
 
@@ -44,6 +44,9 @@ class Features(BaseModel):
     top: float = Field(default=1.0, gt=0.0, le=1.0)
 
 
+WHOLE = 1 << 40
+"""More words than a text has."""
+
 PLAIN = Features(lower=False, mask=False, punctuation=False, squeeze=False)
 """For a model without a sidecar: NFC words and nothing else, as `fasttext supervised` reads a file."""
 
@@ -53,6 +56,7 @@ def _kinds(mask: bool, punctuation: bool) -> npt.NDArray[np.uint8]:
     """What is done with each code point of the first plane (`filters/line_codes.py`)."""
     kinds = np.zeros(LAST + 1, np.uint8)
     kinds[_spaces()] = SPACE
+    kinds[[ord(end) for end in _ENDS]] = BREAK
     for code in range(0x3100):
         category = unicodedata.category(chr(code))
         if mask and category == "Nd":
@@ -62,6 +66,10 @@ def _kinds(mask: bool, punctuation: bool) -> npt.NDArray[np.uint8]:
     if punctuation:
         kinds[[*range(0xFF01, 0xFF10), *range(0xFF1A, 0xFF21), 0x30FB]] = PUNCTUATION
     return kinds
+
+
+_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+"""What ends a line for `str.splitlines`."""
 
 
 @cache
@@ -74,26 +82,29 @@ def _runs() -> npt.NDArray[np.uint8]:
     return (~_spaces()).astype(np.uint8)
 
 
-def _prepared(text: str, features: Features, gather: bool) -> str:
-    """The text composed, masked, lowered, punctuation set apart; with `gather` as one line, words parted by single spaces, else
-    with its lines and spaces as they were."""
+def _prepared(text: str, features: Features, window: int, least: int) -> str:
+    """The words composed, masked, lowered, punctuation set apart, parted as `line_codes` says."""
     text = unicodedata.normalize("NFC", text)
     # Most texts hold no address, and looking for one by regular expression costs more than all the rest.
     if features.mask and ("@" in text or "://" in text or any(ww in text for ww in _WW)):
         text = _ADDRESS.sub(" addr ", text)
     if features.lower:
         text = text.lower()
-    if gather or features.squeeze or features.mask or features.punctuation:
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<i4")
-        out = np.empty(3 * len(codes), np.int32)
-        kinds = _kinds(features.mask, features.punctuation)
-        used = line_codes(codes, kinds, _runs(), features.squeeze, gather, out)
-        text = out[:used].tobytes().decode("utf-32-le", "surrogatepass")
-    # fastText takes a word that starts with __label__ for a label and ends the line at the word </s>.
-    if "__label__" in text or "</s>" in text or "\0" in text:
-        text = text.replace("__label__", "label ").replace("</s>", " s ").replace("\0", " ")
-        text = " ".join(text.split()) if gather else text
-    return text
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<i4")
+    out = np.empty(3 * len(codes), np.int32)
+    kinds = _kinds(features.mask, features.punctuation)
+    used = line_codes(codes, kinds, _runs(), features.squeeze, window, least, out)
+    return out[:used].tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _special(text: str) -> bool:
+    """fastText takes a word that starts with __label__ for a label and ends the line at the word </s>."""
+    return "__label__" in text or "</s>" in text or "\0" in text
+
+
+def _plain(line: str) -> str:
+    line = line.replace("__label__", "label ").replace("</s>", " s ").replace("\0", " ")
+    return " ".join(line.split())
 
 
 _WW = ("ww.", "WW.", "Ww.", "wW.")  # with which every writing of www. ends
@@ -101,7 +112,8 @@ _WW = ("ww.", "WW.", "Ww.", "wW.")  # with which every writing of www. ends
 
 def normalize(text: str, features: Features) -> str:
     """One line: composed, masked, lowered, words parted by single spaces, no newline."""
-    return _prepared(text, features, gather=True)
+    line = _prepared(text, features, WHOLE, WHOLE)
+    return _plain(line) if _special(line) else line
 
 
 def windows(text: str, features: Features) -> list[str]:
@@ -114,17 +126,21 @@ def windows(text: str, features: Features) -> list[str]:
     if not features.window:
         line = normalize(text, features)
         return [line] if line else []
-    return list(_cut(text, features))
+    cut = _prepared(text, features, features.window, math.ceil(features.window / 3))
+    if _special(cut):
+        return list(_cut(_prepared(text, features, WHOLE, 1), features.window))
+    return cut.split("\n") if cut else []
 
 
-def _cut(text: str, features: Features) -> Iterator[str]:
-    least = math.ceil(features.window / 3)
+def _cut(text: str, window: int) -> Iterator[str]:
+    """The same of lines whose words become others."""
+    least = math.ceil(window / 3)
     held: list[str] = []
-    for line in _prepared(text, features, gather=False).splitlines():
-        held.extend(line.split())
-        while len(held) > features.window:
-            yield " ".join(held[: features.window])
-            held = held[features.window :]
+    for line in text.split("\n"):
+        held.extend(_plain(line).split())
+        while len(held) > window:
+            yield " ".join(held[:window])
+            held = held[window:]
         if len(held) >= least:
             yield " ".join(held)
             held = []

@@ -90,8 +90,8 @@ class FasttextScorer:
         order = {PREFIX + label: column for column, label in enumerate(self.meaning.labels)}
         found = np.zeros((len(lines), len(order)))
         for row, (names, values) in enumerate(self._predict(lines, k)):
-            for name, value in zip(names, values.tolist(), strict=True):
-                found[row, order[name]] = min(value, 1.0)
+            found[row, [order[name] for name in names]] = values
+        np.minimum(found, 1.0, out=found)
         shares = np.zeros((len(counts), len(order)))
         start = 0
         for row, count in enumerate(counts):
