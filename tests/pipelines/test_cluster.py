@@ -25,7 +25,7 @@ from .test_kernels import fill
 ROOT = Path(__file__).resolve().parents[2]
 STORE = 80 * 2**20
 FAST = {"health_check_initial_delay_ms": 500, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
-FILES, ROWS = 16, 240
+FILES, ROWS = 16, 120
 
 
 class Machines:
@@ -111,7 +111,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, st
         for row in range(ROWS):
             at = (number * ROWS + row) * 7 % (len(words) - 900)
             text = " ".join(words[at : at + 400 + row]) + f" {number} {row}"
-            lines.append(json.dumps({"id": f"{number}-{row}", "text": text, "unread": "-" * 4000}))
+            lines.append(json.dumps({"id": f"{number}-{row}", "text": text, "unread": "-" * 8000}))
         (folder / "in" / f"docs-{number:02d}.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     recipe = folder / "large.yaml"
     recipe.write_text(
