@@ -294,12 +294,12 @@ def _by_lmplz(lmplz: Path, text: Codes, names: list[bytes], fit: KenlmFit) -> by
             path = Path(folder) / "vocabulary"
             path.write_bytes(b" ".join(names[number] for number in np.flatnonzero(kept)))
             command += ["--limit_vocab_file", str(path)]
-        lines = b"\n".join(
-            b" ".join(names[number] for number in part[1:-1])
-            for part in np.split(text, np.flatnonzero(text == EOS) + 1)
+        lines = b"".join(
+            b" ".join(names[number] for number in part[1:-1]) + b"\n"
+            for part in np.split(text, np.flatnonzero(text == EOS)[:-1] + 1)
         )
         try:
-            done = subprocess.run([*command, "-T", folder], input=lines + b"\n", capture_output=True, check=False)
+            done = subprocess.run([*command, "-T", folder], input=lines, capture_output=True, check=False)
         except OSError as error:
             raise ModelError(f"{lmplz} cannot be started: {error.strerror}: expected KenLM's lmplz") from error
     if done.returncode:

@@ -72,7 +72,7 @@ def estimate(
     discounts, fallback = _discounts(orders, adjusted, text)
     kept = _kept(orders, text, prune, vocabulary)
     found: list[tuple[Flags, Floats, Floats]] = []
-    below = np.full(1, 1.0 / (size - 1))  # <unk> included, <s> excluded
+    below = np.full(1, 1.0 / (kept[0].sum() - 1))  # <unk> included, <s> excluded
     for n, (one, counts) in enumerate(zip(orders, adjusted, strict=True)):
         contexts = len(orders[n - 1].at) if n else 1
         taken = np.array([0.0, *discounts[n]])[np.minimum(counts, 3)]

@@ -20,8 +20,9 @@ from winnow.filters.ngram.kneser_ney import FALLBACK, estimate
 
 Gram = tuple[str, ...]
 Model = dict[Gram, tuple[float, float]]
-BY_LMPLZ = Path(__file__).with_name("lmplz.arpa.gz")
-"""What lmplz of KenLM 0.3.0 made of `made_text()`: `lmplz -o 4 --prune 0 0 1 1 --discount_fallback`."""
+FOLDER = Path(__file__).parent
+"""lmplz.arpa.gz is what lmplz of KenLM 0.3.0 made of `made_text()` with `-o 4 --prune 0 0 1 1 --discount_fallback`, lmplz-60-words
+with `-o 3 --prune 0 0 1 --discount_fallback` and its 60 most frequent words as `--limit_vocab_file`."""
 
 
 def made_text() -> list[str]:
@@ -35,6 +36,10 @@ def made_text() -> list[str]:
         words = [stem + rng.choice(particles) for stem in rng.choices(stems, weights, k=rng.randrange(1, 9))]
         lines.append(" ".join([*words, rng.choice(["간다", "본다", "한다", f"{number % 37}번"])]))
     return [*lines, *lines[:40]]
+
+
+def most_frequent(limit: int | None) -> set[str] | None:
+    return {word for word, _ in Counter(" ".join(made_text()).split()).most_common(limit)} if limit else None
 
 
 def parsed(lines: Sequence[str]) -> Model:
@@ -73,7 +78,8 @@ def by_dictionaries(
     numbers = list(dict.fromkeys(["<unk>", "<s>", "</s>", *" ".join(sentences).split()]))
     last = max(raw[order], key=lambda g: [numbers.index(word) for word in reversed(g)])
     found: Model = {}
-    p: dict[Gram, float] = {(): 1 / (len(adjusted[1]) - 1)}
+    own = [g for g in adjusted[1] if vocabulary is None or g[0] in vocabulary | {"<unk>", "</s>"}]
+    p: dict[Gram, float] = {(): 1 / (len(own) - (vocabulary is None))}
     for n in range(1, order + 1):
         stats = Counter(adjusted[n].values())
         if n < order:
@@ -82,8 +88,8 @@ def by_dictionaries(
         discounts = [0.0, *FALLBACK]
         if stats[1] and stats[2] and stats[3]:
             y = stats[1] / (stats[1] + 2 * stats[2])
-            own = [k - (k + 1) * y * stats[k + 1] / stats[k] for k in (1, 2, 3)]
-            discounts = [0.0, *own] if all(0 <= d <= k for k, d in enumerate(own, 1)) else discounts
+            found_own = [k - (k + 1) * y * stats[k + 1] / stats[k] for k in (1, 2, 3)]
+            discounts = [0.0, *found_own] if all(0 <= d <= k for k, d in enumerate(found_own, 1)) else discounts
         cut = prune[min(n, len(prune)) - 1]
         special = {"<unk>", "<s>", "</s>"}
 
@@ -123,8 +129,7 @@ def assert_equal(one: Model, other: Model, within: float) -> None:
 )
 def test_the_estimate_is_that_of_the_formulas(order: int, prune: tuple[int, ...], limit: int | None) -> None:
     text = made_text()
-    common = Counter(" ".join(text).split()).most_common(limit) if limit else None
-    vocabulary = {word for word, _ in common} if common else None
+    vocabulary = most_frequent(limit)
     assert_equal(ours(text, order, prune, vocabulary), by_dictionaries(text, order, prune, vocabulary), 1e-6)
 
 
@@ -136,11 +141,14 @@ def test_a_text_too_small_for_discounts_takes_the_fallback() -> None:
         estimate(numbered([b"", b" <s> </s>"])[0], 3, 2)
 
 
-def test_the_estimate_is_lmplz_s() -> None:
-    with gzip.open(BY_LMPLZ, "rt", encoding="utf-8") as lines:
+@pytest.mark.parametrize(
+    ("file", "order", "prune", "limit"), [("lmplz", 4, (0, 0, 1, 1), None), ("lmplz-60-words", 3, (0, 0, 1), 60)]
+)
+def test_the_estimate_is_lmplz_s(file: str, order: int, prune: tuple[int, ...], limit: int | None) -> None:
+    with gzip.open(FOLDER / f"{file}.arpa.gz", "rt", encoding="utf-8") as lines:
         theirs = parsed(list(lines))
-    assert len(theirs) > 2500
-    assert_equal(ours(made_text(), 4, (0, 0, 1, 1)), theirs, 1e-5)
+    assert len(theirs) > 200
+    assert_equal(ours(made_text(), order, prune, most_frequent(limit)), theirs, 1e-5)
 
 
 def test_the_estimate_of_real_text_is_lmplz_s_where_it_is_installed(data: Path, tmp_path: Path) -> None:
