@@ -105,9 +105,9 @@ def members(archive: Path, count: int) -> bytes:
 
 
 WRITTEN = ("kinds.md", "selection-quality.md", "selection-quality-trained.md")
-OTHERS = {ROOT / "docs" / name for name in ("classifiers.md", "extending.md", "prove.md", *WRITTEN)}
-"""Pages with tests of their own: `test_fit_classifier.py` has the first, `tests/test_extending.py` the second, `test_prove.py`
-the third; the others are written by code."""
+OTHERS = {ROOT / "docs" / name for name in ("classifiers.md", "extending.md", "kenlm.md", "prove.md", *WRITTEN)}
+"""Pages with tests of their own: `test_fit_classifier.py` has the first, `tests/test_extending.py` the second, `test_fit_kenlm.py`
+the third, `test_prove.py` the fourth; the others are written by code."""
 
 
 def test_every_block_does_what_it_says(shell: Shell) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from winnow.filters.languages import language_pack
 from winnow.pipelines.cluster.bundle import bundle
@@ -144,3 +146,14 @@ def test_what_belongs_to_a_model_travels_with_it_to_a_cluster(command: Command, 
     )
     sent = bundle(load_pipeline(path), shared=False, where="there").files
     assert {file.name for file in sent.values()} == {"ko.arpa.gz", "ko.json", "ko.sp.model"}
+
+
+def test_the_page_names_options_and_keys_that_there_are(command: Command) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "kenlm.md").read_text("utf-8")
+    options = command("fit", "kenlm", "--help")[1]
+    assert set(re.findall(r"--[a-z][a-z-]+", page)) - {"--discount"} <= set(re.findall(r"--[a-z-]+", options))
+    declared = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert declared is not None
+    for settings in yaml.safe_load(declared[1])["stages"].values():
+        assert settings.pop("use") == "kenlm" and settings.pop("keep")
+        KIND.Settings(**settings)
