@@ -60,17 +60,26 @@ def _platt(raw: Doubles, truth: Flags) -> Calibration:
 
 
 def _isotonic(raw: Doubles, truth: Flags) -> Calibration:
-    """Steps of the isotonic regression, joined at their middles. Each step's share counts one text of either label more, so that
-    no score is said to be certain."""
-    order = np.argsort(raw, kind="stable")
-    odds = log_odds(raw[order])
-    fitted = optimize.isotonic_regression(truth[order].astype(np.float64))
-    x, y = [], []
-    for first, last in zip(fitted.blocks[:-1], fitted.blocks[1:], strict=True):
-        x.append(round(float(odds[first:last].mean()), 6))
-        y.append(round(float((truth[order][first:last].sum() + 1) / (last - first + 2)), 6))
-    rising = np.maximum.accumulate(y)
-    return Calibration(kind="isotonic", x=tuple(x), y=tuple(rising.tolist()), examples=len(raw))
+    """The steps of the isotonic regression, each a slope of one standard error to either side, so that scores inside of a step stay
+    graded. Each step's share counts one text of either label more, so that no score is said to be certain."""
+    values, places, counts = np.unique(raw, return_inverse=True, return_counts=True)
+    hits = np.bincount(places, truth)
+    blocks = optimize.isotonic_regression(hits / counts, weights=counts).blocks
+    first, last = blocks[:-1], blocks[1:] - 1
+    texts = np.add.reduceat(counts, first)
+    share = np.maximum.accumulate((np.add.reduceat(hits, first) + 1) / (texts + 2))
+    error = np.sqrt(share * (1 - share) / texts)
+    below, above = np.diff(share, prepend=0) / 2, np.diff(share, append=1) / 2
+    ends = np.stack([share - np.minimum(error, below), share + np.minimum(error, above)], axis=1)
+    single = first == last
+    ends[single] = share[single, None]
+    odds = log_odds(np.stack([values[first], values[last]], axis=1))
+    return Calibration(
+        kind="isotonic",
+        x=tuple(np.maximum.accumulate(odds.ravel().round(6)).tolist()),
+        y=tuple(np.maximum.accumulate(ends.ravel().round(6)).tolist()),
+        examples=len(raw),
+    )
 
 
 def _temperature(raw: Doubles, truth: npt.NDArray[np.int64]) -> Calibration:
