@@ -87,8 +87,10 @@ def examples(recipe: Recipe, data: Path, of_run: OfRun | None = None) -> list[Ex
     if recipe.junk:
         for number, name in enumerate(MADE_ORDER):
             if share[name]:
-                texts = [one.text for one in found if one.side == name]
-                for kind, text_made in junk_documents(recipe.junk, texts, recipe.seed + number, share[name]):
+                here = [one for one in found if one.side == name and not one.source.startswith(MADE)]
+                texts = [one.text for one in here]
+                sound = [one.text for one in here if one.label != recipe.junk.label]
+                for kind, text_made in junk_documents(recipe.junk, texts, sound, recipe.seed + number, share[name]):
                     found.append(Example(text_made, recipe.junk.label, MADE + kind, name))
     if recipe.seeds and lexicon is not None:
         # None for the test: to find again the words that were put in would prove nothing.

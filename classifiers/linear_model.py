@@ -44,8 +44,9 @@ class LinearFeatures(BaseModel):
     """What of a document is read, and which n-grams of it count. `version` is raised whenever the same text would give others.
 
     `minn`, `maxn`: shortest and longest character n-gram (0: none), inside of words unless `across`; `words`: longest word
-    n-gram; `bits`: 2^bits buckets. The
-    others are those of `features.Features`; `mask` makes digits 0, and leaves addresses as they are.
+    n-gram; `bits`: 2^bits buckets. The others are those of `features.Features`; `mask` makes digits 0, and leaves addresses as they
+    are. Without `latin` every Latin letter is read as `a`, so that names, code and terms of art say nothing of a text in another
+    script.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +64,7 @@ class LinearFeatures(BaseModel):
     across: bool = False
     words: int = Field(default=0, ge=0, le=5)
     bits: int = Field(default=18, ge=8, le=24)
+    latin: bool = True
 
     @model_validator(mode="after")
     def _some(self) -> LinearFeatures:
@@ -160,7 +162,7 @@ class Segments:
     def buckets(self) -> Iterator[tuple[int, Ints, Codes]]:
         """First segment, where the buckets of it and of those that follow begin (int64 [segments + 1]), and the buckets."""
         shape = self.features.shape
-        _, word = grams.tables(self.features.lower, self.features.mask)
+        _, word = grams.tables(self.features.lower, self.features.mask, self.features.latin)
         sizes = (self.ends - self.begins) * (max(shape.maxn - shape.minn + 1, 0) + shape.words)
         room = max(int(sizes.max(initial=0)), min(int(sizes.sum()), 1 << 22))
         marks = np.full(1 << shape.bits, -1, np.int32)
@@ -180,7 +182,7 @@ def cut_up(column: Any, features: LinearFeatures) -> Iterator[tuple[int, Segment
     column = column.cast(pa.large_string())
     if column.null_count:
         column = pc.fill_null(column, "")
-    table, _ = grams.tables(features.lower, features.mask)
+    table, _ = grams.tables(features.lower, features.mask, features.latin)
     _, offsets, data = column.buffers()
     places = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1] if len(column) else None
     if places is None:

@@ -4,9 +4,10 @@
 `topic: word word ...`, and comments after `#`. A word counts where a word of the text begins with it (Korean particles
 follow the word), the longest such word only, and once per text.
 
-**Junk**, from real words: what crawls hold and no labelled corpus does. Six kinds. `keywords`: lists of words without endings
+**Junk**, from real words: what crawls hold and no labelled corpus does. Seven kinds. `keywords`: lists of words without endings
 or grammar; `menu`: navigation labels and scraps of three words on lines; `shuffled`: real passages with their words in
-random order; `repeated`: one phrase over and over; `spam`: stock advertising phrases among keywords; `adverts`: whole
+random order, several together; `disordered`: one text of a good label, its words in random order as a whole, within lines, or in
+runs of two or three; `repeated`: one phrase over and over; `spam`: stock advertising phrases among keywords; `adverts`: whole
 sentences of advertising with names, sums and contacts filled in, so that fluent sentences alone do not make a good page.
 Lengths follow the recipe, so that length tells nothing.
 """
@@ -111,14 +112,18 @@ def seeded(seeds: Seeds, lexicon: Lexicon, backgrounds: Sequence[str], seed: int
 _SEPARATORS = (" ", ", ", " | ", " / ", "\n", " · ", " #")
 
 
-def junk_documents(junk: Junk, texts: Sequence[str], seed: int, share: float) -> Iterator[tuple[str, str]]:
-    """(kind, text) of `share` of the documents that the recipe asks for, made from the words of `texts`."""
-    if not texts:
+def junk_documents(
+    junk: Junk, texts: Sequence[str], sound: Sequence[str], seed: int, share: float
+) -> Iterator[tuple[str, str]]:
+    """(kind, text) of `share` of the documents that the recipe asks for, made from the words of `texts`; `sound`: those of other
+    labels than junk's."""
+    if not texts or not sound:
         return
     for kind, count in junk.kinds.items():
         for number in range(math.ceil(count * share)):
             # A string seeds Random through sha512, the same on every platform and Python version.
-            yield kind, _MAKERS[kind](junk, texts, random.Random(f"{seed} {kind} {number}"))
+            words_of = sound if kind == "disordered" else texts
+            yield kind, _MAKERS[kind](junk, words_of, random.Random(f"{seed} {kind} {number}"))
 
 
 def _target(junk: Junk, rng: random.Random) -> int:
@@ -190,6 +195,21 @@ def _shuffled(junk: Junk, texts: Sequence[str], rng: random.Random) -> str:
         words += texts[int(rng.random() * len(texts))][:2000].split()
     rng.shuffle(words)
     return " ".join(words)[:target]
+
+
+def _disordered(junk: Junk, texts: Sequence[str], rng: random.Random) -> str:
+    text = texts[int(rng.random() * len(texts))]
+    lines = text[: _target(junk, rng)].split("\n")
+    if (grain := int(rng.random() * 4)) == 0:
+        for place, line in enumerate(lines):
+            words = line.split()
+            rng.shuffle(words)
+            lines[place] = " ".join(words)
+        return "\n".join(lines)
+    words = " ".join(lines).split()
+    runs = [words[start : start + grain] for start in range(0, len(words), grain)]
+    rng.shuffle(runs)
+    return " ".join(word for run in runs for word in run)
 
 
 def _repeated(junk: Junk, texts: Sequence[str], rng: random.Random) -> str:
@@ -268,6 +288,7 @@ _MAKERS = {
     "keywords": _keywords,
     "menu": _menu,
     "shuffled": _shuffled,
+    "disordered": _disordered,
     "repeated": _repeated,
     "spam": _spam,
     "adverts": _adverts,

@@ -165,6 +165,8 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 def _texts(texts: list[str], spec: SourceSpec) -> list[str]:
     if spec.merge:
         texts = ["\n".join(texts)]
+    if spec.plain:
+        texts = [plain(text).strip() for text in texts]
     if spec.polite:
         texts = [polite(text) for text in texts]
     return [part for text in texts for part in _SENTENCE.split(text)] if spec.sentences else texts
@@ -263,13 +265,17 @@ _LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARK = re.compile(r"^\s*(?:#{1,6}|[-*+]|\d+\.|>|:::?)\s+|[*`]+|\s*\{/?#[^}]*\}|\|", re.MULTILINE)
 
 
-def _markdown(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
-    """Paragraphs as a reader of the rendered page sees them: no front matter, code blocks, markup or addresses."""
-    text = path.read_text(spec.encoding).replace("\r\n", "\n")
+def plain(text: str) -> str:
+    """Markdown as a reader of the rendered page sees it, its lines as they were."""
+    text = text.replace("\r\n", "\n")
     for pattern in (_FRONT, _FENCE, _COMMENT, _TAG, _IMAGE):
         text = pattern.sub("", text)
-    text = _MARK.sub("", _LINK.sub(r"\1", text))
-    for block in re.split(r"\n\s*\n", text):
+    return _MARK.sub("", _LINK.sub(r"\1", text))
+
+
+def _markdown(path: Path, spec: SourceSpec) -> Iterator[dict[str, Any]]:
+    """Paragraphs as a reader of the rendered page sees them: no front matter, code blocks, markup or addresses."""
+    for block in re.split(r"\n\s*\n", plain(path.read_text(spec.encoding))):
         yield {"text": " ".join(block.split())}
 
 

@@ -66,6 +66,7 @@ class Linear(_Part):
     across: bool = False
     words: int = 0
     bits: int = 18
+    latin: bool = True  # False: Latin letters are all read alike
     c: float = Field(default=4.0, gt=0)
     epochs: int = Field(default=30, ge=1)
     seed: int = 1
@@ -107,7 +108,7 @@ class SourceSpec(_Part):
     consecutive texts of the same label are joined into; without it every text is an example. `where` keeps rows whose
     column equals a value, `match` rows whose column holds a regular expression: weak labels, for want of better. A text
     that several sources give belongs to the first. `weak` leaves the label to the recipe's lexicon, `merge` makes one text
-    of the `text` columns, `sentences` a text of every sentence, `polite` rewrites Korean sentence ends in the polite spoken style. `limit` is that of each label where labels are weak. Texts with the same value of the column `group` (with `split: group`
+    of the `text` columns, `sentences` a text of every sentence, `polite` rewrites Korean sentence ends in the polite spoken style, `plain` takes Markdown's marks, code and addresses out. `limit` is that of each label where labels are weak. Texts with the same value of the column `group` (with `split: group`
     and none, those of a file) are all on one side; `host` is also that of a column `url`."""
 
     name: str
@@ -130,6 +131,7 @@ class SourceSpec(_Part):
     merge: bool = False
     sentences: bool = False
     polite: bool = False
+    plain: bool = False
     join: tuple[int, int] | None = None
     limit: int | None = None
     repeat: int = Field(default=1, ge=1)
@@ -149,13 +151,13 @@ class SourceSpec(_Part):
 class Junk(_Part):
     """Made documents of one label: real words of the recipe's own texts in orders that nobody writes.
 
-    `kinds` maps a kind (keywords, menu, shuffled, repeated, spam, adverts) to how many documents of it are made for
+    `kinds` maps a kind (keywords, menu, shuffled, disordered, repeated, spam, adverts) to how many documents of it are made for
     the fit; a tenth as many, from held-out words, for the test. `navigation` and `spam` are stock phrases, `adverts`
     names a file of advertising sentences beside the recipes.
     """
 
     label: str
-    kinds: dict[Literal["keywords", "menu", "shuffled", "repeated", "spam", "adverts"], int]
+    kinds: dict[Literal["keywords", "menu", "shuffled", "disordered", "repeated", "spam", "adverts"], int]
     chars: tuple[int, int] = (200, 1500)
     navigation: tuple[str, ...] = ()
     spam: tuple[str, ...] = ()
@@ -213,7 +215,8 @@ class Recipe(_Part):
     def linear_features(self) -> LinearFeatures:
         """What a linear model of this recipe reads. Raises RecipeError for n-grams that it cannot have."""
         shared = {name: getattr(self.features, name) for name in ("chars", "lower", "mask", "squeeze", "window", "top")}
-        grams = {name: getattr(self.linear, name) for name in ("minn", "maxn", "across", "words", "bits")}
+        names = ("minn", "maxn", "across", "words", "bits", "latin")
+        grams = {name: getattr(self.linear, name) for name in names}
         try:
             return LinearFeatures(on=self.on, **shared, **grams)
         except ValidationError as error:

@@ -45,8 +45,9 @@ class Shape(NamedTuple):
 
 
 @cache
-def tables(lower: bool, mask: bool) -> tuple[Codes, Bytes]:
-    """What each code point is read as, int32 [KNOWN] (white space as SPACE, line feeds as BREAK), and whether it is of a word."""
+def tables(lower: bool, mask: bool, latin: bool = True) -> tuple[Codes, Bytes]:
+    """What each code point is read as, int32 [KNOWN] (white space as SPACE, line feeds as BREAK; without `latin` its letters as
+    `a`), and whether it is of a word."""
     read, word = np.arange(KNOWN, dtype=np.int32), np.zeros(KNOWN, np.uint8)
     for code in range(KNOWN):
         char = chr(code)
@@ -55,6 +56,8 @@ def tables(lower: bool, mask: bool) -> tuple[Codes, Bytes]:
             read[code] = BREAK if char == "\n" else SPACE
         elif mask and char.isdecimal():
             read[code] = ord("0")
+        elif not latin and code < 0x250 and char.isalpha():
+            read[code] = ord("a")
         elif lower and len(small := char.lower()) == 1:
             read[code] = ord(small)
     return read, word

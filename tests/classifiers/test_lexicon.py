@@ -10,7 +10,7 @@ import pytest
 
 from winnow.classifiers.examples import examples
 from winnow.classifiers.made_texts import hits, is_background, junk_documents, load_lexicon, seeded, weak_label
-from winnow.classifiers.readers import polite
+from winnow.classifiers.readers import plain, polite
 from winnow.classifiers.recipe import FOLDER, Junk, Recipe, RecipeError, Seeds
 
 BACKGROUND = "그는 아무 말도 하지 않고 가만히 앉아서 오래도록 무엇인가를 생각하고 있었다 그리고 또 기다렸다"
@@ -116,15 +116,29 @@ def test_adverts_are_many_and_their_blanks_are_filled() -> None:
     known = {"name", "place", "money", "number", "rate", "phone", "id", "day"}
     assert set(re.findall(r"\{(\w+)\}", "".join(sentences))) <= known
     junk = Junk(label="low", kinds={"adverts": 50}, adverts="ko-adverts.txt")
-    made = [text for _, text in junk_documents(junk, [BACKGROUND], 1, 1.0)]
+    made = [text for _, text in junk_documents(junk, [BACKGROUND], [BACKGROUND], 1, 1.0)]
     assert len(set(made)) == 50
     assert not any("{" in text for text in made)
     with pytest.raises(RecipeError, match="no file of adverts"):
-        list(junk_documents(junk.model_copy(update={"adverts": "none.txt"}), [BACKGROUND], 1, 1.0))
+        list(junk_documents(junk.model_copy(update={"adverts": "none.txt"}), [BACKGROUND], [BACKGROUND], 1, 1.0))
+
+
+def test_disordered_texts_are_those_of_a_good_label_in_another_order() -> None:
+    good = "아침에 비가 와서 우산을 들고 나갔다.\n버스는 늦었고 사람들은 말없이 기다렸다."
+    junk = Junk(label="low", kinds={"disordered": 20}, chars=(200, 300))
+    made = [text for _, text in junk_documents(junk, ["싸다 싸"], [good], 1, 1.0)]
+    assert {" ".join(sorted(text.split())) for text in made} == {" ".join(sorted(good.split()))}
+    assert sum(text.split() != good.split() for text in made) >= 18
+    assert {text.count("\n") for text in made} == {0, 1}
+
+
+def test_plain_markdown_is_what_a_reader_of_the_page_sees() -> None:
+    text = "---\nms.date: 1\n---\n# 제목\r\n\n- [문서](https://a.b/c)를 **읽는다**\n```sh\nls\n```\n끝\n"
+    assert plain(text).split() == ["제목", "문서를", "읽는다", "끝"]
 
 
 def test_an_advert_page_draws_from_more_than_one_sentence() -> None:
     junk = Junk(label="low", kinds={"adverts": 1}, adverts="ko-adverts.txt", chars=(900, 1000))
-    ((kind, text),) = junk_documents(junk, [BACKGROUND], random.Random(0).randrange(9), 1.0)
+    ((kind, text),) = junk_documents(junk, [BACKGROUND], [BACKGROUND], random.Random(0).randrange(9), 1.0)
     assert kind == "adverts"
     assert len(set(re.split(r"(?<=[.?])\s", text))) >= 8

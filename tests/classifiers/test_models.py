@@ -105,6 +105,25 @@ def test_quality_keeps_real_pages_and_prose_and_drops_reviews(
     assert (quality.score(joined)[1] >= 0.4).mean() <= 0.02
 
 
+def test_prose_is_kept_in_any_register_and_in_order_alone(data: Path, korquad: list[str]) -> None:
+    def texts(file: str) -> list[str]:
+        with gzip.open(data / f"{file}.jsonl.gz", "rt", encoding="utf-8") as stream:
+            return [json.loads(line)["text"] for line in stream]
+
+    essays, reviews = texts("ko-pool/nanet-book-reviews"), texts("ko-sentiment-nsmc/neutral_unlabelled")[:2000]
+    ten = ["\n".join(reviews[start : start + 10]) for start in range(0, len(reviews), 10)]
+    good = [essays, *(texts(f"ko-pool/{name}") for name in ("unesco-ko", "python-docs-ko", "law-kr")), korquad]
+    bad = [reviews, ten, *(texts(f"ko-pool/{name}") for name in ("changelog-law", "po-raw", "page-text-boilerplate"))]
+    loaded = load(resolve("ko-writing").path)
+    wide = loaded.scorer.meaning.thresholds["wide"].at
+    found: list[float] = []
+    for group in (*good, *([shuffled(text) for text in group] for group in (essays, korquad)), *bad):
+        found.append(float((loaded.scorer.predict(group).scores >= wide).mean()) * 100)
+    card = resolve("ko-writing").path.with_suffix(".md").read_text("utf-8")
+    limits = " ".join(card[card.index("Of sources that it never saw") : card.index("measures these")].split())
+    assert [float(share) for share in re.findall(r"(\d+)%", limits)] == pytest.approx(found, abs=0.5)
+
+
 def test_toxicity_hardly_ever_drops_clean_prose(crawl_pages: list[str], korquad: list[str]) -> None:
     toxicity = scorer("ko-toxicity")
     assert (toxicity.score(korquad)[1] >= 0.8).mean() <= 0.005

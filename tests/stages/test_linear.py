@@ -7,6 +7,7 @@ import json
 import pickle
 import random
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.classifiers.linear_fit import fit_linear
+from winnow.classifiers.linear_fit import fit_linear, rows_of
 from winnow.classifiers.linear_model import MAGIC, Header, LinearFeatures, read_model, write_model
 from winnow.classifiers.meaning import Calibration, Meaning, Threshold
 from winnow.classifiers.recipe import Linear
@@ -102,6 +103,17 @@ def test_a_probability_that_is_asked_for_later_is_measured_alone(models: dict[st
     assert alone.column_names == ["p_sky"]
     assert alone.column("p_sky") == more.measure(texts).column("p_sky")
     assert plain.measure(texts).column_names == ["label", "score"]
+
+
+def test_without_latin_letters_names_say_nothing() -> None:
+    def read(latin: bool) -> list[list[int]]:
+        texts = ["Ship 파도가", "éßqz 파도가", "Ship7 파도가"]
+        bounds, found, _ = rows_of(texts, LinearFeatures(bits=14, latin=latin))
+        return [found[first:last].tolist() for first, last in pairwise(bounds)]
+
+    ship, other, numbered = read(latin=False)
+    assert ship == other != numbered
+    assert read(latin=True)[0] != read(latin=True)[1]
 
 
 def test_texts_without_words_have_no_label(models: dict[str, Path]) -> None:
