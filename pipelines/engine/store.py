@@ -40,6 +40,9 @@ WIDE_ROWS, WIDE_BYTES = 2**14, 2**23
 THREADED_BYTES = 2**22
 """A part of so many bytes is worth several threads that unpack its columns; smaller ones take them half as long again."""
 
+ONE_READ_BYTES = 2**21
+"""A part of at most so many bytes is read whole from object storage: its footer and columns apart would be several requests."""
+
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
 
 
@@ -197,7 +200,7 @@ class Store:
             if self.local:
                 source = pa.memory_map(path) if size else pa.BufferReader(b"")
                 content = None if known else source.read_buffer()
-            elif known:
+            elif known and size > ONE_READ_BYTES:
                 return pa.PythonFile(self.fs.open(path, "rb"), mode="r")
             else:
                 content = self.fs.cat_file(path)
@@ -238,9 +241,17 @@ class Store:
                 if ".tmp-" in path or path.endswith(".tmp"):
                     self.fs.rm_file(path)
 
+    def make_folder(self, path: str) -> None:
+        """The folder of a file. Not on a disk, where a look costs nothing, it is made once a process: each time is a request."""
+        folder = path.rpartition("/")[0]
+        if self.local:
+            self.fs.makedirs(folder, exist_ok=True)
+        else:
+            _made(self.root, folder)
+
     def _put(self, name: str, content: bytes) -> None:
         path = self.path(name)
-        self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self.make_folder(path)
         if not self.local:
             self.fs.pipe_file(path, content)
             return
@@ -257,7 +268,7 @@ class PartWriter:
         self.waiting: list[pa.Table] = []
         self.path = store.path(f"{part}.arrow")
         self.temporary = f"{self.path}.tmp-{uuid.uuid4().hex}" if store.local else self.path
-        store.fs.makedirs(self.path.rpartition("/")[0], exist_ok=True)
+        store.make_folder(self.path)
         self.file = _Hashed(store.fs.open(self.temporary, "wb"))
         self.ipc = pa.ipc.new_file(pa.PythonFile(self.file, mode="w"), schema, options=_OPTIONS)
         self.schema = schema
@@ -378,6 +389,11 @@ def remember_verified() -> None:
     """Keep what this process has hashed for later commands."""
     for ledger in _LEDGERS.values():
         ledger.save()
+
+
+@lru_cache(maxsize=4096)
+def _made(root: str, folder: str) -> None:
+    _filesystem(root)[0].makedirs(folder, exist_ok=True)
 
 
 @lru_cache(maxsize=16)
