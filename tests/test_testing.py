@@ -20,10 +20,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fasttext": {"model": "ko-quality"},
     "function": {"function": "tests.stages.plain_functions:long_enough"},
     "datatrove": {"filter": "FineWebQualityFilter"},
+    "kenlm": {"model": "ko-prose"},
+    "linear": {"model": "ko-writing"},
 }
+ELSEWHERE = ("importance", "lm_loss", "prior", "transformer")
+"""Kinds of which no model ships: checked where a model is made, in test_count_tables.py and test_transformers.py."""
 
 
-@pytest.mark.parametrize("kind", [name for name in names("stages") if name != "extract"])
+@pytest.mark.parametrize("kind", [name for name in names("stages") if name not in ("extract", *ELSEWHERE)])
 def test_our_kinds_keep_the_contract(kind: str) -> None:
     if kind == "datatrove":
         needs("datatrove", "spacy")

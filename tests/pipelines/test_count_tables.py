@@ -14,10 +14,14 @@ import pytest
 import winnow
 from tests.needs import needs
 from winnow.filters.hash_random import gumbel
+from winnow.filters.languages import language_pack
 from winnow.filters.ngram.features import BUCKETS
 from winnow.filters.ngram.importance import weighed
 from winnow.pipelines.engine.progress import Progress
 from winnow.pipelines.results.table import open_run
+from winnow.stages.importance import KIND as IMPORTANCE
+from winnow.stages.prior import KIND as PRIOR
+from winnow.testing import check_stage
 from winnow.tokenize.tokenizer import find, load
 
 from .conftest import Command, english, prose
@@ -191,3 +195,10 @@ def test_a_table_of_another_tokenizer_is_refused(corpus: Path, tmp_path: Path, c
         assert code != 0 and word in said and "Traceback" not in said
     code, said = command("plan", prior(corpus, model, "ko-bpee"))
     assert code != 0 and "nearest" in said
+
+
+def test_both_kinds_keep_the_contract(corpus: Path, measured: pl.DataFrame, command: Command, tmp_path: Path) -> None:
+    code, said = command("fit", "prior", corpus / "raw-0.jsonl", "--out", tmp_path / "prior.json")
+    assert code == 0, said
+    check_stage(IMPORTANCE("s", IMPORTANCE.Settings(model=str(corpus / "dsir.json")), language_pack("ko")))
+    check_stage(PRIOR("s", PRIOR.Settings(model=str(tmp_path / "prior.json"), tokenizer="ko-bpe"), language_pack("ko")))

@@ -27,6 +27,7 @@ from winnow.stages.base import DOCUMENT_SCHEMA, StageError
 from winnow.stages.lm_loss import KIND as LM_LOSS
 from winnow.stages.opening import opened
 from winnow.stages.transformer import KIND as TRANSFORMER
+from winnow.testing import check_stage
 
 from .conftest import Command, english, prose
 
@@ -436,3 +437,9 @@ def test_a_head_is_fitted_by_label_and_again_the_same(models: Path, tmp_path: Pa
     for change, word in ((("--pooling", "max"), "cls"), (("--max-tokens", "100"), "takes 48 tokens")):
         code, said = command(*fit, "--force", *change)
         assert code != 0 and word in said and "Traceback" not in said
+
+
+def test_both_kinds_keep_the_contract(models: Path) -> None:
+    pack = language_pack("ko")
+    check_stage(TRANSFORMER("s", TRANSFORMER.Settings(model=str(models / "two"), positive="good"), pack))
+    check_stage(LM_LOSS("s", LM_LOSS.Settings(model=str(models / "small")), pack))
