@@ -45,7 +45,6 @@ ONE_READ_BYTES = 2**21
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
 
-
 _SEAL = b'{\n  "checksum": "'
 """How a JSON file begins; then come 32 hex digits, the hash of everything behind them and the quotation mark."""
 
@@ -243,11 +242,7 @@ class Store:
 
     def make_folder(self, path: str) -> None:
         """The folder of a file. Not on a disk, where a look costs nothing, it is made once a process: each time is a request."""
-        folder = path.rpartition("/")[0]
-        if self.local:
-            self.fs.makedirs(folder, exist_ok=True)
-        else:
-            _made(self.root, folder)
+        (_folder.__wrapped__ if self.local else _folder)(self.root, path.rpartition("/")[0])
 
     def _put(self, name: str, content: bytes) -> None:
         path = self.path(name)
@@ -392,7 +387,7 @@ def remember_verified() -> None:
 
 
 @lru_cache(maxsize=4096)
-def _made(root: str, folder: str) -> None:
+def _folder(root: str, folder: str) -> None:
     _filesystem(root)[0].makedirs(folder, exist_ok=True)
 
 
